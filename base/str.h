@@ -21,6 +21,9 @@ struct sq_kv {                          /* 'key' = 'value' */
     struct sq_span key_span, value_span;
 };
 
+/* The kinds of join, in the text and in the plan. */
+enum sq_join_kind { SQ_JOIN_INNER, SQ_JOIN_LEFT, SQ_JOIN_RIGHT, SQ_JOIN_FULL, SQ_JOIN_CROSS, SQ_JOIN_SEMI, SQ_JOIN_ANTI };
+
 #define SQ_STR(lit) ((struct sq_str){("" lit), (uint32_t)sizeof(lit) - 1})
 #define SQ_FMT(s) (int)(s).n, (s).p      /* for "%.*s" */
 

@@ -120,8 +120,6 @@ struct sq_ast_item {                    /* one of SELECT's */
     struct sq_span alias_span;
 };
 
-enum sq_join_kind { SQ_JOIN_INNER, SQ_JOIN_LEFT, SQ_JOIN_RIGHT, SQ_JOIN_FULL, SQ_JOIN_CROSS, SQ_JOIN_SEMI, SQ_JOIN_ANTI };
-
 enum sq_from_kind { SQ_F_TABLE, SQ_F_SUBQUERY, SQ_F_JOIN, SQ_F_FUNCTION /* TABLE(f(…)) or LATERAL TABLE */, SQ_F_UNNEST, SQ_F_VALUES };
 
 struct sq_ast_from {

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * op.h: what an operator is. One file per operator in executor/operators/, one descriptor each, listed in executor/lower.c.
+ *
+ * Messages travel in band and in order from sources to sinks: batch, watermark, epoch barrier, idle, end of input. Within a stage they are
+ * calls: sq_emit_*(op, …) calls the consumer. An operator is called by its worker's thread only; it takes no lock and never sees
+ * another worker. With several inputs the runtime does the aligning: `watermark` is called with the minimum over the
+ * inputs that are not idle, `barrier` once the barrier of an epoch came on all of them, `end` per input.
+ */
+#ifndef SQ_EXECUTOR_OP_H
+#define SQ_EXECUTOR_OP_H
+
+#include "planner/plan.h"
+
+struct sq_op;
+struct sq_worker;
+
+#define SQ_TS_MIN INT64_MIN                /* no watermark yet */
+#define SQ_TS_MAX INT64_MAX                /* the watermark at the end of bounded input */
+
+enum { SQ_KEY_GROUPS = 128 };              /* fixed: state is handed over by key group */
+#define SQ_NO_KEY_GROUP UINT32_MAX         /* state that is not keyed */
+static inline uint32_t sq_key_group(uint64_t hash) { return (uint32_t)(hash >> 57); }
+
+/* Where an operator's state goes at a barrier, and comes from at a restore: records of bytes by key group. */
+struct sq_snapshot_out { void *arg; sq_rc (*put)(void *arg, uint32_t key_group, const void *, size_t); };
+struct sq_snapshot_in  { void *arg; /* *p NULL at the end */ sq_rc (*next)(void *arg, uint32_t *key_group, const char **p, size_t *n); };
+
+struct sq_op_class {
+    const char *name;                      /* "GroupAggregate" */
+    size_t size;                           /* of the operator's struct, which begins with struct sq_op */
+    sq_rc (*open)(struct sq_op *);         /* op->plan, op->ctx, op->worker are set; the rest is zeroed */
+    sq_rc (*batch)(struct sq_op *, uint32_t input, const struct sq_batch *);
+    sq_rc (*watermark)(struct sq_op *, int64_t ts_us);      /* NULL: forwarded */
+    sq_rc (*barrier)(struct sq_op *, uint64_t epoch);       /* before the snapshot is taken and the barrier forwarded; NULL: nothing */
+    sq_rc (*end)(struct sq_op *, uint32_t input);           /* NULL: nothing; end is forwarded after the last input's */
+    sq_rc (*snapshot)(struct sq_op *, struct sq_snapshot_out *);   /* NULL: no state */
+    sq_rc (*restore)(struct sq_op *, struct sq_snapshot_in *);     /* into a freshly opened operator; may be called once per old worker */
+    size_t (*state_bytes)(const struct sq_op *);
+    void (*close)(struct sq_op *);                          /* after any failure too, also of open */
+};
+
+struct sq_edge { struct sq_op *op; uint32_t input; };
+
+struct sq_op_metrics {                     /* rows, counted by sq_emit_batch and the operator */
+    uint64_t in, out, filtered, late, batches_out, overflows;
+};
+
+struct sq_input_state { int64_t watermark; bool idle, ended; uint64_t barrier; };
+
+struct sq_op {
+    const struct sq_op_class *cls;
+    const struct sq_plan *plan;
+    struct sq_ctx *ctx;                    /* the worker's */
+    struct sq_worker *worker;
+    const struct sq_job_config *config;
+    struct sq_edge *outs;                  /* consumers */
+    uint32_t nouts;
+    struct sq_input_state *ins;
+    uint32_t nins;
+    int64_t watermark;                     /* last one forwarded */
+    bool idle, ended;
+    struct sq_op_metrics m;
+};
+
+#define SQ_OP(op, type) ((type *)(op))     /* the struct's first member is `struct sq_op base` */
+
+/* To the consumers. Batches of no rows are not passed on. Debug builds check every batch (sq_batch_check) and the changelog's rules. */
+sq_rc sq_emit_batch(struct sq_op *, const struct sq_batch *);
+sq_rc sq_emit_watermark(struct sq_op *, int64_t ts_us);    /* not rising: ignored */
+sq_rc sq_emit_barrier(struct sq_op *, uint64_t epoch);
+sq_rc sq_emit_idle(struct sq_op *, bool idle);
+sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark SQ_TS_MAX goes before it */
+
+extern const struct sq_op_class sq_op_filter, sq_op_project, sq_op_aggregate, sq_op_join, sq_op_union, sq_op_sort, sq_op_limit,
+    sq_op_watermark, sq_op_sink, sq_op_collect;            /* scan and values are sources: runtime/source.c */
+
+#endif

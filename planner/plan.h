@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * plan.h: bound expressions and the plan tree: what the planner makes and the executor reads. A plan is read-only once made and lives in
+ * the arena of its job; the executor keeps its state elsewhere.
+ *
+ * There is one tree, first logical, then annotated (changelog modes, keys, emission) and lowered in place: every node kind here has
+ * an operator of the same name.
+ */
+#ifndef SQ_PLANNER_PLAN_H
+#define SQ_PLANNER_PLAN_H
+
+#include "base/vec.h"
+#include "connectors/connector.h"
+#include "functions/function.h"
+
+/* ---- bound expressions ---- */
+
+enum sq_expr_kind {
+    SQ_X_COL,       /* column `col` of the node's input */
+    SQ_X_CONST,     /* value: a CONST vector */
+    SQ_X_CALL,      /* fn->kernel over args, already cast to its parameters */
+    SQ_X_CAST,      /* args[0] to type; `attempt`: TRY_CAST */
+    SQ_X_AND,       /* n-ary, lazy: later arguments see only the rows that earlier ones left open */
+    SQ_X_OR,
+    SQ_X_CASE,      /* when, then, when, then, …, else: odd count; lazy */
+    SQ_X_COALESCE,  /* lazy */
+    SQ_X_IN,        /* args[0] in constants args[1..): NULL semantics of SQL */
+    SQ_X_FIELD,     /* field `col` of the ROW args[0] */
+    SQ_X_ITEM       /* args[0][args[1]]: ARRAY (from 1) or MAP; out of range: NULL */
+};
+
+struct sq_expr {
+    enum sq_expr_kind kind;
+    const struct sq_type *type;
+    struct sq_span span;                  /* in the statement, for run-time errors; len 0: none */
+    uint32_t col;
+    bool attempt;
+    const struct sq_vec *value;
+    const struct sq_function *fn;
+    struct sq_expr **args;
+    uint32_t nargs;
+};
+
+bool sq_expr_equal(const struct sq_expr *, const struct sq_expr *);
+/* As SQL over the column names of the input, for EXPLAIN. */
+sq_rc sq_expr_print(struct sq_buf *, const struct sq_expr *, const struct sq_field *input, uint32_t ninput);
+
+/* ---- the plan ---- */
+
+enum sq_plan_kind {
+    SQ_N_SCAN,       /* reads a table: `scan` */
+    SQ_N_VALUES,     /* constant rows: `values` */
+    SQ_N_WATERMARK,  /* assigns watermarks: `watermark` */
+    SQ_N_FILTER,     /* `pred` */
+    SQ_N_PROJECT,    /* `exprs`: one per output column */
+    SQ_N_AGGREGATE,  /* GROUP BY, DISTINCT: `agg` */
+    SQ_N_JOIN,       /* `join` */
+    SQ_N_UNION,      /* UNION ALL of inputs */
+    SQ_N_SORT,       /* ORDER BY, LIMIT, OFFSET over the final rows of a bounded input: `sort` */
+    SQ_N_LIMIT,      /* LIMIT without ORDER BY over an insert-only input: `sort`'s limit and offset */
+    SQ_N_SINK,       /* writes a table: `sink` */
+    SQ_N_COLLECT     /* hands rows to the API: `collect` */
+};
+
+struct sq_agg_item {                       /* one aggregate call */
+    const struct sq_agg *agg;
+    int32_t arg;                           /* input column; -1: COUNT(*) */
+    int32_t filter;                        /* input column of type BOOLEAN; -1: none */
+    bool distinct;
+    const struct sq_type *ret;
+};
+
+struct sq_join_key { uint32_t left, right; };   /* equal columns; both of one type (the planner casts below); null_safe: IS NOT DISTINCT FROM */
+
+struct sq_sort_key { uint32_t col; bool desc, nulls_first; };
+
+/* A set of output columns that identifies a row. */
+struct sq_key { const uint32_t *cols; uint32_t n; };
+
+struct sq_plan {
+    enum sq_plan_kind kind;
+    uint32_t id;                           /* unique in the job, in the order EXPLAIN prints */
+    uint64_t uid;                          /* hash of structure: the operator's name in checkpoints */
+    struct sq_plan **inputs;
+    uint32_t ninputs;
+    const struct sq_field *cols;           /* output columns */
+    uint32_t ncols;
+
+    /* annotations (planner/changelog.c) */
+    unsigned mode;                         /* what it puts out: SQ_MODE_INSERT, SQ_MODE_UPSERT (by upsert_key) or SQ_MODE_RETRACT */
+    const struct sq_key *keys;             /* unique keys of its current rows; none: nkeys 0 */
+    uint32_t nkeys;
+    struct sq_key upsert_key;              /* where mode is UPSERT: the key whose last row counts */
+    bool net;                              /* emit=net: one change per key and batch will do */
+    bool final;                            /* batch: only final rows, at the end of input */
+    bool bounded;
+
+    union {
+        struct {                           /* SQ_N_SCAN */
+            const struct sq_connector *connector;
+            const struct sq_table_spec *table;
+            const struct sq_table_ext *ext;
+            struct sq_source_info info;
+            const uint32_t *cols;          /* wanted columns of table, ascending; output column i is cols[i] */
+            struct sq_str path;            /* catalog.database.table, for EXPLAIN and messages */
+        } scan;
+        struct {                           /* SQ_N_VALUES */
+            const struct sq_batch *rows;   /* one or more batches of at most SQ_BATCH_ROWS */
+            uint32_t nbatches;
+        } values;
+        struct {                           /* SQ_N_WATERMARK */
+            uint32_t col;                  /* the event time column of the output */
+            struct sq_expr *expr;          /* over the output columns */
+        } watermark;
+        struct { struct sq_expr *pred; } filter;
+        struct { struct sq_expr **exprs; } project;
+        struct {                           /* SQ_N_AGGREGATE: output = group columns, then aggregates */
+            const uint32_t *group;         /* input columns */
+            uint32_t ngroup;
+            const struct sq_agg_item *items;
+            uint32_t nitems;
+            bool global;                   /* no GROUP BY: one row even for no input */
+        } agg;
+        struct {                           /* SQ_N_JOIN: output = left columns, then right columns (SEMI, ANTI: left only) */
+            enum sq_join_kind kind;
+            const struct sq_join_key *keys;
+            uint32_t nkeys;
+            const bool *null_safe;         /* per key; NULL: none */
+            struct sq_expr *residual;      /* over left, then right columns; NULL: none */
+        } join;
+        struct {                           /* SQ_N_SORT, SQ_N_LIMIT */
+            const struct sq_sort_key *keys;
+            uint32_t nkeys;
+            int64_t limit, offset;         /* limit -1: none */
+        } sort;
+        struct {                           /* SQ_N_SINK: input column i goes to table column i */
+            const struct sq_connector *connector;
+            const struct sq_table_spec *table;
+            const struct sq_table_ext *ext;
+            unsigned mode;
+            struct sq_key key;
+            bool key_derived, overwrite;
+            struct sq_str path;
+        } sink;
+        struct { bool changelog; } collect;
+    } u;
+    struct sq_span span;                   /* where the text says so; for errors at run time */
+};
+
+/* What a job runs with: frozen SET values. */
+struct sq_job_config {
+    struct sq_session session;
+    struct sq_str name;                    /* pipeline.name */
+    bool batch;                            /* execution.runtime-mode */
+    uint32_t parallelism;
+    uint32_t batch_rows;                   /* 1..SQ_BATCH_ROWS */
+    int mini_batch;                        /* table.exec.mini-batch.enabled: -1 not given, 0, 1 */
+    int64_t state_ttl_ms;
+};
+
+struct sq_job_plan {
+    struct sq_plan **roots;                /* SINK or COLLECT nodes */
+    uint32_t nroots;
+    uint32_t nnodes;                       /* ids are 0..nnodes-1 */
+    struct sq_job_config config;
+    bool bounded;
+};
+
+#endif
