@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sqluice.h: streaming SQL as SQLite is SQL. The whole public API.
+ *
+ *     sqluice *db;
+ *     sqluice_stmt *q;
+ *     sqluice_open(NULL, &db);
+ *     sqluice_exec(db, "CREATE TABLE t (id STRING, v INT) WITH ('connector'='filesystem','path'='t.ndjson','format'='json')", NULL, NULL);
+ *     sqluice_prepare(db, "SELECT id, SUM(v) FROM t GROUP BY id", -1, &q, NULL);
+ *     while (sqluice_step(q) == SQLUICE_ROW)
+ *         printf("%s %s %lld\n", sqluice_row_kind_name(sqluice_row_kind(q)), sqluice_column_text(q, 0), (long long)sqluice_column_int64(q, 1));
+ *     sqluice_finalize(q);
+ *     sqluice_close(db);
+ *
+ * Threads: an engine (sqluice *) and its statements belong to one thread at a time; different engines share nothing. sqluice_interrupt
+ * may be called from any thread and from a signal handler. The library never prints, exits or installs signal handlers.
+ *
+ * Text is UTF-8. Results that are pointers belong to the engine or the statement and are good until the next call on it.
+ */
+#ifndef SQLUICE_H
+#define SQLUICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SQLUICE_API __attribute__((visibility("default")))
+#else
+#define SQLUICE_API
+#endif
+
+typedef struct sqluice sqluice;
+typedef struct sqluice_stmt sqluice_stmt;
+
+/* Result codes. 0 is success; ROW and DONE come from sqluice_step only. */
+enum {
+    SQLUICE_OK = 0,
+    SQLUICE_SYNTAX = 1,       /* the text is not SQL */
+    SQLUICE_SEMANTIC = 2,     /* a name, type, option or plan that cannot be */
+    SQLUICE_UNSUPPORTED = 3,  /* understood, and not supported yet */
+    SQLUICE_DATA = 4,         /* a record or value at run time */
+    SQLUICE_IO = 5,           /* a file */
+    SQLUICE_EXTERNAL = 6,     /* a database or broker */
+    SQLUICE_NOMEM = 7,        /* out of memory, or the memory limit reached */
+    SQLUICE_LIMIT = 8,        /* a limit of the engine */
+    SQLUICE_INTERRUPT = 9,    /* sqluice_interrupt was called */
+    SQLUICE_MISUSE = 10,      /* the API was called in the wrong order */
+    SQLUICE_INTERNAL = 11,    /* a bug in the engine */
+    SQLUICE_ROW = 100,
+    SQLUICE_DONE = 101
+};
+
+/* Kinds of rows of a changelog, as sqluice_row_kind gives them. */
+enum { SQLUICE_INSERT = 0, SQLUICE_UPDATE_BEFORE = 1, SQLUICE_UPDATE_AFTER = 2, SQLUICE_DELETE = 3 };
+
+/* Types of columns, as sqluice_column_type gives them. */
+enum {
+    SQLUICE_TYPE_NULL, SQLUICE_TYPE_BOOLEAN, SQLUICE_TYPE_INTEGER /* TINYINT … BIGINT */, SQLUICE_TYPE_DOUBLE /* FLOAT, DOUBLE */,
+    SQLUICE_TYPE_DECIMAL, SQLUICE_TYPE_TEXT, SQLUICE_TYPE_BYTES, SQLUICE_TYPE_DATE, SQLUICE_TYPE_TIME, SQLUICE_TYPE_TIMESTAMP,
+    SQLUICE_TYPE_INTERVAL, SQLUICE_TYPE_NESTED /* ARRAY, MAP, MULTISET, ROW */
+};
+
+typedef struct sqluice_progress {
+    uint64_t rows_in, rows_out, bytes_in;
+    int64_t bytes_total;                                         /* -1: unknown */
+    int64_t elapsed_ms;
+} sqluice_progress;
+
+/* Settings of an engine that SQL cannot change. Zero-initialize; every 0 or NULL is the default. */
+typedef struct sqluice_config {
+    int64_t memory_limit_bytes;                                  /* 0: none */
+    void (*notice)(void *arg, const char *text);                 /* one line without newline; on the thread that calls the engine */
+    void *notice_arg;
+    void (*print)(void *arg, int to_stderr, const char *text, size_t n);   /* what the print connector writes; NULL: it is refused */
+    void *print_arg;
+    /* Called a few times a second while a statement runs; nonzero interrupts it. */
+    int (*progress)(void *arg, const sqluice_progress *);
+    void *progress_arg;
+    int64_t (*now_us)(void *arg);                                /* replaces the wall clock (tests); NULL: the system's */
+    void *now_arg;
+    uint32_t batch_rows;                                         /* most rows of a batch; 0: 2048. 1 and 7 are for tests */
+} sqluice_config;
+
+/* ---- engines ---- */
+
+SQLUICE_API const char *sqluice_version(void);
+/* config may be NULL. On failure *db is NULL (out of memory) or an engine that only errmsg and close may be called on. */
+SQLUICE_API int sqluice_open(const sqluice_config *config, sqluice **db);
+SQLUICE_API void sqluice_close(sqluice *db);                     /* statements left open are finalized; NULL is a no-op */
+/* Makes the running call return SQLUICE_INTERRUPT soon. The flag falls when the outermost call returns. */
+SQLUICE_API void sqluice_interrupt(sqluice *db);
+
+/* ---- errors: of the last failed call on the engine ---- */
+
+SQLUICE_API int sqluice_errcode(const sqluice *db);
+SQLUICE_API const char *sqluice_errmsg(const sqluice *db);       /* one sentence */
+SQLUICE_API const char *sqluice_errhint(const sqluice *db);      /* what to do about it; "" for none */
+SQLUICE_API int sqluice_error_offset(const sqluice *db);         /* bytes into the text given to the call; -1: no place */
+SQLUICE_API int sqluice_error_length(const sqluice *db);         /* bytes the place is long; 0: no place */
+/* The error as it is shown to people: "file:line:col: error: …", the line, the caret and the hint. file may be NULL. text is what was given
+ * to the failed call and first_line the line it begins at (from 1). Good until the next call. */
+SQLUICE_API const char *sqluice_error_render(sqluice *db, const char *file, const char *text, int first_line);
+
+/* ---- running SQL ---- */
+
+/* Runs every statement of text. Rows of queries go to `row` (NULL: dropped), which may end the run by returning nonzero. Called on the same
+ * thread, with the statement positioned on a row. An INSERT runs to its end. */
+SQLUICE_API int sqluice_exec(sqluice *db, const char *text, int (*row)(void *arg, sqluice_stmt *), void *arg);
+
+/* Prepares the first statement of text (bytes long; -1: to its 0). *tail, where not NULL, is the number of bytes used, so that the rest
+ * can be prepared next. *stmt is NULL with SQLUICE_OK when only blanks and comments were left. DDL and SET take effect at the first step. */
+SQLUICE_API int sqluice_prepare(sqluice *db, const char *text, int bytes, sqluice_stmt **stmt, int *tail);
+/* 1: text ends inside a statement, a string or a comment (a shell then asks for more lines). */
+SQLUICE_API int sqluice_incomplete(sqluice *db, const char *text);
+
+/* Values for '?', numbered from 1; texts are copied. */
+SQLUICE_API int sqluice_bind_null(sqluice_stmt *, int index);
+SQLUICE_API int sqluice_bind_int64(sqluice_stmt *, int index, int64_t);
+SQLUICE_API int sqluice_bind_double(sqluice_stmt *, int index, double);
+SQLUICE_API int sqluice_bind_text(sqluice_stmt *, int index, const char *, int bytes);
+
+/* Runs on: SQLUICE_ROW when there is a row to look at, SQLUICE_DONE at the end, else an error. For an INSERT one step runs it to its end. */
+SQLUICE_API int sqluice_step(sqluice_stmt *);
+SQLUICE_API void sqluice_finalize(sqluice_stmt *);               /* NULL is a no-op */
+
+/* What a statement is. */
+enum { SQLUICE_STMT_QUERY = 1, SQLUICE_STMT_INSERT, SQLUICE_STMT_INFO /* SHOW, DESCRIBE, EXPLAIN: gives rows, reads nothing */, SQLUICE_STMT_OTHER };
+SQLUICE_API int sqluice_stmt_kind(const sqluice_stmt *);
+/* Whether the rows are a changelog (result mode 'changelog': look at the row kind), or final rows; and whether the input ends. */
+SQLUICE_API int sqluice_stmt_changelog(const sqluice_stmt *);
+SQLUICE_API int sqluice_stmt_bounded(const sqluice_stmt *);
+
+/* ---- the current row ---- */
+
+SQLUICE_API int sqluice_row_kind(const sqluice_stmt *);          /* SQLUICE_INSERT … */
+SQLUICE_API const char *sqluice_row_kind_name(int kind);         /* "+I" */
+SQLUICE_API int sqluice_column_count(const sqluice_stmt *);      /* 0 for statements without rows; known before the first step */
+SQLUICE_API const char *sqluice_column_name(const sqluice_stmt *, int col);
+SQLUICE_API const char *sqluice_column_decltype(const sqluice_stmt *, int col);   /* "DECIMAL(10, 2) NOT NULL" */
+SQLUICE_API int sqluice_column_type(const sqluice_stmt *, int col);               /* of the column, whatever the value */
+SQLUICE_API int sqluice_column_is_null(const sqluice_stmt *, int col);
+/* 0 / 0.0 for NULL or where there is no such reading. */
+SQLUICE_API int64_t sqluice_column_int64(const sqluice_stmt *, int col);          /* dates: days; times: ms; timestamps: microseconds since 1970 */
+SQLUICE_API double sqluice_column_double(const sqluice_stmt *, int col);
+/* As CAST(… AS STRING) writes it, 0-terminated; NULL for NULL. bytes gets the length where not NULL. */
+SQLUICE_API const char *sqluice_column_text(sqluice_stmt *, int col);
+SQLUICE_API int sqluice_column_bytes(sqluice_stmt *, int col);
+SQLUICE_API const void *sqluice_column_blob(sqluice_stmt *, int col);             /* raw bytes of text and byte columns */
+
+/* ---- after (or while) a statement ran ---- */
+
+/* The account of the last INSERT or SELECT: lines of text, "" when there is none. */
+SQLUICE_API const char *sqluice_account(sqluice_stmt *);
+SQLUICE_API const char *sqluice_setting(sqluice *db, const char *key);            /* a SET value or its default; NULL: unknown key */
+/* The i-th word for completion: keywords, functions, connectors, then tables and columns that are there now. NULL at the end. */
+SQLUICE_API const char *sqluice_completion(sqluice *db, int i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
