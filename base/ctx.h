@@ -91,6 +91,8 @@ struct sq_ctx {
     const struct sq_os *os;
     void (*notice)(void *arg, const char *text);   /* NULL: dropped. One line without a newline */
     void *notice_arg;
+    void (*print)(void *arg, bool to_stderr, const char *text, size_t n);   /* where the print connector writes; NULL: it refuses */
+    void *print_arg;
     _Atomic int *interrupt;   /* nonzero: stop soon; NULL: never */
 };
 
