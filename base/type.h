@@ -53,7 +53,7 @@ struct sq_type {
     bool nullable;
     int32_t p;                      /* DECIMAL: precision; TIME, TIMESTAMP: fraction digits; CHAR, VARCHAR, BINARY, VARBINARY: length */
     int32_t s;                      /* DECIMAL: scale */
-    uint32_t nchild;                /* ARRAY, MULTISET 1; MAP 2; ROW n */
+    uint32_t nchild;                /* ARRAY 1; MAP 2; MULTISET 2 (element, INT count); ROW n */
     const struct sq_field *child;   /* names only in a ROW */
 };
 
@@ -67,6 +67,7 @@ extern const struct sq_type sq_type_null, sq_type_boolean, sq_type_tinyint, sq_t
 const struct sq_type *sq_type_new(struct sq_arena *, enum sq_tid, bool nullable, int32_t p, int32_t s);
 const struct sq_type *sq_type_array(struct sq_arena *, bool nullable, const struct sq_type *element);
 const struct sq_type *sq_type_map(struct sq_arena *, bool nullable, const struct sq_type *key, const struct sq_type *value);
+const struct sq_type *sq_type_multiset(struct sq_arena *, bool nullable, const struct sq_type *element);
 const struct sq_type *sq_type_row(struct sq_arena *, bool nullable, const struct sq_field *, uint32_t n);   /* copies the array */
 const struct sq_type *sq_type_nullable(struct sq_arena *, const struct sq_type *, bool nullable);           /* the same, but nullable or not */
 const struct sq_type *sq_type_dup(struct sq_arena *, const struct sq_type *);                               /* deep */
