@@ -98,6 +98,7 @@ $(OBJ_parser): | $(BUILD)/parser/grammar.c
 
 LAYERS_test_base      := base
 LAYERS_test_text      := base
+LAYERS_test_number    := base
 LAYERS_test_parser    := parser base
 LAYERS_test_functions := functions base
 LAYERS_test_cast      := functions base
