@@ -200,18 +200,25 @@ void sq_col_set_null(struct sq_col *c, uint32_t r)
     mark_null(c, r);
 }
 
+/* Elements of the children that rows below n use. Children may hold more than that: of a row that was never finished. */
+static uint32_t kids_used(const struct sq_col *c, uint32_t n)
+{
+    if (sq_type_phys(c->vec.type) == SQ_P_STRUCT)
+        return n;
+    const struct sq_list *l = c->vec.data;
+    return n ? l[n - 1].off + l[n - 1].len : 0;
+}
+
 void sq_col_truncate(struct sq_col *c, uint32_t n)
 {
-    if (n >= c->n)
-        return;
+    if (n > c->n)
+        n = c->n;
     if (c->vec.valid)
         for (uint32_t r = n; r < c->n; r++)
             sq_bit_set(c->bits, r);
-    enum sq_phys p = sq_type_phys(c->vec.type);
-    uint32_t kids = p == SQ_P_STRUCT ? n : p == SQ_P_LIST ? ((struct sq_list *)c->vec.data)[n].off : 0;
-    for (uint32_t i = 0; i < c->nkid; i++)
-        sq_col_truncate(&c->kid[i], kids);
     c->n = n;
+    for (uint32_t i = 0; i < c->nkid; i++)
+        sq_col_truncate(&c->kid[i], kids_used(c, n));
 }
 
 void sq_col_seal(struct sq_col *c)
