@@ -29,7 +29,7 @@ struct sq_table {
     bool temporary;
     /* a view has a query and no connector */
     bool is_view;
-    struct sq_ast_query *query;
+    struct sq_ast_query *query;            /* its tables are named in full, whatever was current when it was made */
     struct sq_str query_text;
     struct sq_column *cols;
     uint32_t ncols;
@@ -44,23 +44,98 @@ struct sq_table {
     const struct sq_connector *connector;
     struct sq_table_ext *ext;
     struct sq_arena arena;                 /* everything above lives here */
-    uint32_t refs;                         /* running jobs and statements that use it; a dropped table dies with the last */
     struct sq_table *next;
 };
 
-struct sq_catalog;                         /* catalogs → databases → tables */
+struct sq_database {
+    struct sq_str name, comment;           /* owned: sq_alloc */
+    struct sq_table *tables;               /* in the order they were made */
+    struct sq_database *next;
+};
+
+struct sq_catalog_entry {                  /* one catalog */
+    struct sq_str name;
+    struct sq_database *dbs;
+    struct sq_catalog_entry *next;
+};
+
+/* Catalogs → databases → tables. Temporary tables are kept apart, by their full name, and shadow the others. A table that is dropped while
+ * statements run (pins > 0) is kept until the last of them has ended. */
+struct sq_catalog {
+    struct sq_ctx *ctx;
+    struct sq_catalog_entry *catalogs;
+    struct sq_table *temps;
+    struct sq_table *dropped;
+    struct sq_str current_catalog, current_db;   /* owned */
+    uint32_t pins;
+    uint64_t version;                      /* rises with every change: a plan made before is made anew */
+};
 
 sq_rc sq_catalog_new(struct sq_ctx *, struct sq_catalog **);      /* default_catalog.default_database */
 void sq_catalog_free(struct sq_catalog *);
 /* Resolves a name of one to three parts against the current catalog and database. SQ_SEMANTIC with "did you mean" at name->span when missing. */
 sq_rc sq_catalog_table(struct sq_ctx *, struct sq_catalog *, const struct sq_name *, struct sq_table **);
+/* The same, but a table that is not there is *t = NULL without an error. */
+sq_rc sq_catalog_lookup(struct sq_ctx *, struct sq_catalog *, const struct sq_name *, struct sq_table **);
+/* A statement with a plan holds the catalog's tables alive. */
+void sq_catalog_pin(struct sq_catalog *);
+void sq_catalog_unpin(struct sq_catalog *);
 
-/* ---- settings ---- */
+/* For DDL (planner/ddl.c) and SHOW (planner/show.c). */
+/* The full path of a name: catalog, database, table; nothing needs to be there. SQ_SEMANTIC when it has more than three parts. */
+sq_rc sq_catalog_path(struct sq_ctx *, const struct sq_catalog *, const struct sq_name *, struct sq_str path[3]);
+struct sq_catalog_entry *sq_catalog_find(const struct sq_catalog *, struct sq_str catalog);
+struct sq_database *sq_database_find(const struct sq_catalog *, struct sq_str catalog, struct sq_str db);
+/* The table of a full path; `temporary`: among the temporary ones, else among the others. NULL: none. */
+struct sq_table *sq_catalog_get(const struct sq_catalog *, const struct sq_str path[3], bool temporary);
+/* Puts a table in (its catalog, database, name and temporary say where), in the place of `old` where that is not NULL. Cannot fail. */
+void sq_catalog_put(struct sq_catalog *, struct sq_table *, struct sq_table *old);
+void sq_catalog_remove(struct sq_catalog *, struct sq_table *);
+sq_rc sq_catalog_add_catalog(struct sq_ctx *, struct sq_catalog *, struct sq_str name);
+sq_rc sq_catalog_add_database(struct sq_ctx *, struct sq_catalog *, struct sq_str catalog, struct sq_str name, struct sq_str comment);
+void sq_catalog_drop_database(struct sq_catalog *, struct sq_catalog_entry *, struct sq_database *);   /* with its tables */
+void sq_catalog_drop_catalog(struct sq_catalog *, struct sq_catalog_entry *);
+sq_rc sq_catalog_use(struct sq_ctx *, struct sq_catalog *, struct sq_str catalog, struct sq_str db);   /* both exist */
+/* An empty table with its arena; sq_table_free is for one that was never put in. */
+sq_rc sq_table_new(struct sq_ctx *, struct sq_table **);
+void sq_table_free(struct sq_table *);
+
+/* ---- DDL (planner/ddl.c, alter.c, view.c) ---- */
+
+struct sq_bind_env;
+/* CREATE, DROP, ALTER, USE: one step, all or nothing. For CREATE TABLE … AS, *insert is the INSERT that fills it (in env->arena; else NULL);
+ * when that cannot be planned, sq_ddl_undo takes the table away again. */
+sq_rc sq_ddl(struct sq_bind_env *, const struct sq_ast_stmt *, struct sq_ast_insert **insert);
+void sq_ddl_undo(struct sq_bind_env *, const struct sq_ast_stmt *);
+/* The definition that makes this table again, as SQL says it (SHOW CREATE TABLE, LIKE, ALTER). In the arena; not deep. */
+sq_rc sq_table_define(struct sq_ctx *, struct sq_arena *, const struct sq_table *, struct sq_ast_table **);
+/* Builds a table from a definition; nothing is put into the catalog. */
+sq_rc sq_table_build(struct sq_bind_env *, const struct sq_ast_table *, const struct sq_str path[3], struct sq_table **);
+
+/* ---- SHOW and DESCRIBE (planner/show.c) ---- */
+
+/* The columns of what SHOW, DESCRIBE, SET without a key, EXPLAIN give. */
+sq_rc sq_show_columns(struct sq_ctx *, const struct sq_ast_stmt *, const struct sq_field **cols, uint32_t *ncols);
+/* The rows of SHOW, DESCRIBE and SET. `out` has these columns. */
+sq_rc sq_show_rows(struct sq_bind_env *, const struct sq_ast_stmt *, struct sq_out *);
+
+/* ---- settings (planner/settings.c) ---- */
 
 struct sq_settings;
-/* The value of a known key (default included); text. */
+sq_rc sq_settings_new(struct sq_ctx *, struct sq_settings **);
+void sq_settings_free(struct sq_settings *);
+/* The value of a known key (default included); text. Unknown and not given: p is NULL. Old spellings are understood. */
 struct sq_str sq_setting(const struct sq_settings *, const char *key);
 bool sq_setting_given(const struct sq_settings *, const char *key);
+/* The value where it is one of the key's type, else of its default. */
+bool sq_setting_bool(const struct sq_settings *, const char *key);
+int64_t sq_setting_int(const struct sq_settings *, const char *key);
+int64_t sq_setting_ms(const struct sq_settings *, const char *key);
+sq_rc sq_settings_set(struct sq_ctx *, struct sq_settings *, const struct sq_kv *);
+sq_rc sq_settings_reset(struct sq_ctx *, struct sq_settings *, const struct sq_kv *);   /* NULL: all */
+uint64_t sq_settings_version(const struct sq_settings *);
+/* The i-th of the keys that have an effect or were given, sorted; false at the end. Secret values are given as ****. */
+bool sq_settings_at(const struct sq_settings *, size_t i, struct sq_str *key, struct sq_str *value);
 
 /* ---- binding: names and types (planner/bind.c) ---- */
 
