@@ -96,6 +96,9 @@ sq_rc sq_catalog_add_database(struct sq_ctx *, struct sq_catalog *, struct sq_st
 void sq_catalog_drop_database(struct sq_catalog *, struct sq_catalog_entry *, struct sq_database *);   /* with its tables */
 void sq_catalog_drop_catalog(struct sq_catalog *, struct sq_catalog_entry *);
 sq_rc sq_catalog_use(struct sq_ctx *, struct sq_catalog *, struct sq_str catalog, struct sq_str db);   /* both exist */
+/* What must be there: else SQ_SEMANTIC at the place, with the nearest. */
+sq_rc sq_catalog_need(struct sq_ctx *, struct sq_catalog *, struct sq_str catalog, struct sq_span, struct sq_catalog_entry **);
+sq_rc sq_database_need(struct sq_ctx *, struct sq_catalog *, struct sq_str catalog, struct sq_str db, struct sq_span, struct sq_database **);
 /* An empty table with its arena; sq_table_free is for one that was never put in. */
 sq_rc sq_table_new(struct sq_ctx *, struct sq_table **);
 void sq_table_free(struct sq_table *);
