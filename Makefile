@@ -48,7 +48,7 @@ OBJ_shell      := $(call objs,$(SRC_shell))
 LIB_OBJ        := $(foreach l,$(LAYERS),$(OBJ_$(l)))
 
 .PHONY: all
-all: sqluice $(BUILD)/libsqluice.a $(BUILD)/libsqluice.so
+all: $(BUILD)/.deps sqluice $(BUILD)/libsqluice.a $(BUILD)/libsqluice.so
 
 define layer
 $(BUILD)/lib_$(1).a: $$(OBJ_$(1))
@@ -69,6 +69,12 @@ $(BUILD)/sqluice: $(OBJ_shell) $(BUILD)/libsqluice.a
 
 sqluice: $(BUILD)/sqluice
 	$(Q)cp -f $< $@
+
+# Once per build folder: says what is missing, by package, before the first compiler error does.
+$(BUILD)/.deps: tools/deps
+	@mkdir -p $(@D)
+	$(Q)tools/deps check build && touch $@
+$(LIB_OBJ) $(OBJ_shell) $(GEN_parser): | $(BUILD)/.deps
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -116,6 +122,84 @@ $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o $$(foreach l,$$(or $$(LAYERS_$(1)
 	$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS) -lcmocka
 endef
 $(foreach t,$(UNIT),$(eval $(call unit,$(t))))
+
+# ---- the sanitizer build: the same sources, with assertions, in a folder of its own ----
+
+ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+.PHONY: unit units asan
+units: $(addprefix $(BUILD)/unit/,$(UNIT))
+asan:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice
+
+# ---- fuzz targets: clang's libFuzzer over the library's own sources ----
+
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+LAYERS_fuzz_sql  := parser base
+LAYERS_fuzz_json := connectors base
+.PHONY: fuzzers
+fuzzers:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang DEBUG=1 OPT=-O1 \
+	    SAN='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' $(addprefix $(BUILD)/fuzz/,$(FUZZ))
+define fuzzer
+$(BUILD)/$(1): $(BUILD)/tests/fuzz/$(1).o $$(foreach l,$$(LAYERS_$(1)),$(BUILD)/lib_$$(l).a)
+	$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -fsanitize=fuzzer -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDLIBS) -ljansson
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
+
+# ---- what people run ----
+
+.PHONY: deps-build demo test bench check tidy install uninstall help
+deps-build:
+	$(Q)tools/deps install build run
+
+demo: deps-build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)sql/demo
+
+test: deps-build
+	$(Q)tools/deps install test
+	$(Q)$(MAKE) --no-print-directory check
+
+check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings
+	$(Q)tests/suite $(BUILD)
+
+BENCH_ROWS ?= 10000000
+BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson)
+bench: deps-build
+	$(Q)tools/deps install bench
+	$(Q)$(MAKE) --no-print-directory all $(BENCH)
+	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
+
+$(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
+$(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -O3 -std=c++17 -march=native -o $@ $< -lsimdjson
+
+tidy:
+	$(Q)tools/tidy
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 755 sqluice $(DESTDIR)$(PREFIX)/bin/sqluice
+	install -m 644 include/sqluice.h $(DESTDIR)$(PREFIX)/include/sqluice.h
+	install -m 644 $(BUILD)/libsqluice.a $(DESTDIR)$(PREFIX)/lib/libsqluice.a
+	install -m 755 $(BUILD)/libsqluice.so $(DESTDIR)$(PREFIX)/lib/libsqluice.so.0
+	ln -sf libsqluice.so.0 $(DESTDIR)$(PREFIX)/lib/libsqluice.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|; s|@LIBS@|$(LDLIBS)|' include/sqluice.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sqluice.pc
+
+uninstall:
+	cd $(DESTDIR)$(PREFIX) && rm -f bin/sqluice include/sqluice.h lib/libsqluice.a lib/libsqluice.so lib/libsqluice.so.0 lib/pkgconfig/sqluice.pc
+
+help:
+	@sed -n '3,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
+	@echo "make check      the test suite without installing anything"
+	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
+	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
+	@echo "make tidy       layering, banned calls, sizes"
+	@echo "make install    PREFIX=$(PREFIX), DESTDIR"
+	@echo "make clean"
 
 .PHONY: clean
 clean:
