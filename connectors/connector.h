@@ -107,7 +107,8 @@ struct sq_scan_spec {                    /* what one scan of a table wants */
     const uint32_t *cols;                /* wanted columns, positions in table->cols, ascending */
     uint32_t ncols;
     uint32_t batch_rows;                 /* at most SQ_BATCH_ROWS; tests set 1 and 7 */
-    /* Bad records that are skipped are given here too (NULL: only counted): source text is cut by the receiver. */
+    /* Bad records that are skipped are given here too (NULL: only counted): source text is cut by the receiver. `position` is what a
+     * person would look for: the line of a file, the offset in a topic. */
     void (*bad)(void *arg, struct sq_str split, int64_t position, struct sq_str column, const char *reason, struct sq_str raw);
     void *bad_arg;
 };
@@ -198,6 +199,14 @@ struct sq_connector {
 /* By the WITH clause: 'connector' (or legacy 'connector.type'). Unknown: the nearest; missing: says what to write. */
 sq_rc sq_connector_find(struct sq_ctx *, const struct sq_table_spec *, const struct sq_connector **);
 const struct sq_connector *sq_connector_at(size_t i);
+/* The format that a table names with 'format' (or legacy 'format.type'), and its parsed options. */
+struct sq_table_format { const struct sq_format *format; void *options; };
+/* Finds a format by name; SQ_SEMANTIC with the nearest, or SQ_UNSUPPORTED for those of Flink that are not here yet. */
+sq_rc sq_format_resolve(struct sq_ctx *, const struct sq_kv *, const struct sq_format **);
+/* Parses the WITH clause: the connector's rows into `into`, and, where it takes a format, the format's rows into a struct made in the arena
+ * (*fmt). What every connector's table() begins with. */
+sq_rc sq_table_options(struct sq_ctx *, struct sq_arena *, const struct sq_connector *, const struct sq_table_spec *, void *into,
+                       struct sq_table_format *fmt);
 /* The option row for a key of a connector or any format, for redaction and help; NULL: unknown. */
 const struct sq_option *sq_option_lookup(struct sq_str connector, struct sq_str key);
 

@@ -15,11 +15,11 @@ enum sq_option_type {
     SQ_OPT_DURATION,    /* int64_t milliseconds: '10 s', '5min', '1h', '500' (ms), as Flink's TimeUtils */
     SQ_OPT_MEMORY,      /* int64_t bytes: '128MB', '1 gb' */
     SQ_OPT_ENUM,        /* int: index into choices, matched ignoring case */
-    SQ_OPT_MAP          /* struct sq_option_map; key ends in '*' or contains '#': everything that matches the pattern, as given */
+    SQ_OPT_MAP          /* struct sq_option_map; the key ends in '*' or contains '#': everything that matches the pattern, as given */
 };
 enum { SQ_OPT_REQUIRED = 1, SQ_OPT_SECRET = 2, SQ_OPT_UNSUPPORTED = 4 /* known to Flink, refused here with `help` saying why */ };
 
-struct sq_option_map { const struct sq_kv *kv; uint32_t n; };    /* keys without the pattern's prefix */
+struct sq_option_map { const struct sq_kv *kv; uint32_t n; };    /* keys cut to what '*' or '#' stands for; values expanded */
 
 struct sq_option {
     const char *key;        /* "scan.startup.mode"; "properties.*"; "fields.#.min" */
@@ -47,6 +47,10 @@ sq_rc sq_options_parse(struct sq_ctx *, struct sq_arena *, const char *what, str
                        const char *const *skip, const struct sq_option_set *sets, uint32_t nsets);
 /* True when the value must not be shown: a row flagged SECRET, or a key that looks like one (password, secret, token, jaas). */
 bool sq_option_secret(const struct sq_option *rows, uint32_t n, struct sq_str key);
+/* What matches a row's key or alias pattern: true, and what '*' or '#' stands for in *rest (p NULL for plain keys). */
+bool sq_option_match(const char *pattern, struct sq_str key, struct sq_str *rest);
+/* The WITH entry of that key, or NULL; for errors that point at it. */
+const struct sq_kv *sq_option_given(const struct sq_kv *, uint32_t n, const char *key);
 bool sq_parse_duration(struct sq_str, int64_t *ms);
 bool sq_parse_memory(struct sq_str, int64_t *bytes);
 

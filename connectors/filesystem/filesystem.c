@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * filesystem.c: the filesystem connector's options and descriptor.
+ *
+ * FLINK: a path may also be one file (Flink always takes it for a directory), a pattern such as 'in/2024-*.ndjson', or a
+ * pipe ('/dev/stdin'). A path that ends with '/' or is a directory is written as Flink writes it: by new part files.
+ */
+#include "connectors/filesystem/filesystem.h"
+#include "connectors/registry.h"
+
+#define OFF(field) offsetof(struct sq_fs_options, field)
+#define COMMIT_WHY "files are visible when the job has finished; partitions come with PARTITIONED BY"
+
+static const struct sq_option rows[] = {
+    {"path", "connector.path", SQ_OPT_STRING, NULL, OFF(path), NULL, SQ_OPT_REQUIRED, "a file, a directory (its files, nested ones too), or a pattern with * and ?"},
+    {"partition.default-name", NULL, SQ_OPT_STRING, "__DEFAULT_PARTITION__", OFF(default_partition), NULL, 0, "the partition of NULL"},
+    {"source.report-statistics", NULL, SQ_OPT_ENUM, "ALL", OFF(report_statistics), "ALL|NONE", 0, "what the optimizer may ask the files for"},
+    {"scan.parallelism", NULL, SQ_OPT_INT, NULL, OFF(scan_parallelism), NULL, 0, "how many workers read; the result does not depend on it"},
+    {"sink.parallelism", NULL, SQ_OPT_INT, NULL, OFF(sink_parallelism), NULL, 0, "how many workers write; the rows do not depend on it"},
+    {"sink.rolling-policy.file-size", NULL, SQ_OPT_MEMORY, "128MB", OFF(rolling_size), NULL, 0, "when a part file of a directory has grown to this size, the next one is begun"},
+    {"source.monitor-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "a directory is read once, as it is when the job starts"},
+    {"source.path.regex-pattern", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "write a pattern with * and ? as the path"},
+    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "part files are cut by 'sink.rolling-policy.file-size' alone"},
+    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "part files are cut by 'sink.rolling-policy.file-size' alone"},
+    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "part files are cut by 'sink.rolling-policy.file-size' alone"},
+    {"sink.shuffle-by-partition.enable", NULL, SQ_OPT_BOOL, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "it needs PARTITIONED BY"},
+    {"sink.partition-commit.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
+    {"partition.time-extractor.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
+    {"auto-compaction", NULL, SQ_OPT_BOOL, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "one worker writes one file; there is nothing to compact"},
+    {"compaction.file-size", NULL, SQ_OPT_MEMORY, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "one worker writes one file; there is nothing to compact"},
+    {"compaction.parallelism", NULL, SQ_OPT_INT, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "one worker writes one file; there is nothing to compact"},
+};
+
+static const struct sq_type string_not_null = {.id = SQ_T_VARCHAR, .nullable = false, .p = SQ_STRING_MAX};
+static const struct sq_type bigint_not_null = {.id = SQ_T_BIGINT, .nullable = false};
+static const struct sq_type ltz3_not_null = {.id = SQ_T_TIMESTAMP_LTZ, .nullable = false, .p = 3};
+
+const struct sq_metadata_key sq_fs_metadata[SQ_FS_NMETA] = {
+    [SQ_FS_PATH] = {"file.path", &string_not_null, false, "the file's path, as found"},
+    [SQ_FS_NAME] = {"file.name", &string_not_null, false, "the last part of the path"},
+    [SQ_FS_SIZE] = {"file.size", &bigint_not_null, false, "the file's size in bytes"},
+    [SQ_FS_MTIME] = {"file.modification-time", &ltz3_not_null, false, "when the file was last written"},
+};
+
+static const struct sq_kv *path_option(const struct sq_table_spec *t)
+{
+    const struct sq_kv *kv = sq_option_given(t->options, t->noptions, "path");
+    return kv ? kv : sq_option_given(t->options, t->noptions, "connector.path");
+}
+
+static bool begins(struct sq_str s, const char *word, uint32_t *n)
+{
+    *n = (uint32_t)strlen(word);
+    return s.n >= *n && sq_str_ieq((struct sq_str){s.p, *n}, sq_str_of(word));
+}
+
+/* 'file:///a', 'file:/a', 'file://localhost/a' and plain paths; other schemes are refused. */
+static sq_rc resolve_path(struct sq_ctx *ctx, const struct sq_table_spec *t, struct sq_fs_table *fs)
+{
+    struct sq_str p = fs->options.path;
+    struct sq_span at = path_option(t) ? path_option(t)->value_span : t->span;
+    uint32_t n;
+    if (begins(p, "file://localhost/", &n))
+        p = (struct sq_str){p.p + n - 1, p.n - n + 1};
+    else if (begins(p, "file:///", &n))
+        p = (struct sq_str){p.p + n - 1, p.n - n + 1};
+    else if (begins(p, "file://", &n))
+        return sq_fail_at(ctx, SQ_SEMANTIC, at, "'path': a file:// URL of another machine: '%.*s'", SQ_FMT(p));
+    else if (begins(p, "file:", &n))
+        p = (struct sq_str){p.p + n, p.n - n};
+    uint32_t colon = 0;
+    while (colon < p.n && ((p.p[colon] >= 'a' && p.p[colon] <= 'z') || (p.p[colon] >= '0' && p.p[colon] <= '9')))
+        colon++;
+    if (colon > 1 && p.n >= colon + 3 && memcmp(p.p + colon, "://", 3) == 0)
+        return sq_fail_at(ctx, SQ_UNSUPPORTED, at, "'path': the file system '%.*s' is not supported yet; only local files are", (int)colon, p.p);
+    if (p.n == 0)
+        return sq_fail_at(ctx, SQ_SEMANTIC, at, "'path' is empty");
+    if (memchr(p.p, 0, p.n))
+        return sq_fail_at(ctx, SQ_SEMANTIC, at, "'path' holds a NUL byte");
+    fs->path = p.p;
+    return SQ_OK;
+}
+
+/* Whether the format was told to skip what it cannot read: then a line that is too long is skipped as well. */
+static bool skips_bad(const struct sq_table_format *f)
+{
+    static const char suffix[] = "ignore-parse-errors";
+    for (uint32_t i = 0; i < f->format->noptions; i++) {
+        const struct sq_option *o = &f->format->options[i];
+        size_t n = strlen(o->key);
+        if (o->type == SQ_OPT_BOOL && n >= sizeof suffix - 1 && strcmp(o->key + n - (sizeof suffix - 1), suffix) == 0)
+            return *(const bool *)((const char *)f->options + o->offset);
+    }
+    return false;
+}
+
+static sq_rc fs_table(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_table_ext **ext)
+{
+    struct sq_fs_table *fs = SQ_NEW(arena, struct sq_fs_table);
+    if (!fs)
+        return SQ_NOMEM;
+    SQ_TRY(sq_table_options(ctx, arena, &sq_connector_filesystem, t, &fs->options, &fs->format));
+    SQ_TRY(resolve_path(ctx, t, fs));
+    if (t->npartition)
+        return sq_fail_at(ctx, SQ_UNSUPPORTED, t->span, "PARTITIONED BY is not supported yet by connector 'filesystem'");
+    if (!fs->format.format->lines)
+        return sq_fail_at(ctx, SQ_UNSUPPORTED, t->span, "format '%s' is not supported yet by connector 'filesystem'", fs->format.format->name);
+    if (fs->options.rolling_size <= 0) {
+        const struct sq_kv *kv = sq_option_given(t->options, t->noptions, "sink.rolling-policy.file-size");
+        return sq_fail_at(ctx, SQ_SEMANTIC, kv ? kv->value_span : t->span, "'sink.rolling-policy.file-size' must be more than 0");
+    }
+    fs->skips_bad = skips_bad(&fs->format);
+    fs->line_limit = SQ_FS_LINE_LIMIT;
+    fs->block = SQ_FS_BLOCK;
+    *ext = (struct sq_table_ext *)(void *)fs;
+    return SQ_OK;
+}
+
+const struct sq_connector sq_connector_filesystem = {
+    .name = "filesystem", .help = "files of the local file system, one record a line", .options = rows, .noptions = SQ_LEN(rows), .takes_format = 1,
+    .metadata = sq_fs_metadata, .nmetadata = SQ_FS_NMETA, .source = &sq_fs_source, .sink = &sq_fs_sink, .table = fs_table,
+};

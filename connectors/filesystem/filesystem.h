@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * filesystem.h: what the parts of the filesystem connector share: filesystem.c (options, paths, the descriptor), list.c
+ * (files and splits), source.c (the reader), sink.c (the writer).
+ */
+#ifndef SQ_CONNECTORS_FILESYSTEM_H
+#define SQ_CONNECTORS_FILESYSTEM_H
+
+#include "base/os.h"
+#include "connectors/connector.h"
+
+struct sq_fs_options {
+    struct sq_str path, default_partition;
+    int64_t rolling_size, scan_parallelism, sink_parallelism;
+    int report_statistics;
+};
+
+struct sq_fs_table {                     /* the connector's sq_table_ext */
+    struct sq_fs_options options;
+    struct sq_table_format format;
+    const char *path;                    /* as given, without file://; 0-terminated */
+    bool skips_bad;                      /* the format's ignore-parse-errors */
+    int64_t line_limit;                  /* longest line, bytes */
+    size_t block;                        /* bytes of a read */
+};
+
+enum { SQ_FS_BLOCK = 256 << 10, SQ_FS_SPLIT_MIN = 64 << 20 };
+#define SQ_FS_LINE_LIMIT (INT64_C(64) << 20)
+
+static inline const struct sq_fs_table *sq_fs_table_of(const struct sq_table_ext *ext) { return (const struct sq_fs_table *)(const void *)ext; }
+
+enum sq_fs_meta { SQ_FS_PATH, SQ_FS_NAME, SQ_FS_SIZE, SQ_FS_MTIME, SQ_FS_NMETA };
+extern const struct sq_metadata_key sq_fs_metadata[SQ_FS_NMETA];
+
+/* A split's payload: a range of a file. Owns the lines that begin in [start, end). */
+struct sq_fs_range {
+    const char *path;                    /* 0-terminated */
+    int64_t start, end, size, mtime_us;
+    bool stream;                         /* a pipe or terminal: read once, from beginning to end, whatever its size */
+};
+/* The range's path points into the split's payload. False: the payload is damaged. */
+bool sq_fs_range_read(struct sq_str payload, struct sq_fs_range *);
+
+/* list.c */
+sq_rc sq_fs_splits(struct sq_ctx *, struct sq_arena *, const struct sq_scan_spec *, uint32_t want, struct sq_split **, uint32_t *n);
+/* Calls fn for every visible regular file below the directory, sorted by name. */
+typedef sq_rc sq_fs_file_fn(void *arg, const char *path, const struct stat *st);
+sq_rc sq_fs_walk(struct sq_ctx *, struct sq_arena *, const char *dir, sq_fs_file_fn *fn, void *arg);
+bool sq_fs_is_pattern(const char *path);
+
+extern const struct sq_source_class sq_fs_source;
+extern const struct sq_sink_class sq_fs_sink;
+
+#endif
