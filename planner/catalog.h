@@ -139,6 +139,9 @@ sq_rc sq_settings_reset(struct sq_ctx *, struct sq_settings *, const struct sq_k
 uint64_t sq_settings_version(const struct sq_settings *);
 /* The i-th of the keys that have an effect or were given, sorted; false at the end. Secret values are given as ****. */
 bool sq_settings_at(const struct sq_settings *, size_t i, struct sq_str *key, struct sq_str *value);
+/* The i-th key of the table of known ones (p NULL at the end), and its line of help with default, choices (NULL: none) and whether it has an effect. */
+struct sq_str sq_setting_known(size_t i);
+const char *sq_setting_help(size_t i, const char **fallback, const char **choices, bool *effect);
 
 /* ---- binding: names and types (planner/bind.c) ---- */
 

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * settings.c: SET and RESET. Every key that means something is a row of a table: type, default, a line of help, and what the key is to
+ * this engine:
+ *
+ *   EFFECT   it does what it says
+ *   LATER    it would change results and has no effect here yet: any value but the default is refused
+ *   TUNING   Flink's, of no use here (or not yet) and harmless: accepted with a notice
+ *
+ * A key that is in no row is kept and shown, with a notice; when it is a letter or two away from a known one, the notice asks. Values are checked
+ * by type; what is kept is the text, in the spelling of the choices.
+ *
+ * FLINK: the keys, their old spellings and defaults are Flink's. It takes any key silently.
+ */
+#include "base/os.h"
+#include "connectors/option.h"
+#include "planner/catalog.h"
+
+enum role { EFFECT, LATER, TUNING };
+
+struct row {
+    const char *key, *aliases;     /* old spellings, '|' between */
+    int type;                      /* enum sq_option_type */
+    const char *fallback;
+    const char *choices;           /* ENUM */
+    enum role role;
+    const char *help;
+};
+
+enum { KEY_MAX = 128 };
+
+static const struct row rows[] = {
+    /* how a job runs */
+    {"execution.runtime-mode", NULL, SQ_OPT_ENUM, "streaming", "streaming|batch", EFFECT, "streaming: changes as they come; batch: final rows only, at the end of bounded input"},
+    {"execution.trigger", NULL, SQ_OPT_STRING, "continuous", NULL, LATER, "how the stream is cut into epochs: 'continuous', 'available-now' or an interval"},
+    {"execution.parallelism", "parallelism.default|table.exec.resource.default-parallelism", SQ_OPT_INT, "1", NULL, EFFECT, "workers of a job"},
+    {"execution.attached", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "whether the client waits for its jobs"},
+    {"pipeline.name", "execution.job-name", SQ_OPT_STRING, NULL, NULL, EFFECT, "name of the jobs that are started from now on"},
+    {"table.dml-sync", NULL, SQ_OPT_BOOL, "false", NULL, EFFECT, "an INSERT ends before the next statement begins"},
+    {"table.local-time-zone", "table.exec.local-time-zone", SQ_OPT_STRING, "default", NULL, EFFECT, "the session's time zone: 'Europe/Berlin', 'GMT+02:00', 'UTC'"},
+    /* state and checkpoints */
+    {"table.exec.state.ttl", NULL, SQ_OPT_DURATION, "0 ms", NULL, LATER, "how long state of a key is kept that nothing has touched"},
+    {"execution.checkpointing.interval", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often state and positions are made durable"},
+    {"execution.checkpointing.dir", "state.checkpoints.dir|execution.checkpointing.directory|state.checkpoint-storage.dir", SQ_OPT_STRING, NULL, NULL, LATER, "where checkpoints are kept"},
+    {"execution.checkpointing.mode", NULL, SQ_OPT_ENUM, "EXACTLY_ONCE", "EXACTLY_ONCE|AT_LEAST_ONCE", TUNING, "what a restart guarantees"},
+    {"execution.checkpointing.timeout", NULL, SQ_OPT_DURATION, "10 min", NULL, TUNING, "a checkpoint that takes longer is given up"},
+    {"execution.checkpointing.min-pause", NULL, SQ_OPT_DURATION, "0 ms", NULL, TUNING, "least time between checkpoints"},
+    {"execution.checkpointing.max-concurrent-checkpoints", NULL, SQ_OPT_INT, "1", NULL, TUNING, "checkpoints under way at one time"},
+    {"execution.checkpointing.unaligned", "execution.checkpointing.unaligned.enabled", SQ_OPT_BOOL, "false", NULL, TUNING, "barriers overtake rows"},
+    {"execution.checkpointing.externalized-checkpoint-retention", NULL, SQ_OPT_STRING, "NO_EXTERNALIZED_CHECKPOINTS", NULL, TUNING, "what becomes of checkpoints at a job's end"},
+    {"execution.checkpointing.checkpoints-after-tasks-finish.enabled", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "checkpoints go on when parts of a job have ended"},
+    {"execution.savepoint.path", "execution.state-recovery.path", SQ_OPT_STRING, NULL, NULL, LATER, "the checkpoint to start from"},
+    {"execution.savepoint.ignore-unclaimed-state", "execution.state-recovery.ignore-unclaimed-state", SQ_OPT_BOOL, "false", NULL, TUNING, "start from a checkpoint though parts of it fit nowhere"},
+    {"state.backend", "state.backend.type", SQ_OPT_STRING, "hashmap", NULL, TUNING, "where state is kept"},
+    {"state.savepoints.dir", "execution.checkpointing.savepoint-dir", SQ_OPT_STRING, NULL, NULL, TUNING, "where savepoints are kept"},
+    {"restart-strategy", "restart-strategy.type", SQ_OPT_STRING, NULL, NULL, TUNING, "what is done when a job fails"},
+    /* mini-batches */
+    {"table.exec.mini-batch.enabled", NULL, SQ_OPT_BOOL, "false", NULL, EFFECT, "send only the net change of each key and batch; not given: as the sink allows"},
+    {"table.exec.mini-batch.allow-latency", NULL, SQ_OPT_DURATION, "0 ms", NULL, TUNING, "how long rows may be held back; here a batch goes on after a few milliseconds"},
+    {"table.exec.mini-batch.size", NULL, SQ_OPT_INT, "-1", NULL, TUNING, "most rows of a mini-batch; here 2,048"},
+    /* time */
+    {"table.exec.source.idle-timeout", NULL, SQ_OPT_DURATION, "0 ms", NULL, LATER, "a source that gives nothing for so long no longer holds the watermark back"},
+    {"pipeline.auto-watermark-interval", NULL, SQ_OPT_DURATION, "200 ms", NULL, TUNING, "how often watermarks are emitted; here with every batch"},
+    {"table.exec.emit.early-fire.enabled", NULL, SQ_OPT_BOOL, "false", NULL, LATER, "windows show results before they close"},
+    {"table.exec.emit.early-fire.delay", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often they do"},
+    {"table.exec.emit.late-fire.enabled", NULL, SQ_OPT_BOOL, "false", NULL, LATER, "late rows update windows that have closed"},
+    {"table.exec.emit.late-fire.delay", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often they do"},
+    {"table.exec.emit.allow-lateness", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how long windows are kept for late rows"},
+    /* sinks */
+    {"table.exec.sink.not-null-enforcer", NULL, SQ_OPT_ENUM, "ERROR", "ERROR|DROP", EFFECT, "a NULL for a NOT NULL column of a sink: fail, or drop the row and count it"},
+    {"table.exec.sink.type-length-enforcer", NULL, SQ_OPT_ENUM, "IGNORE", "IGNORE|TRIM_PAD|ERROR", LATER, "texts longer than a sink column's type"},
+    {"table.exec.sink.upsert-materialize", NULL, SQ_OPT_ENUM, "AUTO", "NONE|AUTO|FORCE", TUNING, "put changes of one key in order before a sink; here they are in order"},
+    {"table.exec.sink.keyed-shuffle", NULL, SQ_OPT_ENUM, "AUTO", "NONE|AUTO|FORCE", TUNING, "rows of one key go to one writer"},
+    {"table.exec.sink.require-on-conflict", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "ask for ON CONFLICT where keys differ"},
+    {"table.exec.sink.rowtime-inserter", NULL, SQ_OPT_ENUM, "ENABLED", "ENABLED|DISABLED", TUNING, "rows carry their event time to the sink"},
+    {"table.exec.legacy-cast-behaviour", NULL, SQ_OPT_ENUM, "DISABLED", "ENABLED|DISABLED", LATER, "casts that fail give NULL"},
+    {"table.exec.simplify-operator-name-enabled", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "short operator names"},
+    {"table.column-expansion-strategy", NULL, SQ_OPT_STRING, "", NULL, LATER, "which columns * leaves out"},
+    /* plans: results do not depend on these */
+    {"table.optimizer.agg-phase-strategy", NULL, SQ_OPT_ENUM, "AUTO", "AUTO|TWO_PHASE|ONE_PHASE", TUNING, "aggregates in one or two phases"},
+    {"table.optimizer.distinct-agg.split.enabled", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "DISTINCT aggregates in two levels"},
+    {"table.optimizer.distinct-agg.split.bucket-num", NULL, SQ_OPT_INT, "1024", NULL, TUNING, "buckets of the first level"},
+    {"table.optimizer.join-reorder-enabled", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "reorder joins"},
+    {"table.optimizer.multiple-input-enabled", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "one task for several inputs"},
+    {"table.optimizer.reuse-source-enabled", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "scans of one table are shared"},
+    {"table.optimizer.reuse-sub-plan-enabled", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "equal parts of a plan are shared"},
+    {"table.optimizer.source.predicate-pushdown-enabled", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "predicates are given to the source"},
+    {"table.optimizer.nonDeterministicUpdate.strategy", "table.optimizer.non-deterministic-update.strategy", SQ_OPT_ENUM, "IGNORE", "TRY_RESOLVE|IGNORE", TUNING, "what to do about changes that cannot be matched"},
+    {"table.exec.async-lookup.buffer-capacity", NULL, SQ_OPT_INT, "100", NULL, TUNING, "lookups under way at one time"},
+    {"table.exec.async-lookup.timeout", NULL, SQ_OPT_DURATION, "3 min", NULL, TUNING, "a lookup that takes longer fails"},
+    {"table.exec.async-lookup.output-mode", NULL, SQ_OPT_ENUM, "ORDERED", "ORDERED|ALLOW_UNORDERED", TUNING, "order of what lookups give"},
+    {"table.exec.resource.default-parallelism.auto", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "parallelism by size"},
+    {"table.exec.disabled-operators", NULL, SQ_OPT_STRING, NULL, NULL, TUNING, "operators that may not be used"},
+    {"table.exec.window-agg.buffer-size-limit", NULL, SQ_OPT_INT, "100000", NULL, TUNING, "rows kept per window"},
+    {"table.plan.force-recompile", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "ignore a stored plan"},
+    {"table.generated-code.max-length", NULL, SQ_OPT_INT, "4000", NULL, TUNING, "size of generated code"},
+    {"table.planner", NULL, SQ_OPT_STRING, "BLINK", NULL, TUNING, "which planner; there is one"},
+    {"pipeline.max-parallelism", NULL, SQ_OPT_INT, "-1", NULL, TUNING, "key groups; here 128"},
+    {"pipeline.object-reuse", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "rows are not copied between operators"},
+    {"pipeline.operator-chaining", "pipeline.operator-chaining.enabled", SQ_OPT_BOOL, "true", NULL, TUNING, "operators share a thread"},
+    {"taskmanager.numberOfTaskSlots", NULL, SQ_OPT_INT, "1", NULL, TUNING, "slots of a cluster's worker"},
+    {"taskmanager.memory.process.size", NULL, SQ_OPT_MEMORY, NULL, NULL, TUNING, "memory of a cluster's worker"},
+    {"jobmanager.memory.process.size", NULL, SQ_OPT_MEMORY, NULL, NULL, TUNING, "memory of a cluster's head"},
+    {"execution.target", NULL, SQ_OPT_STRING, NULL, NULL, TUNING, "where a client sends its jobs"},
+    /* the command */
+    {"sql-client.execution.result-mode", "execution.result-mode", SQ_OPT_ENUM, "TABLE", "TABLE|CHANGELOG|TABLEAU", EFFECT, "how a SELECT shows its result"},
+    {"sql-client.execution.max-table-result.rows", "execution.max-table-result-rows", SQ_OPT_INT, "1000000", NULL, EFFECT, "most rows that are shown of a result"},
+    {"sql-client.verbose", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "errors with all their causes"},
+    {"sql-client.display.max-column-width", "sql-client.display.max_column_width|table.display.max-column-width", SQ_OPT_INT, "30", NULL, EFFECT, "widest column that a table shows"},
+    {"sql-client.display.print-time-cost", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "show how long a statement took"},
+};
+
+struct setting {
+    struct sq_str key, value;         /* owned; key in today's spelling */
+    struct setting *next;             /* sorted by key */
+};
+
+struct sq_settings {
+    struct sq_ctx *ctx;
+    struct setting *list;
+    uint64_t version;
+};
+
+/* ---- the table ---- */
+
+static bool in_list(const char *list, struct sq_str word)
+{
+    while (list && *list) {
+        const char *bar = strchr(list, '|');
+        struct sq_str one = {list, (uint32_t)(bar ? (size_t)(bar - list) : strlen(list))};
+
+        if (sq_str_eq(one, word))
+            return true;
+        list = bar ? bar + 1 : NULL;
+    }
+    return false;
+}
+
+static const struct row *find_row(struct sq_str key)
+{
+    for (size_t i = 0; i < SQ_LEN(rows); i++)
+        if (sq_str_is(key, rows[i].key) || in_list(rows[i].aliases, key))
+            return &rows[i];
+    return NULL;
+}
+
+/* Edits (insert, delete, replace) between two keys, or `most` + 1 when there are more. */
+static uint32_t edits(struct sq_str a, struct sq_str b, uint32_t most)
+{
+    uint32_t line[KEY_MAX + 1];
+
+    if (a.n > KEY_MAX || b.n > KEY_MAX || (a.n > b.n ? a.n - b.n : b.n - a.n) > most)
+        return most + 1;
+    for (uint32_t j = 0; j <= b.n; j++)
+        line[j] = j;
+    for (uint32_t i = 1; i <= a.n; i++) {
+        uint32_t corner = line[0];
+
+        line[0] = i;
+        for (uint32_t j = 1; j <= b.n; j++) {
+            uint32_t best = corner + ((a.p[i - 1] | 32) != (b.p[j - 1] | 32));
+            corner = line[j];
+            if (line[j] + 1 < best)
+                best = line[j] + 1;
+            if (line[j - 1] + 1 < best)
+                best = line[j - 1] + 1;
+            line[j] = best;
+        }
+    }
+    return line[b.n] > most ? most + 1 : line[b.n];
+}
+
+static const struct row *near_miss(struct sq_str key)
+{
+    const struct row *best = NULL;
+    uint32_t least = 4;               /* long keys with long common parts: three edits at most */
+
+    for (size_t i = 0; i < SQ_LEN(rows); i++) {
+        uint32_t d = edits(key, sq_str_of(rows[i].key), least - 1);
+        if (d < least) {
+            least = d;
+            best = &rows[i];
+        }
+    }
+    return best;
+}
+
+/* ---- values ---- */
+
+static bool parse_bool(struct sq_str v, bool *b)
+{
+    *b = sq_str_iis(v, "true");
+    return *b || sq_str_iis(v, "false");
+}
+
+static bool parse_whole(struct sq_str v, int64_t *out)
+{
+    int64_t n = 0;
+    uint32_t i = v.n && v.p[0] == '-';
+
+    if (i == v.n || v.n > 18)
+        return false;
+    for (uint32_t k = i; k < v.n; k++) {
+        if (v.p[k] < '0' || v.p[k] > '9')
+            return false;
+        n = n * 10 + (v.p[k] - '0');
+    }
+    *out = i ? -n : n;
+    return true;
+}
+
+static sq_rc wrong(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, const char *expected)
+{
+    return sq_fail_at(ctx, SQ_SEMANTIC, kv->value_span, "'%.*s' is not a value of '%s': expected %s", SQ_FMT(kv->value), r->key, expected);
+}
+
+/* The choice that a text means; p NULL: none. */
+static struct sq_str choice(const char *choices, struct sq_str v)
+{
+    for (const char *p = choices; *p;) {
+        const char *bar = strchr(p, '|');
+        struct sq_str one = {p, (uint32_t)(bar ? (size_t)(bar - p) : strlen(p))};
+
+        if (sq_str_ieq(one, v))
+            return one;
+        if (!bar)
+            break;
+        p = bar + 1;
+    }
+    return (struct sq_str){0};
+}
+
+static sq_rc wrong_choice(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv)
+{
+    struct sq_str word[16], near;
+    size_t n = 0;
+    char list[256];
+    size_t len = 0;
+
+    for (const char *p = r->choices; n < SQ_LEN(word);) {
+        const char *bar = strchr(p, '|');
+        word[n] = (struct sq_str){p, (uint32_t)(bar ? (size_t)(bar - p) : strlen(p))};
+        if (len + word[n].n + 8 < sizeof list) {
+            const char *sep = n == 0 ? "" : bar ? ", " : " or ";
+            memcpy(list + len, sep, strlen(sep));
+            len += strlen(sep);
+            memcpy(list + len, word[n].p, word[n].n);
+            len += word[n].n;
+        }
+        n++;
+        if (!bar)
+            break;
+        p = bar + 1;
+    }
+    list[len] = 0;
+    wrong(ctx, r, kv, list);
+    near = sq_nearest(kv->value, word, n);
+    return near.n ? sq_hint(ctx, "did you mean '%.*s'?", SQ_FMT(near)) : ctx->err.rc;
+}
+
+/* Checks the value by the row's type; *v becomes the spelling that is kept. */
+static sq_rc check_value(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str *v)
+{
+    int64_t n;
+    bool b;
+
+    *v = sq_str_trim(kv->value);
+    switch (r->type) {
+    case SQ_OPT_BOOL:
+        return parse_bool(*v, &b) ? SQ_OK : wrong(ctx, r, kv, "true or false");
+    case SQ_OPT_INT:
+        return parse_whole(*v, &n) ? SQ_OK : wrong(ctx, r, kv, "a whole number");
+    case SQ_OPT_DURATION:
+        return sq_parse_duration(*v, &n) ? SQ_OK : wrong(ctx, r, kv, "a duration such as '10 s', '5 min' or '1 h'");
+    case SQ_OPT_MEMORY:
+        return sq_parse_memory(*v, &n) ? SQ_OK : wrong(ctx, r, kv, "a size such as '128 mb' or '1 gb'");
+    case SQ_OPT_ENUM:
+        *v = choice(r->choices, *v);
+        return v->p ? SQ_OK : wrong_choice(ctx, r, kv);
+    default:
+        *v = kv->value;
+        return SQ_OK;
+    }
+}
+
+/* Whether a value is the row's default, however it is written. */
+static bool is_default(const struct row *r, struct sq_str v)
+{
+    int64_t a, b;
+
+    if (!r->fallback)
+        return (r->type == SQ_OPT_DURATION && sq_parse_duration(v, &a) && a == 0) || (r->type == SQ_OPT_STRING && v.n == 0);
+    if (r->type == SQ_OPT_DURATION)
+        return sq_parse_duration(v, &a) && sq_parse_duration(sq_str_of(r->fallback), &b) && a == b;
+    return sq_str_iis(v, r->fallback);
+}
+
+static sq_rc check_zone(struct sq_ctx *ctx, const struct sq_kv *kv)
+{
+    struct sq_arena tmp;
+    const struct sq_tz *tz;
+    sq_rc rc;
+
+    if (sq_str_iis(kv->value, "default"))
+        return SQ_OK;
+    sq_arena_init(&tmp, ctx);
+    rc = sq_tz_find(ctx, &tmp, kv->value, &tz);
+    sq_arena_free(&tmp);
+    if (rc != SQ_OK && ctx->err.span.len == 0)
+        ctx->err.span = kv->value_span;
+    return rc;
+}
+
+/* What the engine can do about a value that is well formed. */
+static sq_rc check_effect(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    if (r->role == LATER && !is_default(r, v)) {
+        sq_fail_at(ctx, SQ_UNSUPPORTED, kv->key_span.len ? kv->key_span : kv->value_span, "'%s' = '%.*s' is not supported yet", r->key, SQ_FMT(v));
+        return sq_hint(ctx, "it would change what the job does (%s); leave it out", r->help);
+    }
+    if (r->role == TUNING)
+        sq_notice(ctx, "'%s' has no effect here", r->key);
+    if (strcmp(r->key, "table.local-time-zone") == 0)
+        return check_zone(ctx, kv);
+    if (strcmp(r->key, "execution.parallelism") == 0) {
+        int64_t n = 0;
+        parse_whole(v, &n);
+        if (n == 0 || n < -1)
+            return wrong(ctx, r, kv, "a whole number from 1 on");
+        if (n > 1)
+            sq_notice(ctx, "'%s' = '%.*s': jobs run with one worker for now", r->key, SQ_FMT(v));
+    }
+    return SQ_OK;
+}
+
+/* ---- the values that were given ---- */
+
+static void free_setting(struct sq_ctx *ctx, struct setting *s)
+{
+    sq_free(ctx, (void *)(uintptr_t)s->key.p);
+    sq_free(ctx, (void *)(uintptr_t)s->value.p);
+    sq_free(ctx, s);
+}
+
+sq_rc sq_settings_new(struct sq_ctx *ctx, struct sq_settings **s)
+{
+    *s = sq_calloc(ctx, sizeof **s);
+    if (!*s)
+        return ctx->err.rc;
+    (*s)->ctx = ctx;
+    return SQ_OK;
+}
+
+static void clear(struct sq_settings *s)
+{
+    while (s->list) {
+        struct setting *x = s->list;
+        s->list = x->next;
+        free_setting(s->ctx, x);
+    }
+}
+
+void sq_settings_free(struct sq_settings *s)
+{
+    if (!s)
+        return;
+    clear(s);
+    sq_free(s->ctx, s);
+}
+
+uint64_t sq_settings_version(const struct sq_settings *s)
+{
+    return s->version;
+}
+
+static struct sq_str own(struct sq_ctx *ctx, struct sq_str s)
+{
+    char *p = sq_alloc(ctx, (size_t)s.n + 1);
+
+    if (!p)
+        return (struct sq_str){0};
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    p[s.n] = 0;
+    return (struct sq_str){p, s.n};
+}
+
+static struct setting **slot(struct sq_settings *s, struct sq_str key)
+{
+    struct setting **at = &s->list;
+
+    while (*at && sq_str_cmp((*at)->key, key) < 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static sq_rc store(struct sq_ctx *ctx, struct sq_settings *s, struct sq_str key, struct sq_str value)
+{
+    struct setting **at = slot(s, key), *x = sq_calloc(ctx, sizeof *x);
+
+    if (!x)
+        return ctx->err.rc;
+    x->key = own(ctx, key);
+    x->value = own(ctx, value);
+    if (!x->key.p || !x->value.p) {
+        free_setting(ctx, x);
+        return ctx->err.rc;
+    }
+    x->next = *at;
+    if (*at && sq_str_eq((*at)->key, key)) {
+        x->next = (*at)->next;
+        free_setting(ctx, *at);
+    }
+    *at = x;
+    s->version++;
+    return SQ_OK;
+}
+
+static void unknown(struct sq_ctx *ctx, struct sq_str key)
+{
+    const struct row *near = near_miss(key);
+
+    if (near)
+        sq_notice(ctx, "warning: no setting '%.*s' is known, it has no effect; did you mean '%s'?", SQ_FMT(key), near->key);
+    else
+        sq_notice(ctx, "setting '%.*s' is not known here and has no effect", SQ_FMT(key));
+}
+
+sq_rc sq_settings_set(struct sq_ctx *ctx, struct sq_settings *s, const struct sq_kv *kv)
+{
+    const struct row *r = find_row(kv->key);
+    struct sq_str v = kv->value;
+
+    if (kv->key.n == 0)
+        return sq_fail_at(ctx, SQ_SEMANTIC, kv->key_span, "a setting needs a name");
+    if (!r) {
+        unknown(ctx, kv->key);
+        return store(ctx, s, kv->key, kv->value);
+    }
+    SQ_TRY(check_value(ctx, r, kv, &v));
+    SQ_TRY(check_effect(ctx, r, kv, v));
+    return store(ctx, s, sq_str_of(r->key), v);
+}
+
+sq_rc sq_settings_reset(struct sq_ctx *ctx, struct sq_settings *s, const struct sq_kv *kv)
+{
+    const struct row *r;
+    struct sq_str key;
+    struct setting **at, *x;
+
+    s->version++;
+    if (!kv) {
+        clear(s);
+        return SQ_OK;
+    }
+    r = find_row(kv->key);
+    key = r ? sq_str_of(r->key) : kv->key;
+    at = slot(s, key);
+    x = *at;
+    if (x && sq_str_eq(x->key, key)) {
+        *at = x->next;
+        free_setting(s->ctx, x);
+    } else if (!r) {
+        unknown(ctx, key);
+    }
+    return SQ_OK;
+}
+
+/* ---- reading ---- */
+
+static const struct setting *given(const struct sq_settings *s, struct sq_str key)
+{
+    for (const struct setting *x = s ? s->list : NULL; x; x = x->next)
+        if (sq_str_eq(x->key, key))
+            return x;
+    return NULL;
+}
+
+struct sq_str sq_setting(const struct sq_settings *s, const char *key)
+{
+    const struct row *r = find_row(sq_str_of(key));
+    const struct setting *x = given(s, sq_str_of(r ? r->key : key));
+
+    if (x)
+        return x->value;
+    return r && r->fallback ? sq_str_of(r->fallback) : (struct sq_str){r ? "" : NULL, 0};
+}
+
+bool sq_setting_given(const struct sq_settings *s, const char *key)
+{
+    const struct row *r = find_row(sq_str_of(key));
+
+    return given(s, sq_str_of(r ? r->key : key)) != NULL;
+}
+
+bool sq_setting_bool(const struct sq_settings *s, const char *key)
+{
+    return sq_str_iis(sq_setting(s, key), "true");
+}
+
+int64_t sq_setting_int(const struct sq_settings *s, const char *key)
+{
+    int64_t n = 0;
+
+    parse_whole(sq_setting(s, key), &n);
+    return n;
+}
+
+int64_t sq_setting_ms(const struct sq_settings *s, const char *key)
+{
+    int64_t n;
+
+    return sq_parse_duration(sq_setting(s, key), &n) ? n : 0;
+}
+
+/* ---- listing ---- */
+
+/* The smallest key behind `after` (n 0: the first) among rows with an effect and given values. */
+static struct sq_str next_key(const struct sq_settings *s, struct sq_str after)
+{
+    struct sq_str best = {0};
+
+    for (size_t i = 0; i < SQ_LEN(rows); i++) {
+        struct sq_str k = sq_str_of(rows[i].key);
+        if (rows[i].role == EFFECT && sq_str_cmp(k, after) > 0 && (!best.p || sq_str_cmp(k, best) < 0))
+            best = k;
+    }
+    for (const struct setting *x = s->list; x; x = x->next)
+        if (sq_str_cmp(x->key, after) > 0 && (!best.p || sq_str_cmp(x->key, best) < 0))
+            best = x->key;
+    return best;
+}
+
+bool sq_settings_at(const struct sq_settings *s, size_t i, struct sq_str *key, struct sq_str *value)
+{
+    struct sq_str k = {"", 0};
+
+    for (size_t j = 0; j <= i; j++) {
+        k = next_key(s, k);
+        if (!k.p)
+            return false;
+    }
+    *key = k;
+    *value = sq_option_secret(NULL, 0, k) ? SQ_STR("****") : sq_setting(s, k.p);
+    return true;
+}
+
+struct sq_str sq_setting_known(size_t i)
+{
+    return i < SQ_LEN(rows) ? sq_str_of(rows[i].key) : (struct sq_str){0};
+}
+
+const char *sq_setting_help(size_t i, const char **fallback, const char **choices, bool *effect)
+{
+    if (i >= SQ_LEN(rows))
+        return NULL;
+    *fallback = rows[i].fallback;
+    *choices = rows[i].choices;
+    *effect = rows[i].role == EFFECT;
+    return rows[i].help;
+}
