@@ -125,6 +125,8 @@ struct sq_agg {
     sq_rc (*save)(struct sq_agg_call *, const void *acc, struct sq_buf *);
     sq_rc (*load)(struct sq_agg_call *, void *acc, const char **at, const char *end);
     void (*drop)(struct sq_agg_call *, void *acc);       /* NULL: nothing hangs on it */
+    /* The results of n accumulators at once; NULL: `result` of each. */
+    sq_rc (*results)(struct sq_agg_call *, void *const *acc, uint32_t n, struct sq_col *out);
 };
 /* NULL: no aggregate of that name. DISTINCT is dealt with by the operator (a set of seen values with counts beside it). */
 const struct sq_agg *sq_agg_find(struct sq_str name);
