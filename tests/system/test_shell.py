@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The command as a person meets it: exit codes, flags, pipes, and the shell on a (pseudo) terminal."""
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+from harness import ENGINE, contains, equal, main, test
+
+
+class Terminal:
+    """The command on a pseudo terminal: send keys, wait for text."""
+
+    def __init__(self, case, *args):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(case.dir)
+            os.environ.update(TERM='xterm', HOME=str(case.dir), COLUMNS='100', LINES='30')
+            os.execv(ENGINE, [ENGINE, *args])
+        self.seen = ''
+
+    def wait(self, text, timeout=20):
+        """Reads until `text` came behind what was waited for before; returns what came up to it."""
+        end = time.time() + timeout
+        while text not in self.seen:
+            left = end - time.time()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                raise AssertionError(f'{text!r} did not come, but {self.seen!r}')
+            try:
+                more = os.read(self.fd, 65536)
+            except OSError:
+                more = b''
+            if not more:
+                raise AssertionError(f'{text!r} did not come before the end, but {self.seen!r}')
+            self.seen += re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', more.decode(errors='replace'))
+        at = self.seen.index(text) + len(text)
+        part, self.seen = self.seen[:at], self.seen[at:]
+        return part
+
+    def type(self, line):
+        os.write(self.fd, (line + '\n').encode())
+
+    def close(self):
+        """The exit status."""
+        deadline = time.time() + 20
+        while time.time() < deadline:
+            try:
+                while select.select([self.fd], [], [], 0)[0] and os.read(self.fd, 65536):
+                    pass
+            except OSError:
+                pass
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.fd)
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError('the command did not end')
+
+
+@test
+def exit_codes(case):
+    """0 done, 1 job failed, 2 bad usage or SQL"""
+    case.run('-c', 'SELECT 1')
+    case.run('-c', "SELECT CAST('x' AS INT)", expect=1)
+    case.run('-c', 'SELEC 1', expect=2)
+    case.run('-c', 'SELECT a FROM nowhere', expect=2)
+    case.run('--no-such-flag', expect=2)
+    case.run('no-such-file.sql', expect=2)
+
+
+@test
+def one_failed_statement_stops_the_file(case):
+    """what comes behind it does not run"""
+    p = case.run(sql="SELECT 1 AS one;\nSELECT x;\nSELECT 3 AS three;\n", expect=2)
+    contains(p.stdout, 'one')
+    assert 'three' not in p.stdout
+    contains(p.stderr, 'job.sql:2:8: error:', '^')
+
+
+@test
+def standard_input(case):
+    """a pipe is a job file"""
+    contains(case.run(stdin='SELECT 6 * 7 AS answer;').stdout, 'answer', '42')
+    contains(case.run('-', stdin='SELECT 6 * 7 AS answer;').stdout, '42')
+
+
+@test
+def output_modes(case):
+    """table, csv, json, vertical; NULL, quotes and wide characters"""
+    sql = """SELECT * FROM (VALUES (1, 'a,"b"', CAST(NULL AS INT)), (2, '日本', 7)) AS t (id, s, n)"""
+    equal(case.run('--mode', 'csv', '-c', sql).stdout.replace('\r', ''), 'id,s,n\n1,"a,""b""",\n2,日本,7\n')
+    equal(case.run('--mode', 'json', '-c', sql).stdout, '{"id":1,"s":"a,\\"b\\"","n":null}\n{"id":2,"s":"日本","n":7}\n')
+    contains(case.run('--mode', 'vertical', '-c', sql).stdout, '日本')
+    contains(case.run('-c', sql).stdout, 'NULL', '日本')
+
+
+@test
+def help_and_version(case):
+    """would satisfy a stranger"""
+    p = case.run('--help')
+    contains(p.stdout, 'usage', 'job.sql', '-c', 'test', '--version')
+    equal(p.stderr, '')
+    assert re.match(r'sqluice \d+\.\d+', case.run('--version').stdout)
+
+
+@test
+def a_closed_pipe_is_no_crash(case):
+    """sqluice … | head"""
+    p = subprocess.run(['bash', '-c', f"{ENGINE} --mode csv -c \"SELECT * FROM g\" 2>err < /dev/null | head -1; echo ${{PIPESTATUS[0]}}"], cwd=case.dir, capture_output=True, text=True)
+    assert 'Segmentation' not in p.stdout + p.stderr
+    case.write('g.ndjson', '{"a":1}\n' * 200_000)
+    case.write('j.sql', "CREATE TABLE g (a INT) WITH ('connector'='filesystem','path'='g.ndjson','format'='json'); SELECT * FROM g;")
+    p = subprocess.run(['bash', '-c', f'{ENGINE} --mode csv j.sql | head -1; echo ${{PIPESTATUS[0]}}'], cwd=case.dir, capture_output=True, text=True, timeout=60)
+    equal(p.stdout.split('\n')[0], 'a')
+    assert int(p.stdout.split('\n')[1]) in (0, 141), p.stdout
+
+
+@test
+def the_shell(case):
+    """prompt, statements over several lines, errors that keep the session, history, .quit"""
+    t = Terminal(case)
+    t.wait('sqluice>')
+    t.type('SELECT 6 *')
+    t.wait('...>')
+    t.type('7 AS answer;')
+    contains(t.wait('sqluice>'), 'answer', '42')
+    t.type('SELECT nope;')
+    contains(t.wait('sqluice>'), 'error', '^')
+    t.type("CREATE TABLE t (a INT) WITH ('connector' = 'blackhole');")
+    t.wait('sqluice>')
+    t.type('SHOW TABLES;')
+    contains(t.wait('sqluice>'), 't')
+    t.type('.quit')
+    equal(t.close(), 0)
+
+
+@test
+def progress_on_a_terminal_only(case):
+    """a line for long work on a terminal, none in a pipe"""
+    case.write('slow.sql', "CREATE TABLE g (a INT) WITH ('connector'='datagen','number-of-rows'='3000','rows-per-second'='1000');"
+               "CREATE TABLE o (a INT) WITH ('connector'='blackhole'); INSERT INTO o SELECT a FROM g;")
+    t = Terminal(case, 'slow.sql')
+    t.wait('rows/s')
+    equal(t.close(), 0)
+    p = case.run('slow.sql')
+    assert 'rows/s' not in p.stdout and '\r' not in p.stderr, p.stderr
+
+
+@test
+def ctrl_c_ends_an_endless_job_with_its_account(case):
+    """SIGINT and SIGTERM: what was written is kept, the account is printed, exit 0"""
+    case.write('endless.sql', "CREATE TABLE g (a BIGINT) WITH ('connector'='datagen','rows-per-second'='2000','fields.a.kind'='sequence','fields.a.start'='1','fields.a.end'='1000000000');"
+               "CREATE TABLE o (a BIGINT) WITH ('connector'='filesystem','path'='o.ndjson','format'='json'); INSERT INTO o SELECT a FROM g;")
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        (case.dir / 'o.ndjson').unlink(missing_ok=True)
+        p = subprocess.Popen([ENGINE, 'endless.sql'], cwd=case.dir, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1.0)
+        p.send_signal(sig)
+        out, err = p.communicate(timeout=20)
+        equal(p.returncode, 0, err)
+        contains(err, 'rows')
+        written = case.read('o.ndjson').splitlines()
+        assert len(written) > 100, len(written)
+        equal(written[:2], ['{"a":1}', '{"a":2}'])
+
+
+if __name__ == '__main__':
+    main()
