@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * main.c: the command: flags, inputs in their order, exit codes (0 done, 1 a job failed, 2 bad usage or SQL).
+ */
+#include "shell.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const char help[] =
+    "sqluice: streaming SQL in one small command. It runs Flink SQL job files in milliseconds, in one process, without a server.\n"
+    "\n"
+    "usage: sqluice [options] JOB.sql [MORE.sql ...]   run job files, one after another\n"
+    "       sqluice [options] -c \"SQL\"                 run statements given here\n"
+    "       sqluice [options] < JOB.sql                run standard input (so does the name -)\n"
+    "       sqluice                                    on a terminal: the interactive shell\n"
+    "       sqluice test FILE|DIR ...                  run SQL tests (sqluice test --help)\n"
+    "\n"
+    "options:\n"
+    "  -c, --command SQL   run SQL; may be repeated and mixed with files\n"
+    "  -f, --file FILE     the same as naming FILE\n"
+    "  -m, --mode MODE     how rows are shown: table (default), csv, json (one object a line), vertical\n"
+    "      --changelog     show every change of a result with its op (+I -U +U -D), not the final rows\n"
+    "      --no-account    do not print the account at the end of a job\n"
+    "  -q, --quiet         neither account nor notes nor progress\n"
+    "      --memory-limit SIZE   fail cleanly above so much memory: 500MB, 2GB (default: none)\n"
+    "  -V, --version       print the version\n"
+    "  -h, --help          print this\n"
+    "\n"
+    "Rows go to standard output; notes, errors, progress and the account go to standard error.\n"
+    "Exit code: 0 done, 1 a job failed while it ran, 2 bad usage or bad SQL. Ctrl-C ends a running job cleanly, twice kills.\n"
+    "\n"
+    "quickstart:\n"
+    "  sqluice -c \"SELECT 1 + 1 AS two, UPPER('hello') AS word\"\n"
+    "  cat > bids.ndjson <<END\n"
+    "  {\"item\": \"lamp\", \"price\": 12.5}\n"
+    "  {\"item\": \"vase\", \"price\": 30}\n"
+    "  {\"item\": \"lamp\", \"price\": 14}\n"
+    "  END\n"
+    "  sqluice -c \"CREATE TABLE bids (item STRING, price DOUBLE)\n"
+    "              WITH ('connector' = 'filesystem', 'path' = 'bids.ndjson', 'format' = 'json');\n"
+    "              SELECT item, COUNT(*) AS n, MAX(price) AS best FROM bids GROUP BY item\"\n"
+    "\n"
+    "examples:\n"
+    "  sqluice -c \"SHOW FUNCTIONS\"                     what there is to call\n"
+    "  sqluice -m csv -c \"VALUES (1, 'a'), (2, 'b')\"   results for other programs\n"
+    "  sqluice --changelog -c \"SELECT COUNT(*) FROM (VALUES (1), (2)) AS t(x)\"\n"
+    "  sqluice -c \"EXPLAIN SELECT COUNT(*) FROM (VALUES (1), (2)) AS t(x)\"\n";
+
+enum { OPT_CHANGELOG = 256, OPT_NO_ACCOUNT, OPT_BATCH_ROWS, OPT_MEMORY };
+
+static const struct option options[] = {
+    { "command", required_argument, NULL, 'c' },
+    { "file", required_argument, NULL, 'f' },
+    { "mode", required_argument, NULL, 'm' },
+    { "changelog", no_argument, NULL, OPT_CHANGELOG },
+    { "no-account", no_argument, NULL, OPT_NO_ACCOUNT },
+    { "quiet", no_argument, NULL, 'q' },
+    { "batch-rows", required_argument, NULL, OPT_BATCH_ROWS },   /* for tests */
+    { "memory-limit", required_argument, NULL, OPT_MEMORY },
+    { "version", no_argument, NULL, 'V' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+};
+
+struct input { const char *text; bool file; };
+
+struct args {
+    struct input *inputs;
+    size_t n, cap;
+    sqluice_config config;
+    bool changelog;
+};
+
+static void add_input(struct args *a, const char *text, bool file)
+{
+    a->inputs = sh_grow(a->inputs, sizeof *a->inputs, a->n, &a->cap);
+    a->inputs[a->n++] = (struct input){ text, file };
+}
+
+/* "500MB", "2g", "1073741824" */
+static bool parse_size(const char *s, int64_t *out)
+{
+    static const char *const unit[] = { "", "k", "m", "g", "t" };
+    char *end;
+
+    errno = 0;
+    long long v = strtoll(s, &end, 10);
+    if (end == s || v <= 0 || errno)
+        return false;
+    while (*end == ' ')
+        end++;
+    for (int i = 0; i < 5; i++) {
+        size_t n = strlen(unit[i]);
+
+        if (strncasecmp(end, unit[i], n) != 0 || (i == 0 && *end && strcasecmp(end, "b") != 0))
+            continue;
+        const char *rest = end + n;
+        if (*rest && strcasecmp(rest, "b") != 0 && strcasecmp(rest, "ib") != 0)
+            continue;
+        if (v > INT64_MAX >> (10 * i))
+            return false;
+        *out = (int64_t)v << (10 * i);
+        return true;
+    }
+    return false;
+}
+
+static int usage(const char *fmt, const char *what)
+{
+    fputs("sqluice: ", stderr);
+    fprintf(stderr, fmt, what);
+    fputs("\nsqluice --help tells what there is\n", stderr);
+    return EXIT_BAD;
+}
+
+/* Returns -1 to go on, else an exit code. */
+static int take_option(struct sh *sh, struct args *a, int c)
+{
+    long rows;
+    char *end;
+
+    switch (c) {
+    case 'c': add_input(a, optarg, false); return -1;
+    case 'f': add_input(a, optarg, true); return -1;
+    case 'm':
+        if (!sh_mode_parse(optarg, &sh->render.mode))
+            return usage("there is no mode '%s': table, csv, json and vertical are", optarg);
+        return -1;
+    case OPT_CHANGELOG: a->changelog = true; return -1;
+    case OPT_NO_ACCOUNT: sh->account = false; return -1;
+    case 'q': sh->quiet = true; return -1;
+    case OPT_BATCH_ROWS:
+        rows = strtol(optarg, &end, 10);
+        if (*end || end == optarg || rows < 1 || rows > 2048)
+            return usage("--batch-rows takes 1 to 2048, not '%s'", optarg);
+        a->config.batch_rows = (uint32_t)rows;
+        return -1;
+    case OPT_MEMORY:
+        if (!parse_size(optarg, &a->config.memory_limit_bytes))
+            return usage("--memory-limit takes a size such as 500MB, not '%s'", optarg);
+        return -1;
+    case 'V': printf("sqluice %s\n", sqluice_version()); return EXIT_DONE;
+    case 'h': fputs(help, stdout); return EXIT_DONE;
+    default:
+        fputs("sqluice --help tells what there is\n", stderr);      /* getopt said what is wrong */
+        return EXIT_BAD;
+    }
+}
+
+static int run_input(struct sh *sh, const struct input *in)
+{
+    struct sh_buf text = { 0 };
+    int code;
+
+    if (!in->file)
+        return sh_run_text(sh, "-c", in->text, strlen(in->text));
+    if (!sh_read_file(in->text, &text)) {
+        fprintf(stderr, "sqluice: cannot read %s: %s\n", in->text, strerror(errno));
+        code = EXIT_BAD;
+    } else {
+        code = sh_run_text(sh, strcmp(in->text, "-") == 0 ? "stdin" : in->text, text.p, text.n);
+    }
+    sh_free(&text);
+    return code;
+}
+
+static int run(struct sh *sh, struct args *a)
+{
+    struct winsize size;
+    int code = sh_open(sh, &a->config);
+
+    if (code != EXIT_DONE)
+        return code;
+    sh->render.out = stdout;
+    if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        sh->render.columns = size.ws_col;
+    if (a->changelog)
+        sqluice_exec(sh->db, "SET 'sql-client.execution.result-mode' = 'changelog'", NULL, NULL);
+    sh_catch_signals();
+    if (a->n == 0 && isatty(STDIN_FILENO)) {
+        code = sh_repl(sh);
+    } else {
+        if (a->n == 0)
+            add_input(a, "-", true);
+        for (size_t i = 0; i < a->n && code == EXIT_DONE && !sh_interrupted(); i++)
+            code = run_input(sh, &a->inputs[i]);
+    }
+    sh_close(sh);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct sh sh = { .account = true, .progress = isatty(STDERR_FILENO) };
+    struct args a = { 0 };
+    int c, code = -1;
+
+    if (argc > 1 && strcmp(argv[1], "test") == 0)
+        return sh_test_main(argc - 1, argv + 1);
+    while (code < 0 && (c = getopt_long(argc, argv, "-c:f:m:qVh", options, NULL)) != -1) {
+        if (c == 1)                                     /* a name among the flags: kept in order */
+            add_input(&a, optarg, true);
+        else
+            code = take_option(&sh, &a, c);
+    }
+    for (; code < 0 && optind < argc; optind++)
+        add_input(&a, argv[optind], true);
+    if (code < 0)
+        code = run(&sh, &a);
+    free(a.inputs);
+    if (fflush(stdout) != 0 && code == EXIT_DONE)
+        code = EXIT_FAILED;
+    return code;
+}
