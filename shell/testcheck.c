@@ -235,7 +235,7 @@ void t_compare_expression(struct t_file *f, struct t_check *c, const char *got_v
         if (c->failed == 1) {
             struct sh_buf b = { 0 };
 
-            sh_addf(&b, "%.*s%s%s%s", (int)at, line, stated ? " " : " => ", error ? "error: " : "", got_value);
+            sh_addf(&b, "%.*s%s%s%s", (int)at, line, stated ? "" : " => ", error ? "error: " : "", got_value);
             if (type && got_type && !error)
                 sh_addf(&b, " :: %s", got_type);
             sh_addf(&c->diff, "- %s\n+ %s\n", line + strspn(line, " \t"), b.p + strspn(b.p, " \t"));
@@ -258,8 +258,11 @@ void t_report(const struct t_file *f, bool color)
 
         if (!c->failed)
             continue;
-        printf("%s%s:%zu: FAILED%s in %u of %u runs (%s)\n", color ? "\033[1m" : "", f->path, c->line + 1, color ? "\033[0m" : "", c->failed,
-               c->ran, c->runs.p);
+        printf("%s%s:%zu: FAILED%s", color ? "\033[1m" : "", f->path, c->line + 1, color ? "\033[0m" : "");
+        if (c->failed == c->ran)
+            printf(" in every run\n");
+        else
+            printf(" in %u of %u runs (%s)\n", c->failed, c->ran, c->runs.p);
         for (const char *p = c->diff.p; p && *p;) {
             size_t n = strcspn(p, "\n");
             const char *on = !color ? "" : *p == '-' ? "\033[31m" : *p == '+' ? "\033[32m" : *p == '!' ? "\033[33m" : "";

@@ -426,21 +426,23 @@ bool t_read(const char *path, struct t_file *f)
 
 /* ---- expressions ---- */
 
-/* The last place of `mark` outside quotes. */
-static const char *last_outside(const char *p, const char *end, const char *mark)
+/* The first place of `mark` outside quotes and parentheses. */
+static const char *first_outside(const char *p, const char *end, const char *mark)
 {
-    const char *found = NULL;
     size_t n = strlen(mark);
+    int depth = 0;
 
     for (char quote = 0; p < end; p++) {
         if (quote)
             quote = *p == quote ? 0 : quote;
         else if (*p == '\'' || *p == '"' || *p == '`')
             quote = *p;
-        else if ((size_t)(end - p) >= n && strncmp(p, mark, n) == 0)
-            found = p;
+        else if (depth <= 0 && (size_t)(end - p) >= n && strncmp(p, mark, n) == 0)
+            return p;
+        else
+            depth += (*p == '(') - (*p == ')');
     }
-    return found;
+    return NULL;
 }
 
 static char *trimmed(const char *from, const char *to)
@@ -454,7 +456,7 @@ static char *trimmed(const char *from, const char *to)
 
 bool t_split_expression(const char *line, char **expr, char **value, char **type, size_t *value_at)
 {
-    const char *end = line + strlen(line), *arrow = last_outside(line, end, "=>"), *from, *colons;
+    const char *end = line + strlen(line), *arrow = first_outside(line, end, " => "), *from, *colons;
 
     *expr = *value = *type = NULL;
     if (!arrow) {
@@ -462,8 +464,8 @@ bool t_split_expression(const char *line, char **expr, char **value, char **type
         *value_at = strlen(line);
         return false;
     }
-    from = arrow + 2;
-    colons = last_outside(from, end, " :: ");
+    from = arrow + 4;
+    colons = first_outside(from, end, " :: ");
     *expr = trimmed(line, arrow);
     *value_at = (size_t)(from - line);
     if (colons) {
