@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bind.h: what the binder's files share: scopes, the state of one query's binding, the context of an expression.
+ *
+ * Expressions of a query level are bound over the columns of its FROM plan. Where aggregates are allowed, call i of the level is bound as
+ * column SQ_AGG_COL + i, and a pass afterwards (bind_agg.c) turns the expression into one over the aggregate's output, or says which column
+ * is missing in GROUP BY.
+ */
+#ifndef SQ_PLANNER_BIND_H
+#define SQ_PLANNER_BIND_H
+
+#include "planner/catalog.h"
+#include "planner/tree.h"
+
+enum { SQ_BIND_DEPTH = 1000, SQ_VIEW_DEPTH = 32, SQ_COLUMNS_MAX = 10000 };
+#define SQ_AGG_COL UINT32_C(0x40000000)
+
+/* ---- scopes: what names can mean ---- */
+
+struct sq_scope_rel {                      /* a table of FROM */
+    struct sq_str alias;                   /* p NULL: none (a subquery without a name) */
+    struct sq_str path[3];                 /* catalog, database, name of a table without alias; n 0 else */
+    uint32_t npath;
+};
+
+struct sq_scope_col {
+    struct sq_str name;
+    uint32_t rel;                          /* UINT32_MAX: of several (USING) */
+    struct sq_expr *expr;                  /* over the FROM plan's columns */
+    bool hidden;                           /* merged into a USING column: seen by its qualified name only */
+};
+
+struct sq_scope {
+    struct sq_scope_rel *rels;
+    uint32_t nrels;
+    struct sq_scope_col *cols;             /* in the order of SELECT * */
+    uint32_t ncols;
+};
+
+/* ---- the binder ---- */
+
+struct sq_cte {
+    struct sq_str name;
+    const struct sq_ast_cte *ast;
+    struct sq_cte *next;                   /* those it may see itself */
+};
+
+struct sq_binder {
+    struct sq_bind_env *env;
+    struct sq_ctx *ctx;
+    struct sq_arena *arena;
+    uint32_t depth, view_depth;
+    struct sq_cte *ctes;
+    struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
+};
+
+/* The place for errors and expressions: the AST's, or that of the view it stands in. */
+static inline struct sq_span sq_bind_span(const struct sq_binder *b, struct sq_span s) { return b->fixed.len ? b->fixed : s; }
+#define SQ_REFUSE(b, span, ...) sq_fail_at((b)->ctx, SQ_UNSUPPORTED, sq_bind_span((b), (span)), __VA_ARGS__)
+#define SQ_WRONG(b, span, ...) sq_fail_at((b)->ctx, SQ_SEMANTIC, sq_bind_span((b), (span)), __VA_ARGS__)
+
+/* ---- aggregates of one query level ---- */
+
+struct sq_agg_use {
+    const struct sq_agg *agg;
+    struct sq_expr *arg, *filter;          /* over FROM; NULL: none */
+    bool distinct;
+    const struct sq_type *ret;
+    struct sq_span span;
+};
+
+struct sq_aggs {
+    struct sq_agg_use *uses;
+    uint32_t n, cap;
+    struct sq_expr **group;                /* bound GROUP BY expressions */
+    uint32_t ngroup;
+    bool grouped;                          /* GROUP BY, HAVING or an aggregate */
+};
+
+/* ---- the context of an expression ---- */
+
+struct sq_bind_x {
+    struct sq_binder *b;
+    const struct sq_scope *scope;
+    struct sq_aggs *aggs;                  /* NULL: aggregates are refused here */
+    const char *clause;                    /* "WHERE", for messages */
+    bool inside_agg;
+    const struct sq_ast_item *items;       /* SELECT's, for ORDER BY and for hints about aliases */
+    uint32_t nitems;
+    struct sq_expr *const *aliases;        /* ORDER BY: the bound items that a bare alias means; entry NULL: not an alias */
+    const struct sq_str *alias_names;
+    uint32_t naliases;
+};
+
+sq_rc sq_bind_expr(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **);
+/* The same, as BOOLEAN. */
+sq_rc sq_bind_predicate(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **);
+sq_rc sq_bind_name(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **);
+sq_rc sq_bind_literal(struct sq_binder *, const struct sq_ast_expr *, struct sq_expr **);
+sq_rc sq_bind_aggregate(struct sq_bind_x *, const struct sq_ast_expr *, const struct sq_agg *, struct sq_expr **);
+/* A call of a function by name over bound arguments, cast as its signature wants. */
+sq_rc sq_bind_call(struct sq_binder *, struct sq_str name, struct sq_expr **args, uint32_t n, struct sq_span, struct sq_expr **);
+/* As type, with the nullability of the expression; no node where none is needed. */
+sq_rc sq_bind_cast(struct sq_binder *, struct sq_expr *, const struct sq_type *, struct sq_expr **);
+/* The common type of all; `what` for the message ("the branches of CASE"). */
+sq_rc sq_bind_common(struct sq_binder *, struct sq_expr *const *, uint32_t n, const char *what, struct sq_span, const struct sq_type **);
+/* Turns an expression with SQ_AGG_COL columns into one over the aggregate's output. */
+sq_rc sq_agg_place(struct sq_binder *, const struct sq_aggs *, const struct sq_plan *from, struct sq_expr *, struct sq_expr **);
+/* The project below and the aggregate. */
+sq_rc sq_agg_plan(struct sq_binder *, const struct sq_aggs *, struct sq_plan *from, struct sq_span, struct sq_plan **);
+bool sq_ast_has_aggregate(const struct sq_ast_expr *);
+
+/* ---- FROM and queries ---- */
+
+sq_rc sq_bind_from(struct sq_binder *, const struct sq_ast_from *, struct sq_plan **, struct sq_scope *);
+/* `sub`: a subquery, whose ORDER BY without LIMIT means nothing. */
+sq_rc sq_bind_select_query(struct sq_binder *, const struct sq_ast_query *, bool sub, struct sq_plan **);
+/* Casts the columns of a plan to types (NULL entries: as they are). */
+sq_rc sq_bind_cast_plan(struct sq_binder *, struct sq_plan *, const struct sq_type *const *types, struct sq_plan **);
+void sq_binder_init(struct sq_binder *, struct sq_bind_env *);
+sq_rc sq_scope_of(struct sq_binder *, const struct sq_field *, uint32_t n, struct sq_scope *);
+
+/* ---- rewriting (rewrite.c, pushdown.c) ---- */
+
+/* Constants folded, predicates simplified. */
+sq_rc sq_rewrite_expr(struct sq_bind_env *, struct sq_expr *, struct sq_expr **);
+sq_rc sq_rewrite_plan(struct sq_bind_env *, struct sq_plan *, struct sq_plan **);
+sq_rc sq_push_filters(struct sq_arena *, struct sq_plan *, struct sq_plan **);
+sq_rc sq_prune_columns(struct sq_arena *, struct sq_plan *, struct sq_plan **);
+sq_rc sq_merge_projects(struct sq_arena *, struct sq_plan *, struct sq_plan **);
+
+/* ---- changelogs (changelog.c) ---- */
+
+struct sq_infer {
+    struct sq_ctx *ctx;
+    struct sq_arena *arena;
+    const struct sq_job_config *config;
+};
+/* Keys, modes, emission, boundedness of the tree under a SINK or COLLECT; may put a SORT (materializing) into the tree. */
+sq_rc sq_infer_changelog(struct sq_infer *, struct sq_plan *root);
+
+#endif
