@@ -15,9 +15,9 @@
 static const char help[] =
     "sqluice: streaming SQL in one small command. It runs Flink SQL job files in milliseconds, in one process, without a server.\n"
     "\n"
-    "usage: sqluice [options] JOB.sql [MORE.sql ...]   run job files, one after another\n"
+    "usage: sqluice [options] job.sql [more.sql ...]   run job files, one after another\n"
     "       sqluice [options] -c \"SQL\"                 run statements given here\n"
-    "       sqluice [options] < JOB.sql                run standard input (so does the name -)\n"
+    "       sqluice [options] < job.sql                run standard input (so does the name -)\n"
     "       sqluice                                    on a terminal: the interactive shell\n"
     "       sqluice test FILE|DIR ...                  run SQL tests (sqluice test --help)\n"
     "\n"
@@ -161,7 +161,7 @@ static int run_input(struct sh *sh, const struct input *in)
     if (!in->file)
         return sh_run_text(sh, "-c", in->text, strlen(in->text));
     if (!sh_read_file(in->text, &text)) {
-        fprintf(stderr, "sqluice: cannot read %s: %s\n", in->text, strerror(errno));
+        fprintf(stderr, "sqluice: cannot read %s: %m\n", in->text);
         code = EXIT_BAD;
     } else {
         code = sh_run_text(sh, strcmp(in->text, "-") == 0 ? "stdin" : in->text, text.p, text.n);
@@ -215,6 +215,6 @@ int main(int argc, char **argv)
         code = run(&sh, &a);
     free(a.inputs);
     if (fflush(stdout) != 0 && code == EXIT_DONE)
-        code = EXIT_FAILED;
+        code = errno == EPIPE ? EXIT_PIPE : EXIT_FAILED;
     return code;
 }

@@ -96,7 +96,7 @@ static void editor_open(struct editor *e)
     *e = (struct editor){ 0 };
     if (!lib)
         return;
-    setlocale(LC_CTYPE, "");
+    uselocale(newlocale(LC_CTYPE_MASK, "", (locale_t)0));      /* libedit reads UTF-8 by the locale */
     if (!find(lib, "readline", &e->readline) || !find(lib, "add_history", &e->add_history) || !find(lib, "read_history", &e->read_history)
         || !find(lib, "write_history", &e->write_history) || !find(lib, "stifle_history", &e->stifle_history)) {
         *e = (struct editor){ 0 };
@@ -218,9 +218,11 @@ static void on_prompt_signal(int sig)
 /* Reads until a statement is whole; NULL at the end of input. Ctrl-C drops what was typed. */
 static char *read_statement(struct editor *e, struct sh_buf *text)
 {
-    struct sigaction act, old;
+    struct sigaction act, old, old_term;
 
     memset(&act, 0, sizeof act);
+    act.sa_handler = SIG_DFL;
+    sigaction(SIGTERM, &act, &old_term);
     act.sa_handler = on_prompt_signal;
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, &old);
@@ -246,6 +248,7 @@ static char *read_statement(struct editor *e, struct sh_buf *text)
         }
     }
     sigaction(SIGINT, &old, NULL);
+    sigaction(SIGTERM, &old_term, NULL);
     return whole;
 }
 

@@ -180,8 +180,9 @@ static void show_account(struct sh *sh, sqluice_stmt *q)
 static int output_gone(struct sh *sh)
 {
     erase_progress(sh);
-    if (errno != EPIPE)
-        fprintf(stderr, "sqluice: cannot write the result: %s\n", strerror(errno));
+    if (errno == EPIPE)
+        return EXIT_PIPE;
+    fprintf(stderr, "sqluice: cannot write the result: %m\n");
     return EXIT_FAILED;
 }
 

@@ -19,7 +19,7 @@
 
 #include "sqluice.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD = 2 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BAD = 2, EXIT_PIPE = 141 /* the reader went away: what a SIGPIPE would have made of it */ };
 
 /* ---- buf.c ---- */
 

@@ -800,7 +800,7 @@ static void run_file_is(struct run *r, struct t_block *b)
 
     sh_add(&text, "", 0);
     if (!read_output(path, &text)) {
-        t_fail(c, strerror(errno), r->name);
+        t_fail(c, "the file is not there, or cannot be read", r->name);
     } else {
         push_text(r, &lines, text.p);
         t_compare(r->f, c, &lines, r->name);
@@ -820,7 +820,7 @@ static void run_job(struct run *r, struct t_block *b)
         sh_addf(&path, "%.*s/", (int)(slash - r->f->path), r->f->path);
     sh_adds(&path, b->arg);
     if (!sh_read_file(path.p, &text))
-        t_fail(&r->f->checks[b->check], strerror(errno), r->name);
+        t_fail(&r->f->checks[b->check], "the job file is not there, or cannot be read", r->name);
     else
         run_checked(r, b, text.p, true);
     sh_free(&path);
@@ -884,7 +884,7 @@ static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t bat
     sh_addf(&dir, "%s/sqluice-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     r.dir = mkdtemp(dir.p);
     if (!r.dir) {
-        fprintf(stderr, "sqluice: cannot make the directory %s: %s\n", dir.p, strerror(errno));
+        fprintf(stderr, "sqluice: cannot make the directory %s: %m\n", dir.p);
         sh_free(&dir);
         return false;
     }
@@ -944,7 +944,7 @@ static void test_file(struct plan *plan, const char *path)
         if (t_update(&f))
             printf("%s: rewritten\n", path);
         else
-            printf("%s: cannot be rewritten: %s\n", path, strerror(errno));
+            printf("%s: cannot be rewritten: %m\n", path);
     }
     fflush(stdout);
     t_file_free(&f);
@@ -957,7 +957,7 @@ static void test_path(struct plan *plan, const char *path, bool named)
     size_t n = strlen(path);
 
     if (stat(path, &st) != 0) {
-        fprintf(stderr, "sqluice: cannot read %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "sqluice: cannot read %s: %m\n", path);
         plan->bad_files++;
     } else if (!S_ISDIR(st.st_mode)) {
         if (named || (n > 5 && strcmp(path + n - 5, ".test") == 0))
