@@ -4,7 +4,7 @@ CREATE TABLE bids (
     item STRING,
     bidder STRING,
     price DECIMAL(10, 2),
-    at TIMESTAMP(3)
+    ts TIMESTAMP(3)
 ) WITH (
     'connector' = 'filesystem',
     'path' = 'sql/data/bids.ndjson',
