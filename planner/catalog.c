@@ -317,7 +317,7 @@ static struct sq_table **list_of(struct sq_catalog *c, const struct sq_table *t)
     return &d->tables;
 }
 
-void sq_catalog_remove(struct sq_catalog *c, struct sq_table *t)
+void sq_catalog_take(struct sq_catalog *c, struct sq_table *t)
 {
     struct sq_table **at = list_of(c, t);
 
@@ -325,6 +325,18 @@ void sq_catalog_remove(struct sq_catalog *c, struct sq_table *t)
         at = &(*at)->next;
     SQ_ASSERT(*at == t);
     *at = t->next;
+    t->next = NULL;
+    c->version++;
+}
+
+void sq_catalog_bury(struct sq_catalog *c, struct sq_table *t)
+{
+    retire(c, t);
+}
+
+void sq_catalog_remove(struct sq_catalog *c, struct sq_table *t)
+{
+    sq_catalog_take(c, t);
     retire(c, t);
 }
 

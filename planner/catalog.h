@@ -91,6 +91,8 @@ struct sq_table *sq_catalog_get(const struct sq_catalog *, const struct sq_str p
 /* Puts a table in (its catalog, database, name and temporary say where), in the place of `old` where that is not NULL. Cannot fail. */
 void sq_catalog_put(struct sq_catalog *, struct sq_table *, struct sq_table *old);
 void sq_catalog_remove(struct sq_catalog *, struct sq_table *);
+void sq_catalog_take(struct sq_catalog *, struct sq_table *);      /* out of its list, but kept: the caller puts it back or buries it */
+void sq_catalog_bury(struct sq_catalog *, struct sq_table *);
 sq_rc sq_catalog_add_catalog(struct sq_ctx *, struct sq_catalog *, struct sq_str name);
 sq_rc sq_catalog_add_database(struct sq_ctx *, struct sq_catalog *, struct sq_str catalog, struct sq_str name, struct sq_str comment);
 void sq_catalog_drop_database(struct sq_catalog *, struct sq_catalog_entry *, struct sq_database *);   /* with its tables */
@@ -106,10 +108,14 @@ void sq_table_free(struct sq_table *);
 /* ---- DDL (planner/ddl.c, alter.c, view.c) ---- */
 
 struct sq_bind_env;
-/* CREATE, DROP, ALTER, USE: one step, all or nothing. For CREATE TABLE … AS, *insert is the INSERT that fills it (in env->arena; else NULL);
- * when that cannot be planned, sq_ddl_undo takes the table away again. */
-sq_rc sq_ddl(struct sq_bind_env *, const struct sq_ast_stmt *, struct sq_ast_insert **insert);
-void sq_ddl_undo(struct sq_bind_env *, const struct sq_ast_stmt *);
+struct sq_ctas {                           /* what CREATE TABLE … AS leaves to do */
+    struct sq_ast_insert *insert;          /* fills the table; in env->arena; NULL: nothing to do */
+    struct sq_table *made, *replaced;
+};
+/* CREATE, DROP, ALTER, USE: one step, all or nothing. After a CREATE TABLE … AS the INSERT is planned, and sq_ctas_end told whether it could
+ * be: if not, the catalog is as it was before. */
+sq_rc sq_ddl(struct sq_bind_env *, const struct sq_ast_stmt *, struct sq_ctas *);
+void sq_ctas_end(struct sq_bind_env *, struct sq_ctas *, bool keep);
 /* The definition that makes this table again, as SQL says it (SHOW CREATE TABLE, LIKE, ALTER). In the arena; not deep. */
 sq_rc sq_table_define(struct sq_ctx *, struct sq_arena *, const struct sq_table *, struct sq_ast_table **);
 /* Builds a table from a definition; nothing is put into the catalog. */
