@@ -123,8 +123,8 @@ sq_rc sq_table_build(struct sq_bind_env *, const struct sq_ast_table *, const st
 
 /* ---- SHOW and DESCRIBE (planner/show.c) ---- */
 
-/* The columns of what SHOW, DESCRIBE, SET without a key, EXPLAIN give. */
-sq_rc sq_show_columns(struct sq_ctx *, const struct sq_ast_stmt *, const struct sq_field **cols, uint32_t *ncols);
+/* The columns of what SHOW, DESCRIBE, SET without a key, EXPLAIN give: constants. What is asked about need not be there. */
+sq_rc sq_show_columns(struct sq_bind_env *, const struct sq_ast_stmt *, const struct sq_field **cols, uint32_t *ncols);
 /* The rows of SHOW, DESCRIBE and SET. `out` has these columns. */
 sq_rc sq_show_rows(struct sq_bind_env *, const struct sq_ast_stmt *, struct sq_out *);
 
