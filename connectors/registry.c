@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 static const struct sq_connector *const connectors[] = {
-    &sq_connector_filesystem, &sq_connector_print, &sq_connector_blackhole,
+    &sq_connector_filesystem, &sq_connector_jdbc, &sq_connector_datagen, &sq_connector_print, &sq_connector_blackhole,
 };
 
 static const struct sq_format *const formats[] = {
