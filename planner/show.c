@@ -20,7 +20,7 @@ static const struct sq_field tables_cols[] = {TEXT("table name")};
 static const struct sq_field views_cols[] = {TEXT("view name")};
 static const struct sq_field databases_cols[] = {TEXT("database name")};
 static const struct sq_field catalogs_cols[] = {TEXT("catalog name")};
-static const struct sq_field functions_cols[] = {TEXT("function name"), TEXT("signature"), TEXT("description")};
+static const struct sq_field functions_cols[] = {TEXT("function name"), TEXT("signature"), TEXT("description"), TEXT("example")};
 static const struct sq_field current_db_cols[] = {TEXT("current database name")};
 static const struct sq_field current_catalog_cols[] = {TEXT("current catalog name")};
 static const struct sq_field jobs_cols[] = {TEXT("job id"), TEXT("job name"), TEXT("status"), TEXT("start time")};
@@ -231,13 +231,15 @@ static sq_rc show_names(struct show *s, sq_rc (*list)(struct show *, struct name
 
 /* ---- functions, connectors, options ---- */
 
-static sq_rc put_function(struct show *s, const char *name, const char *signature, const char *help)
+/* example: an expression that is TRUE; NULL for aggregates, which need rows. */
+static sq_rc put_function(struct show *s, const char *name, const char *signature, const char *help, const char *example)
 {
     if (!wanted(s, sq_str_of(name)))
         return SQ_OK;
     SQ_TRY(put_text(s, sq_str_of(name)));
     SQ_TRY(put_text(s, sq_str_of(signature)));
     SQ_TRY(put_text(s, sq_str_of(help)));
+    SQ_TRY(put_or_null(s, sq_str_of(example ? example : "")));
     return end_row(s);
 }
 
@@ -247,10 +249,10 @@ static sq_rc show_functions(struct show *s)
     const struct sq_agg *a;
 
     for (size_t i = 0; (a = sq_agg_at(i)); i++)
-        SQ_TRY(put_function(s, a->name, a->signature, a->help));
+        SQ_TRY(put_function(s, a->name, a->signature, a->help, NULL));
     for (size_t i = 0; (f = sq_function_at(i)); i++)
         if (!(f->flags & SQ_OPERATOR))
-            SQ_TRY(put_function(s, f->name, f->signature, f->help));
+            SQ_TRY(put_function(s, f->name, f->signature, f->help, f->example));
     return SQ_OK;
 }
 
