@@ -34,7 +34,7 @@ DEBUG    ?=
 CPPFLAGS += -I. -Iinclude -I$(BUILD) -D_GNU_SOURCE -DSQ_VERSION='"$(VERSION)"' $(if $(DEBUG),,-DNDEBUG)
 CFLAGS   += -std=c11 -g $(OPT) -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections $(WARN) $(SAN)
 LDFLAGS  += $(SAN) -Wl,--gc-sections
-LDLIBS   += -lm -ldl -lpthread
+LDLIBS   += -lutf8proc -lm -ldl -lpthread
 
 objs      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 OBJ_base       := $(call objs,$(SRC_base))
