@@ -51,7 +51,8 @@ void sq_civil_from_days(int32_t days, int32_t *year, int32_t *month, int32_t *da
 /* The forms that Flink's CAST takes; the whole slice must be used. */
 bool sq_parse_date(struct sq_str, int32_t *days);                       /* yyyy-MM-dd (single digits allowed) */
 bool sq_parse_time(struct sq_str, int32_t *ms);                         /* HH:mm[:ss[.fraction]] */
-/* yyyy-MM-dd[ HH:mm[:ss[.fraction]]]; iso: with T between (and SQL's blank refused). Digits behind `precision` are cut. */
+/* yyyy-MM-dd[ HH:mm:ss[.fraction]], single digits allowed; iso: yyyy-MM-ddTHH:mm[:ss[.fraction]], two digits each. Digits behind `precision`
+ * are cut. */
 bool sq_parse_timestamp(struct sq_str, bool iso, int precision, struct sq_ts16 *);
 int sq_print_date(int32_t days, char *buf);                             /* buf >= 16 */
 int sq_print_time(int32_t ms, int precision, char *buf);                /* buf >= 16 */

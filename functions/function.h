@@ -53,8 +53,10 @@ typedef sq_rc sq_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type
  * implicit cast (Flink's: integer widening, to DECIMAL, to DOUBLE, CHAR to VARCHAR, NULL to all), is taken; fewer casts win.
  *
  * signature: "(STRING, INT [, INT]) -> STRING", "(ANY, ANY) -> BOOLEAN"; parameter words: a type name (STRING takes CHAR and VARCHAR;
- * DECIMAL and TIMESTAMP take every precision), NUMERIC (any numeric), INTEGER (TINYINT … BIGINT), T (any type, the same for all T after finding
- * the common type), ANY (any type, each its own), COMPARABLE, SYMBOL; "..." after the last: repeated. "-> T" gives T's type. */
+ * DECIMAL and TIMESTAMP take every precision), NUMERIC (any numeric), INTEGER (TINYINT … BIGINT), EXACT (those and DECIMAL), APPROX (FLOAT, DOUBLE),
+ * TEMPORAL (DATE, TIME, TIMESTAMP, TIMESTAMP_LTZ), DATETIME (without TIME), INTERVAL_YM, INTERVAL_DS, T (any type, the same for all T after finding
+ * the common type; "INTEGER T": one of that class), ANY (any type, each its own), COMPARABLE, SYMBOL; "..." after the last: repeated. "-> T" gives T's
+ * type, "-> NUMERIC" and other classes that of the first argument of the class. `derive` is given the arguments' types as they are, before casts. */
 struct sq_function {
     const char *name;
     const char *signature;
@@ -78,7 +80,8 @@ struct sq_resolved {
  * "did you mean" on an unknown name; the caller adds the place. Names are matched ignoring case. */
 sq_rc sq_function_resolve(struct sq_ctx *, struct sq_arena *, struct sq_str name, const struct sq_type *const *args, uint32_t n, struct sq_resolved *);
 bool sq_function_exists(struct sq_str name);
-/* All rows, for SHOW FUNCTIONS, HELP and the tests: i from 0; NULL at the end. Includes aggregates' rows through sq_aggregate_at. */
+/* All rows, for SHOW FUNCTIONS, HELP and the tests: i from 0; NULL at the end. Aggregates have rows of
+ * their own: sq_agg_at. */
 const struct sq_function *sq_function_at(size_t i);
 
 /* ---- casts ---- */
