@@ -37,16 +37,24 @@ struct sq_op_class {
     sq_rc (*snapshot)(struct sq_op *, struct sq_snapshot_out *);   /* NULL: no state */
     sq_rc (*restore)(struct sq_op *, struct sq_snapshot_in *);     /* into a freshly opened operator; may be called once per old worker */
     size_t (*state_bytes)(const struct sq_op *);
+    sq_rc (*flush)(struct sq_op *, bool last);              /* no source has anything now: hand on what is buffered. last: the job is stopped */
     void (*close)(struct sq_op *);                          /* after any failure too, also of open */
 };
 
 struct sq_edge { struct sq_op *op; uint32_t input; };
 
-struct sq_op_metrics {                     /* rows, counted by sq_emit_batch and the operator */
+struct sq_op_metrics {                     /* in, filtered and late are summed over the inputs when somebody asks (sq_op_count) */
     uint64_t in, out, filtered, late, batches_out, overflows;
 };
 
-struct sq_input_state { int64_t watermark; bool idle, ended; uint64_t barrier; };
+/* in is counted by sq_emit_batch, the rest by the operator: accepted + filtered + late = in, or the account does not balance. */
+struct sq_input_state {
+    int64_t watermark;
+    bool idle, ended;
+    uint64_t barrier;
+    struct sq_op *from;
+    uint64_t in, accepted, filtered, late;
+};
 
 struct sq_op {
     const struct sq_op_class *cls;
@@ -60,6 +68,7 @@ struct sq_op {
     uint32_t nins;
     int64_t watermark;                     /* last one forwarded */
     bool idle, ended;
+    bool satisfied;                        /* needs no more input (LIMIT): sources that feed nothing else end */
     struct sq_op_metrics m;
 };
 
@@ -72,7 +81,13 @@ sq_rc sq_emit_barrier(struct sq_op *, uint64_t epoch);
 sq_rc sq_emit_idle(struct sq_op *, bool idle);
 sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark SQ_TS_MAX goes before it */
 
+/* Counts rows of an input as taken in. */
+static inline void sq_op_accept(struct sq_op *op, uint32_t input, uint64_t rows) { op->ins[input].accepted += rows; }
+struct sq_op_metrics sq_op_count(const struct sq_op *);
+/* The columns' types of a plan node, in memory of the context. */
+sq_rc sq_op_types(struct sq_ctx *, const struct sq_field *, uint32_t n, const struct sq_type ***out);
+
 extern const struct sq_op_class sq_op_filter, sq_op_project, sq_op_aggregate, sq_op_join, sq_op_union, sq_op_sort, sq_op_limit,
-    sq_op_watermark, sq_op_sink, sq_op_collect;            /* scan and values are sources: runtime/source.c */
+    sq_op_watermark, sq_op_sink, sq_op_collect, sq_op_scan, sq_op_values;   /* the last two are sources: runtime/source.c */
 
 #endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * emit.c: the messages between operators of a stage: calls from producer to consumers, with the aligning of several inputs.
+ *
+ * Invariants, checked in debug builds: batches are well formed; an edge that the plan calls insert-only carries inserts; watermarks rise;
+ * nothing comes after the end.
+ */
+#include "executor/op.h"
+
+#ifndef NDEBUG
+static void check(const struct sq_op *op, const struct sq_batch *b)
+{
+    const char *wrong = sq_batch_check(b);
+
+    assert(!wrong);
+    assert(!op->ended);
+    assert(!op->plan || b->ncols == op->plan->ncols);
+    if (op->plan && op->plan->mode == SQ_MODE_INSERT && b->kind)
+        for (uint32_t i = 0; i < b->nsel; i++)
+            assert(b->kind[sq_row(b, i)] == SQ_INSERT);
+    if (op->plan && op->plan->mode == SQ_MODE_UPSERT && b->kind)
+        for (uint32_t i = 0; i < b->nsel; i++)
+            assert(b->kind[sq_row(b, i)] != SQ_UPDATE_BEFORE);
+}
+#else
+static inline void check(const struct sq_op *op, const struct sq_batch *b) { (void)op; (void)b; }
+#endif
+
+sq_rc sq_emit_batch(struct sq_op *op, const struct sq_batch *b)
+{
+    if (b->nsel == 0)
+        return SQ_OK;
+    check(op, b);
+    op->m.out += b->nsel;
+    op->m.batches_out++;
+    for (uint32_t i = 0; i < op->nouts; i++) {
+        struct sq_op *to = op->outs[i].op;
+        to->ins[op->outs[i].input].in += b->nsel;
+        SQ_TRY(to->cls->batch(to, op->outs[i].input, b));
+    }
+    return SQ_OK;
+}
+
+/* The least watermark of the inputs that are neither idle nor ended; those that ended hold nothing back. SQ_TS_MIN where nothing can be said. */
+static int64_t aligned(const struct sq_op *op)
+{
+    int64_t least = SQ_TS_MAX;
+    bool some = false;
+
+    for (uint32_t i = 0; i < op->nins; i++) {
+        if (op->ins[i].idle && !op->ins[i].ended)
+            continue;
+        some = true;
+        if (op->ins[i].watermark < least)
+            least = op->ins[i].watermark;
+    }
+    return some ? least : SQ_TS_MIN;
+}
+
+static sq_rc advance(struct sq_op *op)
+{
+    int64_t ts = aligned(op);
+
+    if (ts <= op->watermark)
+        return SQ_OK;
+    return op->cls->watermark ? op->cls->watermark(op, ts) : sq_emit_watermark(op, ts);
+}
+
+sq_rc sq_emit_watermark(struct sq_op *op, int64_t ts)
+{
+    if (ts <= op->watermark)
+        return SQ_OK;
+    op->watermark = ts;
+    for (uint32_t i = 0; i < op->nouts; i++) {
+        struct sq_op *to = op->outs[i].op;
+        to->ins[op->outs[i].input].watermark = ts;
+        SQ_TRY(advance(to));
+    }
+    return SQ_OK;
+}
+
+sq_rc sq_emit_barrier(struct sq_op *op, uint64_t epoch)
+{
+    for (uint32_t i = 0; i < op->nouts; i++) {
+        struct sq_op *to = op->outs[i].op;
+        bool all = true;
+        to->ins[op->outs[i].input].barrier = epoch;
+        for (uint32_t k = 0; k < to->nins; k++)
+            all &= to->ins[k].ended || to->ins[k].barrier == epoch;
+        if (!all)
+            continue;
+        if (to->cls->barrier)
+            SQ_TRY(to->cls->barrier(to, epoch));
+        SQ_TRY(sq_emit_barrier(to, epoch));
+    }
+    return SQ_OK;
+}
+
+sq_rc sq_emit_idle(struct sq_op *op, bool idle)
+{
+    if (idle == op->idle)
+        return SQ_OK;
+    op->idle = idle;
+    for (uint32_t i = 0; i < op->nouts; i++) {
+        struct sq_op *to = op->outs[i].op;
+        bool all = true;
+        to->ins[op->outs[i].input].idle = idle;
+        for (uint32_t k = 0; k < to->nins; k++)
+            all &= to->ins[k].idle || to->ins[k].ended;
+        if (!all)
+            SQ_TRY(advance(to));
+        SQ_TRY(sq_emit_idle(to, all));
+    }
+    return SQ_OK;
+}
+
+sq_rc sq_emit_end(struct sq_op *op)
+{
+    if (op->ended)
+        return SQ_OK;
+    SQ_TRY(sq_emit_watermark(op, SQ_TS_MAX));
+    op->ended = true;
+    for (uint32_t i = 0; i < op->nouts; i++) {
+        struct sq_op *to = op->outs[i].op;
+        bool all = true;
+        to->ins[op->outs[i].input].ended = true;
+        if (to->cls->end)
+            SQ_TRY(to->cls->end(to, op->outs[i].input));
+        for (uint32_t k = 0; k < to->nins; k++)
+            all &= to->ins[k].ended;
+        if (all)
+            SQ_TRY(sq_emit_end(to));
+    }
+    return SQ_OK;
+}
+
+struct sq_op_metrics sq_op_count(const struct sq_op *op)
+{
+    struct sq_op_metrics m = op->m;
+
+    m.in = m.filtered = m.late = 0;
+    for (uint32_t i = 0; i < op->nins; i++) {
+        m.in += op->ins[i].in;
+        m.filtered += op->ins[i].filtered;
+        m.late += op->ins[i].late;
+    }
+    return m;
+}
+
+sq_rc sq_op_types(struct sq_ctx *ctx, const struct sq_field *f, uint32_t n, const struct sq_type ***out)
+{
+    const struct sq_type **t = sq_alloc(ctx, (n + 1) * sizeof *t);
+
+    *out = t;
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        t[i] = f[i].type;
+    return SQ_OK;
+}
