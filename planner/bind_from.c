@@ -10,16 +10,27 @@ static sq_rc from_any(struct sq_binder *b, const struct sq_ast_from *f, struct s
 
 /* ---- scopes ---- */
 
-/* Names the columns of a plan, and gives the one relation that they are. */
-static sq_rc scope_of_plan(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_plan *p, const struct sq_table *t, struct sq_str name, struct sq_scope *s)
+/* Other names for the columns of a plan that was just made. */
+static sq_rc rename_columns(struct sq_binder *b, struct sq_plan *p, const struct sq_str *names)
+{
+    struct sq_field *cols = SQ_NEW_ARRAY(b->arena, struct sq_field, p->ncols ? p->ncols : 1);
+    if (!cols)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols; i++)
+        cols[i] = (struct sq_field){names[i], p->cols[i].type};
+    p->cols = cols;
+    return SQ_OK;
+}
+
+/* The one relation that the columns of a plan are. */
+static sq_rc scope_of_plan(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan *p, const struct sq_table *t, struct sq_str name, struct sq_scope *s)
 {
     if (f->ncols && f->ncols != p->ncols)
         return SQ_WRONG(b, f->alias_span.len ? f->alias_span : f->span, "the list of %u column names does not fit: '%.*s' has %u columns", f->ncols, SQ_FMT(f->alias), p->ncols);
+    if (f->ncols)
+        SQ_TRY(rename_columns(b, p, f->cols));
     SQ_TRY(sq_scope_of(b, p->cols, p->ncols, s));
-    if (!s->nrels)
-        s->nrels = 1;
-    for (uint32_t i = 0; i < f->ncols; i++)
-        s->cols[i].name = f->cols[i];
+    s->nrels = 1;
     s->rels[0].alias = f->alias.p ? f->alias : name;
     if (t && !f->alias.p) {
         s->rels[0].path[0] = t->catalog;
@@ -176,7 +187,13 @@ static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const s
     b->view_depth--;
     b->fixed = outer;
     b->ctes = ctes;
-    return rc;
+    SQ_TRY(rc);
+    struct sq_str *names = SQ_NEW_ARRAY(b->arena, struct sq_str, t->ncols ? t->ncols : 1);
+    if (!names)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < t->ncols; i++)
+        names[i] = t->cols[i].name;
+    return rename_columns(b, *plan, names);
 }
 
 static sq_rc bind_cte(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_cte *c, struct sq_plan **plan)
@@ -190,7 +207,7 @@ static sq_rc bind_cte(struct sq_binder *b, const struct sq_ast_from *f, const st
     SQ_TRY(rc);
     if (c->ast->ncols && c->ast->ncols != (*plan)->ncols)
         return SQ_WRONG(b, c->ast->span, "'%.*s' lists %u columns, but its query gives %u", SQ_FMT(c->name), c->ast->ncols, (*plan)->ncols);
-    return SQ_OK;
+    return c->ast->ncols ? rename_columns(b, *plan, c->ast->cols) : SQ_OK;
 }
 
 static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan **plan, struct sq_scope *scope)
@@ -200,10 +217,7 @@ static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct
         for (struct sq_cte *c = b->ctes; c; c = c->next)
             if (sq_str_eq(c->name, f->name.part[0])) {
                 SQ_TRY(bind_cte(b, f, c, plan));
-                SQ_TRY(scope_of_plan(b, f, *plan, NULL, c->name, scope));
-                for (uint32_t i = 0; i < c->ast->ncols && !f->ncols; i++)
-                    scope->cols[i].name = c->ast->cols[i];
-                return SQ_OK;
+                return scope_of_plan(b, f, *plan, NULL, c->name, scope);
             }
     struct sq_name name = f->name;
     name.span = sq_bind_span(b, f->name.span);
@@ -218,10 +232,7 @@ static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct
         if (t->rowtime >= 0 && t->watermark)
             SQ_TRY(assign_watermark(b, f, t, plan));
     }
-    SQ_TRY(scope_of_plan(b, f, *plan, t, t->name, scope));
-    for (uint32_t i = 0; i < t->ncols && t->is_view && !f->ncols; i++)
-        scope->cols[i].name = t->cols[i].name;
-    return SQ_OK;
+    return scope_of_plan(b, f, *plan, t, t->name, scope);
 }
 
 static sq_rc refuse_function(struct sq_binder *b, const struct sq_ast_from *f)
