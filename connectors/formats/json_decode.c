@@ -523,6 +523,7 @@ static sq_rc general(struct sq_decoder *x, struct sq_decode *dec, uint32_t recor
     }
     if (st == SQ_JSON_OK)
         return SQ_OK;
+    *done = true;
     settle(dec->out, dec->out->n);
     if (st == SQ_JSON_FATAL) {
         dec->failed = record;
