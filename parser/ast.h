@@ -40,7 +40,7 @@ enum sq_ast_kind {
                            syntax = how it was written, for printing */
     SQ_A_UNARY,         /* ival = enum sq_ast_op: NEG, POS, NOT; args[0] */
     SQ_A_BINARY_OP,     /* ival = enum sq_ast_op; args[0], args[1] */
-    SQ_A_IS,            /* args[0] IS [NOT] …: ival = enum sq_ast_is, negated */
+    SQ_A_IS,            /* args[0] IS [NOT] …: ival = enum sq_ast_is, negated; text: VALUE, OBJECT, ARRAY or SCALAR behind JSON (p NULL: none) */
     SQ_A_DISTINCT_FROM, /* args[0] IS [NOT] DISTINCT FROM args[1] */
     SQ_A_BETWEEN,       /* args[0] [NOT] BETWEEN [SYMMETRIC] args[1] AND args[2]; ival 1 = SYMMETRIC */
     SQ_A_LIKE,          /* args[0] [NOT] LIKE args[1] [ESCAPE args[2]]; ival 1 = SIMILAR TO */
@@ -92,6 +92,7 @@ struct sq_ast_expr {
     struct sq_ast_from *from;
     struct sq_ast_order *order;         /* WITHIN GROUP (ORDER BY …), ARRAY_AGG(x ORDER BY y) */
     uint32_t norder;
+    uint32_t height;                    /* levels from here down, queries inside included: 1 for a leaf, never above 1,000 */
 };
 
 enum sq_call_syntax { SQ_CALL_PLAIN, SQ_CALL_NOPARENS /* CURRENT_DATE */, SQ_CALL_FROM /* EXTRACT(a FROM b), SUBSTRING(a FROM b FOR c) */, SQ_CALL_TO /* FLOOR(x TO DAY) */,
@@ -112,6 +113,7 @@ struct sq_ast_over {                    /* OVER w, or OVER (…); recognized, re
     struct sq_ast_expr *from, *to;      /* NULL: UNBOUNDED; CURRENT ROW is a SYMBOL */
     bool from_following, to_following;
     struct sq_span span;
+    uint32_t height;
 };
 
 struct sq_ast_item {                    /* one of SELECT's */
@@ -142,6 +144,7 @@ struct sq_ast_from {
     bool ordinality;
     struct sq_span match_recognize;     /* len > 0: MATCH_RECOGNIZE was met here (its text is kept in raw); refused by the binder */
     struct sq_str raw;
+    uint32_t height;
 };
 
 enum sq_query_kind { SQ_Q_SELECT, SQ_Q_VALUES, SQ_Q_UNION, SQ_Q_INTERSECT, SQ_Q_EXCEPT };
@@ -152,6 +155,7 @@ struct sq_ast_group {
     struct sq_ast_expr *expr;           /* EXPR; a ROW for (a, b) inside a set */
     struct sq_ast_group **sub; uint32_t nsub;
     struct sq_span span;
+    uint32_t height;
 };
 
 struct sq_ast_cte { struct sq_str name; struct sq_span span; struct sq_str *cols; uint32_t ncols; struct sq_ast_query *query; };
@@ -179,6 +183,7 @@ struct sq_ast_query {
     struct sq_ast_order *order; uint32_t norder;
     struct sq_ast_expr *limit, *offset;           /* LIMIT ALL is no limit; FETCH FIRST n ROWS ONLY is LIMIT n */
     struct sq_span order_span, limit_span;
+    uint32_t height;
 };
 
 /* ---- statements ---- */
@@ -259,6 +264,7 @@ struct sq_ast_stmt {
     struct sq_ast_stmt *explained;      /* EXPLAIN */
     struct sq_str *explain_details; uint32_t nexplain; /* CHANGELOG_MODE, ESTIMATED_COST, JSON_EXECUTION_PLAN, PLAN_ADVICE */
     uint32_t nparams;                   /* how many '?' there are */
+    struct sq_str raw;                  /* OTHER: the statement as written */
 };
 
 #endif
