@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -241,18 +242,32 @@ static int run_statement(struct sh *sh, const struct sh_script *s, const char *n
     return EXIT_DONE;
 }
 
+static int set_result_mode(struct sh *sh, const char *mode)
+{
+    struct sh_buf b = { 0 };
+    int rc;
+
+    sh_addf(&b, "SET 'sql-client.execution.result-mode' = '%s'", mode);
+    rc = sqluice_exec(sh->db, b.p, NULL, NULL);
+    sh_free(&b);
+    return rc;
+}
+
 /* An unbounded query has no final rows to wait for: it is shown as a changelog. */
 static int as_changelog(struct sh *sh, struct sh_script *s, sqluice_stmt **q)
 {
-    size_t end = s->pos;
-    int rc;
+    const char *mode = sqluice_setting(sh->db, "sql-client.execution.result-mode");
+    char *before = sh_strndup(mode ? mode : "table", mode ? strlen(mode) : 5);
+    int rc, again = SQLUICE_OK;
 
     sqluice_finalize(*q);
     *q = NULL;
-    rc = sqluice_exec(sh->db, "SET 'sql-client.execution.result-mode' = 'changelog'", NULL, NULL);
+    rc = set_result_mode(sh, "changelog");
     if (rc == SQLUICE_OK)
-        rc = sqluice_prepare(sh->db, s->work + s->base, (int)(end - s->base), q, NULL);
-    int again = sqluice_exec(sh->db, "SET 'sql-client.execution.result-mode' = 'table'", NULL, NULL);
+        rc = sqluice_prepare(sh->db, s->work + s->base, (int)(s->pos - s->base), q, NULL);
+    if (rc == SQLUICE_OK)
+        again = set_result_mode(sh, before);
+    free(before);
     return rc != SQLUICE_OK ? rc : again;
 }
 
@@ -271,11 +286,9 @@ static int refuse_endless(struct sh *sh, const struct sh_script *s, const char *
     return EXIT_BAD;
 }
 
-static bool needs_changelog(struct sh *sh, sqluice_stmt *q)
+static bool needs_changelog(const sqluice_stmt *q)
 {
-    const char *mode = sqluice_setting(sh->db, "sql-client.execution.result-mode");
-
-    return sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY && !sqluice_stmt_bounded(q) && !sqluice_stmt_changelog(q) && mode && *mode;
+    return sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY && !sqluice_stmt_bounded(q) && !sqluice_stmt_changelog(q);
 }
 
 int sh_run_text(struct sh *sh, const char *name, const char *text, size_t len)
@@ -297,7 +310,7 @@ int sh_run_text(struct sh *sh, const char *name, const char *text, size_t len)
         if (rc == SQLUICE_OK && !sqluice_stmt_bounded(q)
             && (sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY || sqluice_stmt_kind(q) == SQLUICE_STMT_INSERT) && sh_script_more(sh->db, &s))
             code = refuse_endless(sh, &s, name, sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY);
-        else if (rc == SQLUICE_OK && needs_changelog(sh, q))
+        else if (rc == SQLUICE_OK && needs_changelog(q))
             rc = as_changelog(sh, &s, &q);
         if (rc != SQLUICE_OK)
             code = report(sh, &s, name);

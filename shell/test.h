@@ -69,7 +69,7 @@ bool t_split_expression(const char *line, char **expr, char **value, char **type
 void t_compare(struct t_file *, struct t_check *, struct t_lines *got, const char *run);
 void t_fail(struct t_check *, const char *text, const char *run);
 void t_compare_expression(struct t_file *, struct t_check *, const char *got_value, const char *got_type, bool error, const char *run);
-void t_report(const struct t_file *, bool color);            /* the failed checks */
+void t_report(struct t_file *, bool color);                  /* the failed checks, in the order of their lines; after the last run */
 bool t_update(struct t_file *);                              /* rewrites the file; false: errno */
 
 #endif

@@ -251,8 +251,16 @@ void t_compare_expression(struct t_file *f, struct t_check *c, const char *got_v
 
 /* ---- reports ---- */
 
-void t_report(const struct t_file *f, bool color)
+static int by_line(const void *a, const void *b)
 {
+    const struct t_check *x = a, *y = b;
+
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+void t_report(struct t_file *f, bool color)
+{
+    qsort(f->checks, f->nchecks, sizeof *f->checks, by_line);
     for (size_t i = 0; i < f->nchecks; i++) {
         const struct t_check *c = &f->checks[i];
 
@@ -271,13 +279,6 @@ void t_report(const struct t_file *f, bool color)
             p += n + (p[n] == '\n');
         }
     }
-}
-
-static int by_line(const void *a, const void *b)
-{
-    const struct t_check *x = a, *y = b;
-
-    return (x->first > y->first) - (x->first < y->first);
 }
 
 /* One pass copies the file in the order of its lines. The new file replaces the old one whole. */

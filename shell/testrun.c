@@ -1027,7 +1027,7 @@ int sh_test_main(int argc, char **argv)
         test_path(&plan, argv[optind], true);
     printf("%lu passed, %lu failed", plan.passed, plan.failed);
     if (plan.bad_files)
-        printf(", %lu files could not be run", plan.bad_files);
+        printf(", %lu not run", plan.bad_files);
     putchar('\n');
     return plan.bad_files ? EXIT_BAD : plan.failed || sh_interrupted() ? EXIT_FAILED : EXIT_DONE;
 }
