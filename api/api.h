@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * api.h: what the files of the public API's implementation share.
+ *
+ *   engine.c    open and close, errors, exec, completion      run.c       jobs: opened, turned, stopped; the account
+ *   stmt.c      prepare, bind, step, finalize                 result.c    the current row and its readings
+ *   plan.c      what a statement runs with; its plan          bag.c       final rows of a changelog
+ *
+ * An engine owns one context, one catalog, the SET values and a list of statements. A statement owns its text, its tree, its plan and, while it
+ * runs, a job. Whatever a statement points to in the catalog is kept alive by a pin (planner/catalog.h).
+ *
+ * Threads: all of it belongs to the caller's thread, but `requests` and `hard`, which sqluice_interrupt sets from anywhere.
+ */
+#ifndef SQ_API_API_H
+#define SQ_API_API_H
+
+#include "base/os.h"
+#include "executor/job.h"
+#include "planner/catalog.h"
+#include "sqluice.h"
+
+struct sq_bag;
+
+struct sqluice {
+    struct sq_ctx ctx;
+    struct sq_budget budget;
+    struct sq_os os;                     /* the system's, with the clock of the configuration */
+    sqluice_config config;
+    struct sq_catalog *catalog;          /* NULL: opening failed */
+    struct sq_settings *settings;
+    sqluice_stmt *stmts;                 /* open ones, newest first */
+    _Atomic int requests;                /* calls of sqluice_interrupt since the outermost call began */
+    _Atomic int hard;                    /* ctx.interrupt: work stops at the next check */
+    _Atomic int graceful;                /* an INSERT runs: the first request lets it finish what is final */
+    int depth;                           /* calls within calls (a row callback) */
+    uint32_t running;                    /* statements with a job */
+    uint32_t error_base;                 /* offset of the failed statement in the text that was given */
+    struct sq_buf error_text;            /* sqluice_error_render */
+    struct sq_arena words;               /* sqluice_completion */
+    struct sq_str *word;
+    size_t nwords, words_cap;
+    int64_t progress_ns;                 /* when progress was told last */
+};
+
+enum sq_stmt_state { SQ_STMT_READY, SQ_STMT_RUNNING, SQ_STMT_DONE, SQ_STMT_FAILED };
+
+struct sqluice_stmt {
+    sqluice *db;
+    sqluice_stmt *prev, *next;
+    struct sq_arena arena;               /* text, tree, parameters */
+    struct sq_arena plan_arena;          /* plan, columns; emptied when planned anew */
+    struct sq_str text;                  /* this statement alone */
+    uint32_t base;                       /* its offset in the text that was given */
+    struct sq_ast_stmt *ast;
+    int kind;                            /* SQLUICE_STMT_… */
+    const struct sq_vec **params;        /* NULL where not bound */
+    enum sq_stmt_state state;
+    bool pinned;                         /* holds the catalog */
+
+    bool planned;
+    uint64_t catalog_version, settings_version;
+    struct sq_job_plan *plan;            /* queries and INSERTs, EXPLAIN's too */
+    bool changelog;
+    const struct sq_tz *tz;              /* for TIMESTAMP_LTZ as text */
+    const struct sq_field *cols;
+    uint32_t ncols;
+    struct sq_buf *texts;                /* per column: the value as text; and behind them, the declared types */
+    uint64_t *text_row;                  /* the row that texts[i] is of */
+    uint32_t ntexts;
+
+    struct sq_job *job;
+    bool job_done;
+    struct sq_bag *bag;                  /* final rows wanted of a changelog */
+    size_t bag_at;
+    struct sq_out rows;                  /* rows that wait to be stepped over */
+    bool rows_open;
+    uint32_t at;                         /* of the current row in `rows`; rows.n where there is none */
+    bool on_row;
+    uint64_t serial;                     /* counts rows */
+    int64_t started_ns;
+    struct sq_buf account;
+};
+
+/* ---- engine.c ---- */
+
+/* Around every public call that may fail. enter: SQ_MISUSE for an engine that did not open. */
+sq_rc sq_api_enter(sqluice *);
+int sq_api_leave(sqluice *, sq_rc, uint32_t base);
+int sq_api_code(sq_rc);
+/* Interrupt and progress, between turns. */
+sq_rc sq_api_poll(sqluice *, sqluice_stmt *);
+
+/* ---- plan.c ---- */
+
+/* What a statement is bound in; the arena is the plan's. */
+sq_rc sq_stmt_env(sqluice_stmt *, struct sq_bind_env *);
+/* Plans a query or INSERT (or what is explained), or finds the columns of a SHOW; does nothing when that is done and nothing has changed. */
+sq_rc sq_stmt_plan(sqluice_stmt *);
+sq_rc sq_stmt_plan_insert(sqluice_stmt *, struct sq_bind_env *, struct sq_ast_insert *);      /* CREATE TABLE … AS */
+
+/* ---- run.c ---- */
+
+sq_rc sq_stmt_open_job(sqluice_stmt *);
+void sq_stmt_close_job(sqluice_stmt *);
+sq_rc sq_stmt_run_insert(sqluice_stmt *);
+/* The next row of a query: *row false at the end. */
+sq_rc sq_stmt_next(sqluice_stmt *, bool *row);
+sq_rc sq_stmt_open_rows(sqluice_stmt *);
+
+/* ---- bag.c: the rows that are there after a changelog ---- */
+
+/* key: columns that identify a row (upsert); NULL: the whole row does, and counts as often as it came. */
+sq_rc sq_bag_new(struct sq_ctx *, const struct sq_key *key, uint32_t ncols, struct sq_bag **);
+void sq_bag_free(struct sq_bag *);
+sq_rc sq_bag_add(struct sq_bag *, const struct sq_batch *);
+/* Appends at most `most` rows from *at on, in the order they came, and moves *at. False: no more. */
+sq_rc sq_bag_rows(struct sq_bag *, size_t *at, uint32_t most, struct sq_out *);
+
+#endif
