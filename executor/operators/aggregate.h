@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * aggregate.h: the parts of the GROUP BY operator: groups and their accumulators (agg_state.c), what comes out (agg_emit.c), the operator
+ * itself (aggregate.c).
+ */
+#ifndef SQ_EXECUTOR_AGGREGATE_H
+#define SQ_EXECUTOR_AGGREGATE_H
+
+#include "executor/hashtab.h"
+#include "executor/keys.h"
+#include "executor/op.h"
+
+struct group {                             /* payload of an entry; accumulators follow */
+    int64_t rows;                          /* rows in it: at 0 it disappears */
+    uint64_t serial;                       /* names the group in distinct sets; never used twice */
+};
+
+struct agg_item {
+    struct sq_agg_call call;
+    size_t offset;                         /* of the accumulator, from the entry */
+    int32_t arg, filter;                   /* input columns; -1: none */
+    int32_t set;                           /* its distinct set; -1: none */
+};
+
+struct distinct {                          /* values seen per group, for one argument and filter: (serial, value) -> how often */
+    uint32_t arg;
+    int32_t filter;
+    struct sq_keys keys;                   /* of the value column */
+    struct sq_hashtab seen;
+    struct sq_buf bytes;
+    struct sq_view view[SQ_BATCH_ROWS];
+    uint64_t hash[SQ_BATCH_ROWS];
+    uint32_t ends[SQ_BATCH_ROWS];
+    struct sq_entry *entry[SQ_BATCH_ROWS];
+    /* of the rows last given: those that make a value appear or disappear, as positions in that list */
+    uint32_t pass[SQ_BATCH_ROWS];
+    uint32_t npass;
+};
+
+struct seen { int64_t count; uint64_t group_hash; };
+
+enum emission { EMIT_NET, EMIT_EACH, EMIT_FINAL, EMIT_NEW };   /* NEW: the first row of each group of an insert-only input, no aggregates */
+
+struct aggregate {
+    struct sq_op base;
+    uint32_t ngroup, nitems, nsets;
+    struct agg_item *items;
+    struct distinct *sets;
+    struct sq_keys keys;
+    struct sq_hashtab groups;
+    enum emission emission;
+    bool retracts;                         /* the input may take rows back */
+    bool upsert;                           /* -U is not wanted */
+    bool has_drop;
+    uint32_t seq;                          /* of the batch: marks entries that it touched */
+    uint64_t serial;
+    uint64_t hung;                         /* bytes that hang on accumulators */
+    /* of the current batch */
+    struct sq_entry *entry[SQ_BATCH_ROWS];
+    uint32_t row[SQ_BATCH_ROWS];           /* physical rows, where some were dropped */
+    uint32_t pos[SQ_BATCH_ROWS];           /* their positions in the batch's selection */
+    struct sq_entry *touched[SQ_BATCH_ROWS];
+    bool was_live[SQ_BATCH_ROWS];
+    uint32_t ntouched;
+    /* what comes out */
+    struct sq_arena heap;
+    struct sq_col *key_cols, *old_cols, *val_cols;   /* ngroup, nitems, nitems */
+    struct sq_vec *vecs;
+    struct sq_out out;                     /* EACH, FINAL */
+    uint32_t key_index[SQ_BATCH_ROWS], val_index[SQ_BATCH_ROWS];
+    uint8_t kind[SQ_BATCH_ROWS];
+};
+
+static inline struct group *group_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
+
+/* agg_state.c */
+sq_rc sq_agg_state_open(struct aggregate *);
+void sq_agg_state_close(struct aggregate *);
+/* Rows of a batch: physical rows `sel` (NULL: 0..n) whose positions in its selection are `pos` (NULL: 0..n), into the groups of entry[0..n). */
+struct agg_rows { const uint32_t *sel, *pos; struct sq_entry *const *entry; uint32_t n; };
+/* Prepares the distinct sets for a batch; then rows of it may be applied. */
+sq_rc sq_agg_load(struct aggregate *, const struct sq_batch *);
+sq_rc sq_agg_apply(struct aggregate *, const struct sq_batch *, struct agg_rows);
+void sq_agg_remove(struct aggregate *, struct sq_entry *);
+sq_rc sq_agg_snapshot(struct sq_op *, struct sq_snapshot_out *);
+sq_rc sq_agg_restore(struct sq_op *, struct sq_snapshot_in *);
+size_t sq_agg_bytes(const struct sq_op *);
+
+/* agg_emit.c */
+sq_rc sq_agg_emit_open(struct aggregate *);
+void sq_agg_emit_close(struct aggregate *);
+/* The results of the touched groups before the batch is applied, and after it what changed. */
+sq_rc sq_agg_net_before(struct aggregate *);
+sq_rc sq_agg_net_after(struct aggregate *);
+sq_rc sq_agg_each(struct aggregate *, const struct sq_batch *);
+sq_rc sq_agg_final(struct aggregate *);
+
+#endif
