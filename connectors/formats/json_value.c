@@ -688,11 +688,11 @@ static enum sq_json_status put_array(struct sq_json_dec *d, const struct sq_json
 static sq_rc repeated_keys(struct sq_json_dec *d, const struct sq_col *keys, uint32_t from, uint64_t **later)
 {
     uint32_t n = keys->n - from, size = 16;
-    const struct sq_view *view = (const struct sq_view *)keys->vec.data + from;
 
     *later = NULL;
     if (n < 2)
         return SQ_OK;
+    const struct sq_view *view = (const struct sq_view *)keys->vec.data + from;
     while (size < n * 2)
         size *= 2;
     uint32_t small[64] = {0}, *slot = size <= SQ_LEN(small) ? small : sq_calloc(d->ctx, size * sizeof *slot);
