@@ -129,7 +129,7 @@ sq_rc sq_push_filters(struct sq_arena *, struct sq_plan *, struct sq_plan **);
 sq_rc sq_prune_columns(struct sq_arena *, struct sq_plan *, struct sq_plan **);
 sq_rc sq_merge_projects(struct sq_arena *, struct sq_plan *, struct sq_plan **);
 
-/* ---- changelogs (changelog.c) ---- */
+/* ---- keys, changelogs, emission (keys.c, changelog.c) ---- */
 
 struct sq_infer {
     struct sq_ctx *ctx;
@@ -138,5 +138,16 @@ struct sq_infer {
 };
 /* Keys, modes, emission, boundedness of the tree under a SINK or COLLECT; may put a SORT (materializing) into the tree. */
 sq_rc sq_infer_changelog(struct sq_infer *, struct sq_plan *root);
+/* Unique keys of every node of the tree. */
+sq_rc sq_infer_keys(struct sq_arena *, struct sq_plan *);
+/* Where a key of the input is in the output of a project; *found false: not all of it is passed on. */
+sq_rc sq_project_key(struct sq_arena *, const struct sq_plan *project, const struct sq_key *below, struct sq_key *out, bool *found);
+/* The column is one constant in every row. */
+bool sq_column_constant(const struct sq_plan *, uint32_t col);
+
+/* ---- text (explain.c) ---- */
+
+/* The node in a few words, without changelog and state. */
+sq_rc sq_plan_describe(struct sq_buf *, const struct sq_plan *);
 
 #endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * explain.c: plans as text: one line a node, inputs indented below it.
+ *
+ *   Sink sensor_result (jdbc) upsert by (id), emit=net
+ *     Aggregate by (id): COUNT(*), SUM(value) [upsert by (id)]  state: one row for each (id), kept for good; …
+ *       Join INNER on id = id, where timestamp >= tstart [insert]  state: …
+ *
+ * In brackets: what the node puts out, where that is not inserts only (always with CHANGELOG_MODE). State: what is remembered, and what bounds it.
+ */
+#include "planner/bind.h"
+
+static const char *ttl_hint = "'table.exec.state.ttl' would bound it";
+
+static void columns(struct sq_buf *b, const struct sq_field *f, const uint32_t *which, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        sq_buf_puts(b, i ? ", " : "");
+        sq_buf_str(b, f[which ? which[i] : i].name);
+    }
+}
+
+static void condition(struct sq_buf *b, const struct sq_expr *e, const struct sq_plan *p)
+{
+    sq_expr_print(b, e, p->cols, p->ncols);
+}
+
+/* ---- what a node does ---- */
+
+static void describe_scan(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_table_spec *t = p->u.scan.table;
+    sq_buf_printf(b, "Scan %.*s (%s", SQ_FMT(t->name), p->u.scan.connector->name);
+    for (uint32_t i = 0; i < t->noptions; i++)
+        if (sq_str_is(t->options[i].key, "path") || sq_str_is(t->options[i].key, "topic") || sq_str_is(t->options[i].key, "table-name"))
+            sq_buf_printf(b, ": %.*s", SQ_FMT(t->options[i].value));
+    sq_buf_puts(b, ") columns ");
+    columns(b, p->cols, NULL, p->ncols);
+}
+
+static void describe_project(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    sq_buf_puts(b, "Project ");
+    for (uint32_t i = 0; i < p->ncols; i++) {
+        const struct sq_expr *e = p->u.project.exprs[i];
+        size_t from;
+        sq_buf_puts(b, i ? ", " : "");
+        from = b->n;
+        condition(b, e, in);
+        struct sq_str text = b->p ? (struct sq_str){b->p + from, (uint32_t)(b->n - from)} : (struct sq_str){"", 0};
+        if (!sq_str_eq(text, p->cols[i].name))
+            sq_buf_printf(b, " AS %.*s", SQ_FMT(p->cols[i].name));
+    }
+}
+
+static void describe_aggregate(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    if (!p->u.agg.nitems && !p->u.agg.global)
+        sq_buf_puts(b, "Distinct");
+    else
+        sq_buf_puts(b, "Aggregate");
+    if (p->u.agg.ngroup) {
+        sq_buf_puts(b, " by (");
+        columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
+        sq_buf_putc(b, ')');
+    }
+    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
+        const struct sq_agg_item *it = &p->u.agg.items[i];
+        sq_buf_printf(b, "%s%s(%s", i ? ", " : ": ", it->agg->name, it->distinct ? "DISTINCT " : "");
+        if (it->arg >= 0)
+            sq_buf_str(b, in->cols[it->arg].name);
+        else
+            sq_buf_putc(b, '*');
+        sq_buf_putc(b, ')');
+        if (it->filter >= 0)
+            sq_buf_printf(b, " FILTER (WHERE %.*s)", SQ_FMT(in->cols[it->filter].name));
+    }
+}
+
+static void describe_join(struct sq_buf *b, const struct sq_plan *p)
+{
+    static const char *const kinds[] = {"INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI"};
+    sq_buf_printf(b, "Join %s", p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
+    for (uint32_t i = 0; i < p->u.join.nkeys; i++) {
+        sq_buf_puts(b, i ? " AND " : " on ");
+        sq_buf_str(b, p->inputs[0]->cols[p->u.join.keys[i].left].name);
+        sq_buf_puts(b, p->u.join.null_safe && p->u.join.null_safe[i] ? " IS NOT DISTINCT FROM " : " = ");
+        sq_buf_str(b, p->inputs[1]->cols[p->u.join.keys[i].right].name);
+    }
+    if (p->u.join.residual) {
+        sq_buf_puts(b, p->u.join.nkeys ? ", where " : " where ");
+        condition(b, p->u.join.residual, p);
+    }
+}
+
+static void describe_sort(struct sq_buf *b, const struct sq_plan *p)
+{
+    if (p->kind == SQ_N_LIMIT)
+        sq_buf_puts(b, "Limit");
+    else
+        sq_buf_puts(b, p->u.sort.nkeys ? "Sort by" : "Materialize");
+    for (uint32_t i = 0; i < p->u.sort.nkeys; i++) {
+        const struct sq_sort_key *k = &p->u.sort.keys[i];
+        sq_buf_printf(b, "%s %.*s%s%s", i ? "," : "", SQ_FMT(p->cols[k->col].name), k->desc ? " DESC" : "", k->nulls_first == !k->desc ? "" : k->nulls_first ? " NULLS FIRST" : " NULLS LAST");
+    }
+    if (p->u.sort.limit >= 0 && p->kind == SQ_N_LIMIT)
+        sq_buf_printf(b, " %lld", (long long)p->u.sort.limit);
+    else if (p->u.sort.limit >= 0)
+        sq_buf_printf(b, " limit %lld", (long long)p->u.sort.limit);
+    if (p->u.sort.offset > 0)
+        sq_buf_printf(b, " offset %lld", (long long)p->u.sort.offset);
+}
+
+static void describe_values(struct sq_buf *b, const struct sq_plan *p)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < p->u.values.nbatches; i++)
+        rows += p->u.values.rows[i].rows;
+    sq_buf_printf(b, "Values %llu row%s", (unsigned long long)rows, rows == 1 ? "" : "s");
+    if (p->ncols) {
+        sq_buf_puts(b, ", columns ");
+        columns(b, p->cols, NULL, p->ncols);
+    }
+}
+
+sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
+{
+    switch (p->kind) {
+    case SQ_N_SCAN:
+        describe_scan(b, p);
+        break;
+    case SQ_N_VALUES:
+        describe_values(b, p);
+        break;
+    case SQ_N_WATERMARK:
+        sq_buf_printf(b, "Watermark %.*s AS ", SQ_FMT(p->cols[p->u.watermark.col].name));
+        condition(b, p->u.watermark.expr, p);
+        break;
+    case SQ_N_FILTER:
+        sq_buf_puts(b, "Filter ");
+        condition(b, p->u.filter.pred, p->inputs[0]);
+        break;
+    case SQ_N_PROJECT:
+        describe_project(b, p);
+        break;
+    case SQ_N_AGGREGATE:
+        describe_aggregate(b, p);
+        break;
+    case SQ_N_JOIN:
+        describe_join(b, p);
+        break;
+    case SQ_N_UNION:
+        sq_buf_puts(b, "Union");
+        break;
+    case SQ_N_SORT:
+    case SQ_N_LIMIT:
+        describe_sort(b, p);
+        break;
+    case SQ_N_SINK:
+        sq_buf_printf(b, "Sink %.*s (%s)", SQ_FMT(p->u.sink.table->name), p->u.sink.connector->name);
+        break;
+    case SQ_N_COLLECT:
+        sq_buf_puts(b, "Collect");
+        break;
+    }
+    return b->rc;
+}
+
+/* ---- what it puts out ---- */
+
+static void key(struct sq_buf *b, const struct sq_plan *p, const struct sq_key *k)
+{
+    sq_buf_puts(b, " by (");
+    columns(b, p->cols, k->cols, k->n);
+    sq_buf_putc(b, ')');
+}
+
+static void mode(struct sq_buf *b, const struct sq_plan *p, bool always)
+{
+    if (p->mode == SQ_MODE_UPSERT) {
+        sq_buf_puts(b, " [upsert");
+        key(b, p, &p->upsert_key);
+        sq_buf_putc(b, ']');
+    } else if (p->mode == SQ_MODE_RETRACT) {
+        sq_buf_puts(b, " [retract]");
+    } else if (always) {
+        sq_buf_puts(b, " [insert]");
+    }
+}
+
+static void sink(struct sq_buf *b, const struct sq_plan *p)
+{
+    if (p->kind == SQ_N_COLLECT) {
+        sq_buf_printf(b, " %s, emit=%s", p->mode == SQ_MODE_INSERT ? "inserts" : p->u.collect.changelog ? "changes" : "rows", p->net ? "net" : "each");
+        return;
+    }
+    sq_buf_puts(b, p->u.sink.overwrite ? " overwrite" : "");
+    if (p->u.sink.mode == SQ_MODE_UPSERT) {
+        sq_buf_puts(b, " upsert");
+        key(b, p, &p->u.sink.key);
+        sq_buf_puts(b, p->u.sink.key_derived ? " (the key of the query)" : "");
+    } else {
+        sq_buf_puts(b, p->u.sink.mode == SQ_MODE_INSERT ? " insert" : " retract");
+    }
+    sq_buf_printf(b, ", emit=%s", p->net ? "net" : "each");
+}
+
+/* ---- what it remembers ---- */
+
+static void bound(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, const char *grows)
+{
+    if (p->bounded)
+        sq_buf_puts(b, ", until the end of input");
+    else if (c->state_ttl_ms > 0)
+        sq_buf_printf(b, ", dropped when not touched for %lld ms ('table.exec.state.ttl')", (long long)c->state_ttl_ms);
+    else
+        sq_buf_printf(b, ", %s; %s", grows, ttl_hint);
+}
+
+static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
+{
+    const struct sq_plan *in = p->inputs[0];
+    bool values = false;
+    if (p->u.agg.global) {
+        sq_buf_puts(b, "  state: one row");
+    } else {
+        sq_buf_puts(b, "  state: one row for each (");
+        columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
+        sq_buf_putc(b, ')');
+    }
+    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
+        const struct sq_agg_item *it = &p->u.agg.items[i];
+        bool extreme = strcmp(it->agg->name, "MIN") == 0 || strcmp(it->agg->name, "MAX") == 0;
+        if (it->distinct || (extreme && in->mode == SQ_MODE_RETRACT)) {
+            sq_buf_printf(b, "%s%.*s", values ? ", " : " and every different value of ", SQ_FMT(in->cols[it->arg].name));
+            values = true;
+        }
+    }
+    if (!p->u.agg.global || values)
+        bound(b, p, c, "kept for good");
+}
+
+static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
+{
+    switch (p->kind) {
+    case SQ_N_AGGREGATE:
+        aggregate_state(b, p, c);
+        return;
+    case SQ_N_JOIN:
+        sq_buf_puts(b, "  state: the rows of both sides");
+        bound(b, p, c, "kept for good");
+        return;
+    case SQ_N_SORT:
+        sq_buf_puts(b, "  state: all rows, until the end of input");
+        return;
+    default:
+        return;
+    }
+}
+
+static void explain(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, uint32_t depth, bool modes)
+{
+    for (uint32_t i = 0; i < depth; i++)
+        sq_buf_puts(b, "  ");
+    sq_plan_describe(b, p);
+    if (p->kind == SQ_N_SINK || p->kind == SQ_N_COLLECT)
+        sink(b, p);
+    else
+        mode(b, p, modes);
+    state(b, p, c);
+    sq_buf_putc(b, '\n');
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        explain(b, p->inputs[i], c, depth + 1, modes);
+}
+
+sq_rc sq_explain(struct sq_buf *b, const struct sq_job_plan *j, bool changelog_mode)
+{
+    for (uint32_t i = 0; i < j->nroots; i++)
+        explain(b, j->roots[i], &j->config, 0, changelog_mode);
+    return b->rc;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * planner.c: whole jobs. An INSERT is bound, checked against its target, cast column by column to the target's types, rewritten,
+ * given a SINK, and annotated; a SELECT for the API gets a COLLECT. Nodes are then numbered in the order that EXPLAIN prints them.
+ *
+ * FLINK: the columns of query and target are matched by position; a column that the list leaves out is NULL; what may be cast without being asked for is
+ * cast; a NOT NULL column may be given nullable values, which are judged row by row.
+ */
+#include "planner/bind.h"
+
+/* ---- the target ---- */
+
+struct target {
+    struct sq_binder *b;
+    const struct sq_ast_insert *ins;
+    struct sq_table *t;
+    const struct sq_table_spec *spec;      /* of what is written: without virtual columns */
+    const struct sq_table_ext *ext;
+    uint32_t *from;                        /* per column of spec: the query's column; UINT32_MAX: NULL */
+    uint32_t *given;                       /* the other way: query column i goes to spec column given[i] */
+    uint32_t ngiven;
+};
+
+static bool is_virtual(const struct sq_table *t, uint32_t stored)
+{
+    for (uint32_t i = 0; i < t->ncols; i++)
+        if (t->cols[i].kind == SQ_COLUMN_METADATA && t->cols[i].stored == stored)
+            return t->cols[i].is_virtual;
+    return false;
+}
+
+static sq_rc merge_options(struct target *g, struct sq_table_spec *spec)
+{
+    struct sq_kv *kv = SQ_NEW_ARRAY(g->b->arena, struct sq_kv, spec->noptions + g->ins->nhint + 1);
+    uint32_t n = spec->noptions;
+    if (!kv)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        kv[i] = spec->options[i];
+        kv[i].key_span = kv[i].value_span = (struct sq_span){0, 0};
+    }
+    for (uint32_t i = 0; i < g->ins->nhint; i++) {
+        uint32_t at = 0;
+        while (at < n && !sq_str_eq(kv[at].key, g->ins->hint[i].key))
+            at++;
+        if (sq_str_is(g->ins->hint[i].key, "connector"))
+            return SQ_WRONG(g->b, g->ins->hint[i].key_span, "OPTIONS cannot change the connector of '%.*s'", SQ_FMT(g->t->name));
+        kv[at] = g->ins->hint[i];
+        n += at == n;
+    }
+    spec->options = kv;
+    spec->noptions = n;
+    spec->span = g->ins->table.span;
+    return SQ_OK;
+}
+
+static sq_rc without_virtual(struct target *g, struct sq_table_spec *spec)
+{
+    const struct sq_table_spec *all = &g->t->spec;
+    struct sq_table_column *cols = SQ_NEW_ARRAY(g->b->arena, struct sq_table_column, all->ncols + 1);
+    uint32_t *to = SQ_NEW_ARRAY(g->b->arena, uint32_t, all->ncols + 1), n = 0;
+    uint32_t *pk = SQ_NEW_ARRAY(g->b->arena, uint32_t, all->npk + 1), *part = SQ_NEW_ARRAY(g->b->arena, uint32_t, all->npartition + 1);
+    if (!cols || !to || !pk || !part)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < all->ncols; i++)
+        if (!is_virtual(g->t, i)) {
+            cols[n] = all->cols[i];
+            to[i] = n++;
+        }
+    for (uint32_t i = 0; i < all->npk; i++)
+        pk[i] = to[all->pk[i]];
+    for (uint32_t i = 0; i < all->npartition; i++)
+        part[i] = to[all->partition[i]];
+    spec->cols = cols;
+    spec->ncols = n;
+    spec->pk = pk;
+    spec->partition = part;
+    return SQ_OK;
+}
+
+/* The connector's view of the target: its own, or another made for hints and virtual columns. */
+static sq_rc target_spec(struct target *g)
+{
+    bool virtuals = false;
+    for (uint32_t i = 0; i < g->t->spec.ncols; i++)
+        virtuals |= is_virtual(g->t, i);
+    g->spec = &g->t->spec;
+    g->ext = g->t->ext;
+    if (!virtuals && !g->ins->nhint)
+        return SQ_OK;
+    struct sq_table_spec *spec = SQ_NEW(g->b->arena, struct sq_table_spec);
+    struct sq_table_ext *ext;
+    if (!spec)
+        return SQ_NOMEM;
+    *spec = g->t->spec;
+    if (virtuals)
+        SQ_TRY(without_virtual(g, spec));
+    if (g->ins->nhint)
+        SQ_TRY(merge_options(g, spec));
+    SQ_TRY(g->t->connector->table(g->b->ctx, g->b->arena, spec, &ext));
+    g->spec = spec;
+    g->ext = ext;
+    return SQ_OK;
+}
+
+static sq_rc open_target(struct target *g)
+{
+    struct sq_binder *b = g->b;
+    const struct sq_ast_insert *ins = g->ins;
+    SQ_TRY(sq_catalog_table(b->ctx, b->env->catalog, &ins->table, &g->t));
+    if (g->t->is_view)
+        return SQ_WRONG(b, ins->table.span, "'%.*s' is a view: rows can be inserted only into a table", SQ_FMT(g->t->name));
+    if (!g->t->connector->sink)
+        return SQ_WRONG(b, ins->table.span, "table '%.*s' cannot be written: the connector '%s' is a source only", SQ_FMT(g->t->name), g->t->connector->name);
+    if (ins->npartition)
+        return SQ_REFUSE(b, ins->partition[0].key_span, "INSERT … PARTITION is not supported yet: give the column in the query");
+    if (ins->overwrite && strcmp(g->t->connector->name, "filesystem") != 0)
+        return SQ_WRONG(b, ins->table.span, "INSERT OVERWRITE is possible only for the connector 'filesystem', and '%.*s' is '%s'", SQ_FMT(g->t->name), g->t->connector->name);
+    return target_spec(g);
+}
+
+/* ---- the list of columns ---- */
+
+static sq_rc no_target_column(struct target *g, uint32_t i)
+{
+    struct sq_binder *b = g->b;
+    struct sq_str name = g->ins->cols[i], *names = SQ_NEW_ARRAY(b->arena, struct sq_str, g->spec->ncols + 1);
+    if (!names)
+        return SQ_NOMEM;
+    for (uint32_t k = 0; k < g->t->ncols; k++)
+        if (sq_str_eq(g->t->cols[k].name, name))
+            return SQ_WRONG(b, g->ins->col_spans[i], "column '%.*s' of '%.*s' is %s: it cannot be inserted", SQ_FMT(name), SQ_FMT(g->t->name),
+                            g->t->cols[k].kind == SQ_COLUMN_COMPUTED ? "computed" : "virtual metadata");
+    for (uint32_t k = 0; k < g->spec->ncols; k++)
+        names[k] = g->spec->cols[k].name;
+    struct sq_str near = sq_nearest(name, names, g->spec->ncols);
+    SQ_WRONG(b, g->ins->col_spans[i], "no column '%.*s' in '%.*s'", SQ_FMT(name), SQ_FMT(g->t->name));
+    return near.n ? sq_hint(b->ctx, "did you mean '%.*s'?", SQ_FMT(near)) : SQ_SEMANTIC;
+}
+
+static sq_rc match_columns(struct target *g)
+{
+    struct sq_binder *b = g->b;
+    const struct sq_ast_insert *ins = g->ins;
+    uint32_t n = g->spec->ncols;
+    g->from = SQ_NEW_ARRAY(b->arena, uint32_t, n + 1);
+    g->given = SQ_NEW_ARRAY(b->arena, uint32_t, n + ins->ncols + 1);
+    if (!g->from || !g->given)
+        return SQ_NOMEM;
+    g->ngiven = ins->ncols ? ins->ncols : n;
+    for (uint32_t i = 0; i < n; i++) {
+        g->from[i] = ins->ncols ? UINT32_MAX : i;
+        if (!ins->ncols)
+            g->given[i] = i;
+    }
+    for (uint32_t i = 0; i < ins->ncols; i++) {
+        uint32_t k = 0;
+        while (k < n && !sq_str_eq(g->spec->cols[k].name, ins->cols[i]))
+            k++;
+        if (k == n)
+            return no_target_column(g, i);
+        if (g->from[k] != UINT32_MAX)
+            return SQ_WRONG(b, ins->col_spans[i], "column '%.*s' is listed twice", SQ_FMT(ins->cols[i]));
+        g->from[k] = i;
+        g->given[i] = k;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (g->from[i] == UINT32_MAX && !g->spec->cols[i].type->nullable)
+            return SQ_WRONG(b, ins->table.span, "column '%.*s' of '%.*s' is NOT NULL and is not among the columns listed", SQ_FMT(g->spec->cols[i].name), SQ_FMT(g->t->name));
+    return SQ_OK;
+}
+
+/* ---- types ---- */
+
+/* Where the text says what output column i is. */
+static struct sq_span column_span(const struct sq_plan *p, uint32_t i)
+{
+    for (;;) {
+        if (p->kind == SQ_N_PROJECT && p->u.project.exprs[i]->span.len)
+            return p->u.project.exprs[i]->span;
+        if (p->kind == SQ_N_PROJECT && p->u.project.exprs[i]->kind == SQ_X_COL)
+            i = p->u.project.exprs[i]->col;
+        else if (p->kind == SQ_N_AGGREGATE && i < p->u.agg.ngroup)
+            i = p->u.agg.group[i];
+        else if (p->kind != SQ_N_FILTER && p->kind != SQ_N_SORT && p->kind != SQ_N_LIMIT && p->kind != SQ_N_UNION)
+            return (struct sq_span){0, 0};
+        p = p->inputs[0];
+    }
+}
+
+static struct sq_span item_span(const struct target *g, const struct sq_plan *p, uint32_t i)
+{
+    const struct sq_ast_query *q = g->ins->query;
+    if (q->kind == SQ_Q_VALUES && q->nrows) {
+        const struct sq_ast_expr *row = q->rows[0];
+        return row->kind == SQ_A_ROW && i < row->nargs ? row->args[i]->span : row->span;
+    }
+    struct sq_span s = column_span(p, i);
+    return s.len ? s : q->span;
+}
+
+static void print_columns(struct sq_buf *b, const char *what, const struct sq_field *f, uint32_t n)
+{
+    sq_buf_printf(b, "%s: (", what);
+    for (uint32_t i = 0; i < n; i++) {
+        sq_buf_puts(b, i ? ", " : "");
+        sq_buf_str(b, f[i].name);
+        sq_buf_putc(b, ' ');
+        sq_type_print(b, f[i].type);
+    }
+    sq_buf_putc(b, ')');
+}
+
+/* Adds both schemas to the error as its hint. */
+static sq_rc show_both(struct target *g, const struct sq_plan *p)
+{
+    struct sq_buf b;
+    struct sq_field *f = SQ_NEW_ARRAY(g->b->arena, struct sq_field, g->ngiven + 1);
+    if (!f)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < g->ngiven; i++)
+        f[i] = (struct sq_field){g->spec->cols[g->given[i]].name, g->spec->cols[g->given[i]].type};
+    sq_buf_init(&b, g->b->ctx);
+    print_columns(&b, "query", p->cols, p->ncols);
+    print_columns(&b, ", sink", f, g->ngiven);
+    if (b.rc == SQ_OK)
+        sq_hint(g->b->ctx, "%s", b.p);
+    sq_buf_free(&b);
+    return g->b->ctx->err.rc;
+}
+
+static sq_rc wrong_type(struct target *g, const struct sq_plan *p, uint32_t i, const struct sq_table_column *to)
+{
+    struct sq_buf b;
+    sq_buf_init(&b, g->b->ctx);
+    sq_buf_printf(&b, "column %u ('%.*s') of the query is ", i + 1, SQ_FMT(p->cols[i].name));
+    sq_type_print(&b, p->cols[i].type);
+    sq_buf_printf(&b, ", and cannot be written to '%.*s' of '%.*s', which is ", SQ_FMT(to->name), SQ_FMT(g->t->name));
+    sq_type_print(&b, to->type);
+    if (b.rc == SQ_OK)
+        SQ_WRONG(g->b, item_span(g, p, i), "%s", b.p);
+    sq_buf_free(&b);
+    return show_both(g, p);
+}
+
+/* The project that makes the target's columns of the query's. */
+static sq_rc fit_columns(struct target *g, struct sq_plan *p, struct sq_plan **out)
+{
+    struct sq_binder *b = g->b;
+    uint32_t n = g->spec->ncols;
+    struct sq_expr **exprs = SQ_NEW_ARRAY(b->arena, struct sq_expr *, n + 1);
+    struct sq_str *names = SQ_NEW_ARRAY(b->arena, struct sq_str, n + 1);
+    if (!exprs || !names)
+        return SQ_NOMEM;
+    if (p->ncols != g->ngiven) {
+        SQ_WRONG(b, p->ncols > g->ngiven ? item_span(g, p, g->ngiven) : g->ins->query->span, "the query has %u column%s, but %u %s to be filled in '%.*s'", p->ncols, p->ncols == 1 ? "" : "s",
+                 g->ngiven, g->ngiven == 1 ? "is" : "are", SQ_FMT(g->t->name));
+        return show_both(g, p);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct sq_table_column *to = &g->spec->cols[i];
+        names[i] = to->name;
+        if (g->from[i] == UINT32_MAX) {
+            if (!(exprs[i] = sq_expr_const(b->arena, sq_vec_const_null(b->arena, to->type), (struct sq_span){0, 0})))
+                return SQ_NOMEM;
+            continue;
+        }
+        uint32_t c = g->from[i];
+        const struct sq_type *from = p->cols[c].type;
+        struct sq_expr *col = sq_expr_col(b->arena, c, from, item_span(g, p, c));
+        if (!col)
+            return SQ_NOMEM;
+        if (from->id != SQ_T_NULL && !sq_type_equal(from, to->type, false) && !sq_cast_assignable(from, to->type))
+            return wrong_type(g, p, c, to);
+        SQ_TRY(sq_bind_cast(b, col, to->type, &exprs[i]));
+    }
+    *out = sq_node_project(b->arena, p, exprs, n, names);
+    return *out ? SQ_OK : SQ_NOMEM;
+}
+
+/* ---- inserts ---- */
+
+static sq_rc sink_node(struct target *g, struct sq_plan *in, struct sq_plan **out)
+{
+    struct sq_arena *a = g->b->arena;
+    struct sq_plan *p = sq_node_new(a, SQ_N_SINK, in, g->ins->table.span);
+    struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, g->spec->ncols + 1);
+    char *path = sq_arena_printf(a, "%.*s.%.*s.%.*s", SQ_FMT(g->t->catalog), SQ_FMT(g->t->database), SQ_FMT(g->t->name));
+    if (!p || !cols || !path)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < g->spec->ncols; i++)
+        cols[i] = (struct sq_field){g->spec->cols[i].name, g->spec->cols[i].type};
+    p->cols = cols;
+    p->ncols = g->spec->ncols;
+    p->u.sink.connector = g->t->connector;
+    p->u.sink.table = g->spec;
+    p->u.sink.ext = g->ext;
+    p->u.sink.key = (struct sq_key){g->spec->pk, g->spec->npk};
+    p->u.sink.overwrite = g->ins->overwrite;
+    p->u.sink.path = sq_str_of(path);
+    *out = p;
+    return SQ_OK;
+}
+
+static sq_rc plan_insert(struct sq_bind_env *env, const struct sq_ast_insert *ins, struct sq_infer *c, struct sq_plan **root)
+{
+    struct sq_binder b;
+    struct sq_plan *p;
+    struct target g = {.b = &b, .ins = ins};
+    sq_binder_init(&b, env);
+    SQ_TRY(open_target(&g));
+    SQ_TRY(sq_bind_select_query(&b, ins->query, false, &p));
+    SQ_TRY(match_columns(&g));
+    SQ_TRY(fit_columns(&g, p, &p));
+    SQ_TRY(sq_rewrite_plan(env, p, &p));
+    SQ_TRY(sink_node(&g, p, root));
+    SQ_TRY(sq_infer_changelog(c, *root));
+    if (ins->overwrite && !(*root)->bounded)
+        return SQ_WRONG(&b, ins->table.span, "INSERT OVERWRITE needs an input that ends");
+    return SQ_OK;
+}
+
+/* ---- finishing ---- */
+
+static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
+{
+    for (const unsigned char *s = p; n; n--)
+        h = (h ^ *s++) * UINT64_C(0x100000001b3);                /* FNV-1a */
+    return h;
+}
+
+/* Names by structure: what a node does and what is below it. */
+static sq_rc name_node(struct sq_ctx *ctx, struct sq_plan *p)
+{
+    struct sq_buf b;
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (uint32_t i = 0; i < p->ninputs; i++) {
+        SQ_TRY(name_node(ctx, p->inputs[i]));
+        h = hash_bytes(h, &p->inputs[i]->uid, sizeof(uint64_t));
+    }
+    sq_buf_init(&b, ctx);
+    sq_plan_describe(&b, p);
+    sq_rc rc = b.rc;
+    if (rc == SQ_OK && b.n)
+        h = hash_bytes(h, b.p, b.n);
+    p->uid = h;
+    sq_buf_free(&b);
+    return rc;
+}
+
+static void number(struct sq_plan *p, struct sq_plan **all, uint32_t *n)
+{
+    if (all)
+        all[*n] = p;
+    p->id = (*n)++;
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        number(p->inputs[i], all, n);
+}
+
+static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
+{
+    j->bounded = true;
+    for (uint32_t i = 0; i < j->nroots; i++) {
+        j->bounded &= j->roots[i]->bounded;
+        SQ_TRY(name_node(env->ctx, j->roots[i]));
+        number(j->roots[i], NULL, &j->nnodes);
+    }
+    struct sq_plan **all = SQ_NEW_ARRAY(env->arena, struct sq_plan *, j->nnodes + 1);
+    if (!all)
+        return SQ_NOMEM;
+    j->nnodes = 0;
+    for (uint32_t i = 0; i < j->nroots; i++)
+        number(j->roots[i], all, &j->nnodes);
+    for (uint32_t i = 1; i < j->nnodes; i++)                     /* equal subtrees are told apart by their order */
+        for (uint32_t k = 0; k < i; k++)
+            if (all[k]->uid == all[i]->uid) {
+                all[i]->uid = hash_bytes(all[i]->uid, &k, sizeof(k));
+                k = UINT32_MAX;                                  /* look again from the first */
+            }
+    return SQ_OK;
+}
+
+static struct sq_job_plan *new_job(struct sq_bind_env *env, uint32_t nroots, const struct sq_job_config *config)
+{
+    struct sq_job_plan *j = SQ_NEW(env->arena, struct sq_job_plan);
+    if (!j || !(j->roots = SQ_NEW_ARRAY(env->arena, struct sq_plan *, nroots ? nroots : 1)))
+        return NULL;
+    j->nroots = nroots;
+    j->config = *config;
+    return j;
+}
+
+sq_rc sq_plan_inserts(struct sq_bind_env *env, struct sq_ast_insert *const *ins, uint32_t n, const struct sq_job_config *config, struct sq_job_plan **out)
+{
+    struct sq_job_plan *j = new_job(env, n, config);
+    struct sq_infer c = {env->ctx, env->arena, config};
+    if (!j)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        SQ_TRY(plan_insert(env, ins[i], &c, &j->roots[i]));
+    SQ_TRY(finish(env, j));
+    *out = j;
+    return SQ_OK;
+}
+
+sq_rc sq_plan_select(struct sq_bind_env *env, const struct sq_ast_query *q, bool changelog, const struct sq_job_config *config, struct sq_job_plan **out)
+{
+    struct sq_job_plan *j = new_job(env, 1, config);
+    struct sq_infer c = {env->ctx, env->arena, config};
+    struct sq_plan *p;
+    if (!j)
+        return SQ_NOMEM;
+    SQ_TRY(sq_bind_query(env, q, &p));
+    if (!(j->roots[0] = sq_node_new(env->arena, SQ_N_COLLECT, p, q->span)))
+        return SQ_NOMEM;
+    j->roots[0]->u.collect.changelog = changelog;
+    SQ_TRY(sq_infer_changelog(&c, j->roots[0]));
+    SQ_TRY(finish(env, j));
+    *out = j;
+    return SQ_OK;
+}
