@@ -420,7 +420,7 @@ static uint32_t true_rows(const struct sq_vec *v, struct sq_rows rows, uint32_t 
     return k;
 }
 
-sq_rc sq_node_select(struct sq_program *p, uint32_t node, uint32_t *sel, uint32_t *out)
+sq_rc sq_node_pick(struct sq_program *p, uint32_t node, uint32_t *sel, uint32_t *out)
 {
     struct node *n = &p->nodes[node];
     const struct sq_vec *v;
@@ -444,5 +444,5 @@ sq_rc sq_node_select(struct sq_program *p, uint32_t node, uint32_t *sel, uint32_
 sq_rc sq_program_select(struct sq_program *p, const struct sq_batch *b, uint32_t *sel, uint32_t *n)
 {
     SQ_TRY(begin(p, b));
-    return sq_node_select(p, p->outs[0], sel, n);
+    return sq_node_pick(p, p->outs[0], sel, n);
 }

@@ -75,7 +75,7 @@ struct sq_program {
 
 /* expr_eval.c */
 sq_rc sq_node_eval(struct sq_program *, uint32_t node, const struct sq_vec **out);    /* for the innermost scope */
-sq_rc sq_node_select(struct sq_program *, uint32_t node, uint32_t *sel, uint32_t *n); /* rows of the innermost scope where it is TRUE */
+sq_rc sq_node_pick(struct sq_program *, uint32_t node, uint32_t *sel, uint32_t *n); /* rows of the innermost scope where it is TRUE */
 sq_rc sq_node_flat(struct sq_program *, uint32_t node, const struct sq_vec **out);    /* evaluated, FLAT or CONST */
 sq_rc sq_node_register(struct sq_program *, struct node *);                           /* makes reg and valid */
 sq_rc sq_scope_push(struct sq_program *, struct sq_rows);

@@ -79,7 +79,7 @@ static sq_rc select_in(struct sq_program *p, uint32_t node, struct sq_rows rows,
     sq_rc rc;
 
     SQ_TRY(sq_scope_push(p, rows));
-    rc = sq_node_select(p, node, sel, n);
+    rc = sq_node_pick(p, node, sel, n);
     sq_scope_pop(p);
     return rc;
 }

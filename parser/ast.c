@@ -270,7 +270,7 @@ static uint32_t taller(struct sq_parse *P, struct sq_span span, uint32_t height,
     return child + 1;
 }
 
-struct sq_ast_expr *sq_expr_new(struct sq_parse *P, enum sq_ast_kind kind, uint32_t at)
+struct sq_ast_expr *sq_ast_new(struct sq_parse *P, enum sq_ast_kind kind, uint32_t at)
 {
     struct sq_ast_expr *e = SQ_MAKE(P, struct sq_ast_expr);
 
@@ -330,16 +330,16 @@ struct sq_ast_expr *sq_expr_put(struct sq_parse *P, struct sq_ast_expr *e, struc
 
 struct sq_ast_expr *sq_expr_text(struct sq_parse *P, enum sq_ast_kind kind, const struct sq_token *t)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, kind, t->at);
+    struct sq_ast_expr *e = sq_ast_new(P, kind, t->at);
 
     e->span = e->at = sq_tok_span(P, t);
     e->text = sq_tok_str(P, t);
     return e;
 }
 
-struct sq_ast_expr *sq_expr_bool(struct sq_parse *P, const struct sq_token *t, bool value)
+struct sq_ast_expr *sq_ast_bool(struct sq_parse *P, const struct sq_token *t, bool value)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_BOOL, t->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_BOOL, t->at);
 
     e->ival = value;
     return e;
@@ -352,7 +352,7 @@ static int hex_digit(char c)
 
 struct sq_ast_expr *sq_expr_binary_literal(struct sq_parse *P, const struct sq_token *t)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_BINARY, t->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_BINARY, t->at);
     struct sq_str raw = sq_tok_raw(P, t);
     uint32_t n = (raw.n - 3) / 2;
     char *out = sq_arena_get(P->arena, n + 1, 1);
@@ -370,7 +370,7 @@ struct sq_ast_expr *sq_expr_binary_literal(struct sq_parse *P, const struct sq_t
 
 struct sq_ast_expr *sq_expr_typed(struct sq_parse *P, const struct sq_token *kw, const struct sq_type *type, const struct sq_token *text)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_TYPED, kw->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_TYPED, kw->at);
 
     e->type = type;
     e->text = sq_tok_str(P, text);
@@ -380,7 +380,7 @@ struct sq_ast_expr *sq_expr_typed(struct sq_parse *P, const struct sq_token *kw,
 
 struct sq_ast_expr *sq_expr_symbol(struct sq_parse *P, const struct sq_token *t)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_SYMBOL, t->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_SYMBOL, t->at);
 
     e->span = e->at = sq_tok_span(P, t);
     e->text = sq_tok_upper(P, t);
@@ -412,7 +412,7 @@ struct sq_ast_expr *sq_expr_symbol_of(struct sq_parse *P, struct sq_ast_expr *e)
 
 struct sq_ast_expr *sq_expr_unary(struct sq_parse *P, enum sq_ast_op op, const struct sq_token *t, struct sq_ast_expr *a)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_UNARY, t->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_UNARY, t->at);
 
     e->at = sq_tok_span(P, t);
     e->ival = op;
@@ -421,7 +421,7 @@ struct sq_ast_expr *sq_expr_unary(struct sq_parse *P, enum sq_ast_op op, const s
 
 struct sq_ast_expr *sq_expr_op(struct sq_parse *P, enum sq_ast_op op, struct sq_ast_expr *a, const struct sq_token *t, struct sq_ast_expr *b)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_BINARY_OP, a->span.at - P->base);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_BINARY_OP, a->span.at - P->base);
 
     e->at = sq_tok_span(P, t);
     e->ival = op;
@@ -430,7 +430,7 @@ struct sq_ast_expr *sq_expr_op(struct sq_parse *P, enum sq_ast_op op, struct sq_
 
 struct sq_ast_expr *sq_expr_is(struct sq_parse *P, struct sq_ast_expr *a, const struct sq_token *t, enum sq_ast_is is, bool negated)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_IS, a->span.at - P->base);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_IS, a->span.at - P->base);
 
     e->at = sq_tok_span(P, t);
     e->ival = is;
@@ -440,7 +440,7 @@ struct sq_ast_expr *sq_expr_is(struct sq_parse *P, struct sq_ast_expr *a, const 
 
 struct sq_ast_expr *sq_expr_query(struct sq_parse *P, enum sq_ast_kind kind, uint32_t at, struct sq_ast_query *q)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, kind, at);
+    struct sq_ast_expr *e = sq_ast_new(P, kind, at);
 
     e->query = q;
     sq_expr_grow(P, e, q->height);
@@ -464,7 +464,7 @@ struct sq_ast_expr *sq_expr_name(struct sq_parse *P, struct sq_dotted *d)
     const struct sq_token *t;
 
     if (P->rc != SQ_OK)
-        return sq_expr_new(P, SQ_A_NAME, 0);
+        return sq_ast_new(P, SQ_A_NAME, 0);
     t = d->parts.v[0];
     if (d->parts.n == 1 && !(t->flags & SQ_TOKEN_QUOTED) && is_one_of(sq_tok_raw(P, t), bare, SQ_LEN(bare))) {
         e = sq_expr_text(P, SQ_A_CALL, t);
@@ -473,12 +473,12 @@ struct sq_ast_expr *sq_expr_name(struct sq_parse *P, struct sq_dotted *d)
     }
     if (head.parts.n > 4)
         head.parts.n = 4;
-    e = sq_expr_new(P, SQ_A_NAME, d->at);
+    e = sq_ast_new(P, SQ_A_NAME, d->at);
     e->name = sq_name_of(P, &head);
     e->span = e->name.span;
     e->at = sq_tok_span(P, head.parts.v[head.parts.n - 1]);
     for (uint32_t i = 4; i < d->parts.n && P->rc == SQ_OK; i++) {
-        struct sq_ast_expr *f = sq_expr_new(P, SQ_A_FIELD, d->at);
+        struct sq_ast_expr *f = sq_ast_new(P, SQ_A_FIELD, d->at);
 
         t = d->parts.v[i];
         f->span.len = P->base + t->at + t->len - f->span.at;
@@ -499,7 +499,7 @@ static bool callee_is(struct sq_parse *P, const struct sq_dotted *d, const char 
 
 struct sq_ast_expr *sq_expr_call(struct sq_parse *P, struct sq_dotted *d, struct sq_plist *args, enum sq_call_syntax syntax)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_CALL, d->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_CALL, d->at);
     const struct sq_token *last;
 
     if (P->rc != SQ_OK)
@@ -523,7 +523,7 @@ struct sq_ast_expr *sq_expr_call_from(struct sq_parse *P, struct sq_dotted *d, s
     struct sq_ast_expr *e = sq_expr_call(P, d, NULL, SQ_CALL_FROM);
 
     if (!c && CALLEE_IS(P, d, "TRIM")) {
-        struct sq_ast_expr *both = sq_expr_new(P, SQ_A_SYMBOL, d->at);
+        struct sq_ast_expr *both = sq_ast_new(P, SQ_A_SYMBOL, d->at);
 
         both->text = SQ_STR("BOTH");
         both->span = both->at = e->at;
@@ -559,7 +559,7 @@ struct sq_ast_expr *sq_expr_call_trim(struct sq_parse *P, struct sq_dotted *d, c
     if (!CALLEE_IS(P, d, "TRIM"))
         sq_parse_fail(P, SQ_SYNTAX, sq_tok_span(P, spec), "%s is for TRIM, not for %.*s", sq_tok_upper(P, spec).p, SQ_FMT(e->text));
     if (!what) {   /* blanks are what is trimmed */
-        what = sq_expr_new(P, SQ_A_STRING, spec->at);
+        what = sq_ast_new(P, SQ_A_STRING, spec->at);
         what->text = SQ_STR(" ");
         what->span = what->at = sq_tok_span(P, spec);
     }
@@ -635,7 +635,7 @@ static int interval_unit(struct sq_parse *P, const struct sq_token *t)
 struct sq_ast_expr *sq_interval_qual(struct sq_parse *P, const struct sq_token *from, const struct sq_token *prec, const struct sq_token *to,
                                      const struct sq_token *to_prec)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_INTERVAL, from->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_INTERVAL, from->at);
     int32_t p = -1;
 
     e->ival = interval_unit(P, from);
@@ -679,7 +679,7 @@ struct sq_ast_expr *sq_expr_interval(struct sq_parse *P, const struct sq_token *
 struct sq_ast_expr *sq_expr_case(struct sq_parse *P, const struct sq_token *t, struct sq_ast_expr *operand, struct sq_plist *whens,
                                  struct sq_ast_expr *otherwise)
 {
-    struct sq_ast_expr *e = sq_expr_new(P, SQ_A_CASE, t->at);
+    struct sq_ast_expr *e = sq_ast_new(P, SQ_A_CASE, t->at);
 
     e->at = sq_tok_span(P, t);
     if (otherwise)

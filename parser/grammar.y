@@ -186,23 +186,23 @@ is_what(A) ::= JSON SCALAR. { A = SQ_IS_JSON | 4 << 4; }
 opt_not(A) ::= .            { A = 0; }
 opt_not(A) ::= NOT.         { A = 1; }
 expr(A) ::= expr(B) IS_D(T) opt_not(N) DISTINCT FROM arith(C). [IS_D] {
-    A = sq_expr_new(P, SQ_A_DISTINCT_FROM, B->span.at - P->base); A->at = sq_tok_span(P, T); A->negated = N; sq_expr_put(P, A, B, C, NULL);
+    A = sq_ast_new(P, SQ_A_DISTINCT_FROM, B->span.at - P->base); A->at = sq_tok_span(P, T); A->negated = N; sq_expr_put(P, A, B, C, NULL);
 }
 
 expr(A) ::= expr(B) IN(T) in_list(C). [IN]             { A = C; A->at = sq_tok_span(P, T); A->span = sq_span_from(P, B->span.at - P->base); sq_expr_put(P, A, B, NULL, NULL); }
 expr(A) ::= expr(B) NOT_OP(T) IN in_list(C). [IN]      { A = C; A->at = sq_tok_span(P, T); A->span = sq_span_from(P, B->span.at - P->base); A->negated = true; sq_expr_put(P, A, B, NULL, NULL); }
 %type in_list {struct sq_ast_expr *}
 in_list(A) ::= subquery(Q).        { A = sq_expr_query(P, SQ_A_IN, 0, Q); }
-in_list(A) ::= LP exprs(L) RP.     { A = sq_expr_new(P, SQ_A_IN, 0); sq_expr_args(P, A, L); }
-expr(A) ::= expr(B) LIKE(T) arith(C) escape(E). [LIKE]             { A = sq_expr_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); sq_expr_put(P, A, B, C, E); }
-expr(A) ::= expr(B) NOT_OP(T) LIKE arith(C) escape(E). [LIKE]      { A = sq_expr_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); A->negated = true; sq_expr_put(P, A, B, C, E); }
-expr(A) ::= expr(B) SIMILAR(T) TO arith(C) escape(E). [LIKE]       { A = sq_expr_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = 1; sq_expr_put(P, A, B, C, E); }
-expr(A) ::= expr(B) NOT_OP(T) SIMILAR TO arith(C) escape(E). [LIKE] { A = sq_expr_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = 1; A->negated = true; sq_expr_put(P, A, B, C, E); }
+in_list(A) ::= LP exprs(L) RP.     { A = sq_ast_new(P, SQ_A_IN, 0); sq_expr_args(P, A, L); }
+expr(A) ::= expr(B) LIKE(T) arith(C) escape(E). [LIKE]             { A = sq_ast_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); sq_expr_put(P, A, B, C, E); }
+expr(A) ::= expr(B) NOT_OP(T) LIKE arith(C) escape(E). [LIKE]      { A = sq_ast_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); A->negated = true; sq_expr_put(P, A, B, C, E); }
+expr(A) ::= expr(B) SIMILAR(T) TO arith(C) escape(E). [LIKE]       { A = sq_ast_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = 1; sq_expr_put(P, A, B, C, E); }
+expr(A) ::= expr(B) NOT_OP(T) SIMILAR TO arith(C) escape(E). [LIKE] { A = sq_ast_new(P, SQ_A_LIKE, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = 1; A->negated = true; sq_expr_put(P, A, B, C, E); }
 %type escape {struct sq_ast_expr *}
 escape(A) ::= .                    { A = NULL; }
 escape(A) ::= ESCAPE arith(E).     { A = E; }
-expr(A) ::= expr(B) BETWEEN(T) symmetric(S) arith(C) AND arith(D). [BETWEEN]        { A = sq_expr_new(P, SQ_A_BETWEEN, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = S; sq_expr_put(P, A, B, C, D); }
-expr(A) ::= expr(B) NOT_OP(T) BETWEEN symmetric(S) arith(C) AND arith(D). [BETWEEN] { A = sq_expr_new(P, SQ_A_BETWEEN, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = S; A->negated = true; sq_expr_put(P, A, B, C, D); }
+expr(A) ::= expr(B) BETWEEN(T) symmetric(S) arith(C) AND arith(D). [BETWEEN]        { A = sq_ast_new(P, SQ_A_BETWEEN, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = S; sq_expr_put(P, A, B, C, D); }
+expr(A) ::= expr(B) NOT_OP(T) BETWEEN symmetric(S) arith(C) AND arith(D). [BETWEEN] { A = sq_ast_new(P, SQ_A_BETWEEN, B->span.at - P->base); A->at = sq_tok_span(P, T); A->ival = S; A->negated = true; sq_expr_put(P, A, B, C, D); }
 %type symmetric {int}
 symmetric(A) ::= .                 { A = 0; }
 symmetric(A) ::= SYMMETRIC.        { A = 1; }
@@ -216,7 +216,7 @@ arith(A) ::= arith(B) STAR(T) arith(C).    { A = sq_expr_op(P, SQ_OP_MUL, B, T, 
 arith(A) ::= arith(B) SLASH(T) arith(C).   { A = sq_expr_op(P, SQ_OP_DIV, B, T, C); }
 arith(A) ::= arith(B) PERCENT(T) arith(C). { A = sq_expr_op(P, SQ_OP_MOD, B, T, C); }
 arith(A) ::= arith(B) CONCAT(T) arith(C).  { A = sq_expr_op(P, SQ_OP_CONCAT, B, T, C); }
-arith(A) ::= arith(B) AT(T) TIME ZONE arith(C). [AT] { A = sq_expr_new(P, SQ_A_AT_TIME_ZONE, B->span.at - P->base); A->at = sq_tok_span(P, T); sq_expr_put(P, A, B, C, NULL); }
+arith(A) ::= arith(B) AT(T) TIME ZONE arith(C). [AT] { A = sq_ast_new(P, SQ_A_AT_TIME_ZONE, B->span.at - P->base); A->at = sq_tok_span(P, T); sq_expr_put(P, A, B, C, NULL); }
 arith(A) ::= MINUS(T) arith(B). [UNARY]    { A = sq_expr_unary(P, SQ_OP_NEG, T, B); }
 arith(A) ::= PLUS(T) arith(B). [UNARY]     { A = sq_expr_unary(P, SQ_OP_POS, T, B); }
 arith(A) ::= name(N).                      { A = sq_expr_name(P, N); }
@@ -225,16 +225,16 @@ arith(A) ::= postfix(B).                   { A = B; }
 %type postfix {struct sq_ast_expr *}
 %type primary {struct sq_ast_expr *}
 postfix(A) ::= primary(B).                 { A = B; }
-postfix(A) ::= postfix(B) DOT ID(T).       { A = sq_expr_new(P, SQ_A_FIELD, B->span.at - P->base); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); sq_expr_put(P, A, B, NULL, NULL); }
-postfix(A) ::= postfix(B) LB(T) expr(E) RB. { A = sq_expr_new(P, SQ_A_INDEX, B->span.at - P->base); A->at = sq_tok_span(P, T); sq_expr_put(P, A, B, E, NULL); }
-postfix(A) ::= name(N) LB(T) expr(E) RB.   { A = sq_expr_new(P, SQ_A_INDEX, N->at); A->at = sq_tok_span(P, T); struct sq_ast_expr *c = sq_expr_name(P, N); sq_expr_put(P, A, c, E, NULL); }
+postfix(A) ::= postfix(B) DOT ID(T).       { A = sq_ast_new(P, SQ_A_FIELD, B->span.at - P->base); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); sq_expr_put(P, A, B, NULL, NULL); }
+postfix(A) ::= postfix(B) LB(T) expr(E) RB. { A = sq_ast_new(P, SQ_A_INDEX, B->span.at - P->base); A->at = sq_tok_span(P, T); sq_expr_put(P, A, B, E, NULL); }
+postfix(A) ::= name(N) LB(T) expr(E) RB.   { A = sq_ast_new(P, SQ_A_INDEX, N->at); A->at = sq_tok_span(P, T); struct sq_ast_expr *c = sq_expr_name(P, N); sq_expr_put(P, A, c, E, NULL); }
 
 primary(A) ::= NUMBER(T).                  { A = sq_expr_text(P, SQ_A_NUMBER, T); }
 primary(A) ::= string(B).                  { A = B; }
 primary(A) ::= HEX(T).                     { A = sq_expr_binary_literal(P, T); }
-primary(A) ::= NULL(T).                    { A = sq_expr_new(P, SQ_A_NULL, AT(T)); }
-primary(A) ::= TRUE(T).                    { A = sq_expr_bool(P, T, true); }
-primary(A) ::= FALSE(T).                   { A = sq_expr_bool(P, T, false); }
+primary(A) ::= NULL(T).                    { A = sq_ast_new(P, SQ_A_NULL, AT(T)); }
+primary(A) ::= TRUE(T).                    { A = sq_ast_bool(P, T, true); }
+primary(A) ::= FALSE(T).                   { A = sq_ast_bool(P, T, false); }
 primary(A) ::= DATE(T) STRING(S).          { A = sq_expr_typed(P, T, &sq_type_date, S); }
 primary(A) ::= TIME(T) STRING(S).          { A = sq_expr_typed(P, T, &sq_type_time0, S); }
 primary(A) ::= TIMESTAMP(T) STRING(S).     { A = sq_expr_typed(P, T, &sq_type_timestamp9, S); }
@@ -242,20 +242,20 @@ primary(A) ::= TIMESTAMP(T) WITH LOCAL TIME ZONE STRING(S). { A = sq_expr_typed(
 primary(A) ::= INTERVAL(T) STRING(S) interval_unit(Q).       { A = sq_expr_interval(P, T, false, S, Q); }
 primary(A) ::= INTERVAL(T) PLUS STRING(S) interval_unit(Q).  { A = sq_expr_interval(P, T, false, S, Q); }
 primary(A) ::= INTERVAL(T) MINUS STRING(S) interval_unit(Q). { A = sq_expr_interval(P, T, true, S, Q); }
-primary(A) ::= QUESTION(T).                { A = sq_expr_new(P, SQ_A_PARAM, AT(T)); A->ival = P->nparams++; }
+primary(A) ::= QUESTION(T).                { A = sq_ast_new(P, SQ_A_PARAM, AT(T)); A->ival = P->nparams++; }
 primary(A) ::= LP expr(E) RP.              { A = E; }
-primary(A) ::= LP(T) expr(E) COMMA exprs(L) RP. { A = sq_expr_new(P, SQ_A_ROW, AT(T)); sq_expr_args(P, A, L); sq_expr_put(P, A, E, NULL, NULL); }
-primary(A) ::= ROW(T) LP opt_exprs(L) RP.  { A = sq_expr_new(P, SQ_A_ROW, AT(T)); sq_expr_args(P, A, L); }
-primary(A) ::= ARRAY(T) LB opt_exprs(L) RB. { A = sq_expr_new(P, SQ_A_ARRAY, AT(T)); sq_expr_args(P, A, L); }
+primary(A) ::= LP(T) expr(E) COMMA exprs(L) RP. { A = sq_ast_new(P, SQ_A_ROW, AT(T)); sq_expr_args(P, A, L); sq_expr_put(P, A, E, NULL, NULL); }
+primary(A) ::= ROW(T) LP opt_exprs(L) RP.  { A = sq_ast_new(P, SQ_A_ROW, AT(T)); sq_expr_args(P, A, L); }
+primary(A) ::= ARRAY(T) LB opt_exprs(L) RB. { A = sq_ast_new(P, SQ_A_ARRAY, AT(T)); sq_expr_args(P, A, L); }
 primary(A) ::= MAP(T) LB opt_exprs(L) RB. {
-    A = sq_expr_new(P, SQ_A_MAP, AT(T)); sq_expr_args(P, A, L);
+    A = sq_ast_new(P, SQ_A_MAP, AT(T)); sq_expr_args(P, A, L);
     if (A->nargs % 2)
         sq_parse_fail(P, SQ_SYNTAX, A->span, "MAP[...] has a key without a value");
 }
 primary(A) ::= subquery(Q). [AS_ITEM]      { A = sq_expr_query(P, SQ_A_SUBQUERY, Q->span.at - P->base, Q); A->span = sq_span_from(P, Q->span.at - P->base); }
 primary(A) ::= EXISTS(T) subquery(Q).      { A = sq_expr_query(P, SQ_A_EXISTS, AT(T), Q); }
-primary(A) ::= CAST(T) LP expr(E) AS type(Y) RP.     { A = sq_expr_new(P, SQ_A_CAST, AT(T)); A->at = sq_tok_span(P, T); A->type = Y->type; sq_expr_put(P, A, E, NULL, NULL); }
-primary(A) ::= TRY_CAST(T) LP expr(E) AS type(Y) RP. { A = sq_expr_new(P, SQ_A_CAST, AT(T)); A->at = sq_tok_span(P, T); A->type = Y->type; A->ival = 1; sq_expr_put(P, A, E, NULL, NULL); }
+primary(A) ::= CAST(T) LP expr(E) AS type(Y) RP.     { A = sq_ast_new(P, SQ_A_CAST, AT(T)); A->at = sq_tok_span(P, T); A->type = Y->type; sq_expr_put(P, A, E, NULL, NULL); }
+primary(A) ::= TRY_CAST(T) LP expr(E) AS type(Y) RP. { A = sq_ast_new(P, SQ_A_CAST, AT(T)); A->at = sq_tok_span(P, T); A->type = Y->type; A->ival = 1; sq_expr_put(P, A, E, NULL, NULL); }
 primary(A) ::= CASE(T) opt_expr(O) whens(W) opt_else(E) END. { A = sq_expr_case(P, T, O, W, E); }
 %type opt_expr {struct sq_ast_expr *}
 opt_expr(A) ::= .                          { A = NULL; }
@@ -299,10 +299,10 @@ primary(A) ::= call(C) within(W) filter(F) nulls(N) over(O). {
     A->span = sq_span_from(P, A->span.at - P->base);
 }
 primary(A) ::= POSITION(T) LP arith(B) IN arith(C) RP. {
-    A = sq_expr_new(P, SQ_A_CALL, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); A->syntax = SQ_CALL_IN; sq_expr_put(P, A, B, C, NULL);
+    A = sq_ast_new(P, SQ_A_CALL, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); A->syntax = SQ_CALL_IN; sq_expr_put(P, A, B, C, NULL);
 }
 primary(A) ::= POSITION(T) LP arith(B) IN arith(C) FROM expr(D) RP. {
-    A = sq_expr_new(P, SQ_A_CALL, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); A->syntax = SQ_CALL_IN; sq_expr_put(P, A, B, C, D);
+    A = sq_ast_new(P, SQ_A_CALL, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); A->syntax = SQ_CALL_IN; sq_expr_put(P, A, B, C, D);
 }
 
 %type call {struct sq_ast_expr *}
@@ -330,7 +330,7 @@ trim_spec(A) ::= TRAILING(T).              { A = T; }
 args(A) ::= arg(E).                        { A = sq_plist_put(P, NULL, E); }
 args(A) ::= args(B) COMMA arg(E).          { A = sq_plist_put(P, B, E); }
 arg(A) ::= expr(E).                        { A = E; }
-arg(A) ::= ID(T) ARROW expr(E).       { A = sq_expr_new(P, SQ_A_NAMED_ARG, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); sq_expr_put(P, A, E, NULL, NULL); }
+arg(A) ::= ID(T) ARROW expr(E).       { A = sq_ast_new(P, SQ_A_NAMED_ARG, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); sq_expr_put(P, A, E, NULL, NULL); }
 
 /* A table function's arguments may be tables and descriptors too. */
 %type table_args {struct sq_plist *}
@@ -340,9 +340,9 @@ table_args(A) ::= table_arg(E).                     { A = sq_plist_put(P, NULL, 
 table_args(A) ::= table_args(B) COMMA table_arg(E). { A = sq_plist_put(P, B, E); }
 table_arg(A) ::= arg(E).                            { A = E; }
 table_arg(A) ::= special_arg(E).                    { A = E; }
-table_arg(A) ::= ID(T) ARROW special_arg(E).        { A = sq_expr_new(P, SQ_A_NAMED_ARG, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); sq_expr_put(P, A, E, NULL, NULL); }
+table_arg(A) ::= ID(T) ARROW special_arg(E).        { A = sq_ast_new(P, SQ_A_NAMED_ARG, AT(T)); A->at = sq_tok_span(P, T); A->text = sq_tok_str(P, T); sq_expr_put(P, A, E, NULL, NULL); }
 special_arg(A) ::= DESCRIPTOR(T) LP names(L) RP. {
-    A = sq_expr_new(P, SQ_A_DESCRIPTOR, AT(T));
+    A = sq_ast_new(P, SQ_A_DESCRIPTOR, AT(T));
     struct sq_plist *l = sq_plist_new(P);
     for (uint32_t i = 0; i < L->n; i++) {
         const struct sq_token *t = L->v[i];
@@ -350,7 +350,7 @@ special_arg(A) ::= DESCRIPTOR(T) LP names(L) RP. {
         struct sq_ast_expr *e;
         d->at = AT(t);
         sq_plist_add(P, &d->parts, (void *)t);
-        e = sq_expr_new(P, SQ_A_NAME, d->at);
+        e = sq_ast_new(P, SQ_A_NAME, d->at);
         e->name = sq_name_of(P, d);
         e->at = e->span = e->name.span = sq_tok_span(P, t);
         sq_plist_add(P, l, e);
@@ -358,7 +358,7 @@ special_arg(A) ::= DESCRIPTOR(T) LP names(L) RP. {
     sq_expr_args(P, A, l);
 }
 special_arg(A) ::= TABLE(T) table_arg_of(F) arg_partition(L) arg_order(O). {
-    A = sq_expr_new(P, SQ_A_TABLE_ARG, AT(T));
+    A = sq_ast_new(P, SQ_A_TABLE_ARG, AT(T));
     A->from = F;
     sq_expr_grow(P, A, F->height);
     sq_expr_args(P, A, L);
@@ -406,7 +406,7 @@ rows_range(A) ::= RANGE.                                        { A = 1; }
 %type bound {struct sq_frame_bound *}
 bound(A) ::= UNBOUNDED PRECEDING.  { A = NEW(P, struct sq_frame_bound); A->unbounded = true; }
 bound(A) ::= UNBOUNDED FOLLOWING.  { A = NEW(P, struct sq_frame_bound); A->unbounded = A->following = true; }
-bound(A) ::= CURRENT(T) ROW.       { A = NEW(P, struct sq_frame_bound); A->expr = sq_expr_new(P, SQ_A_SYMBOL, AT(T)); A->expr->text = SQ_STR("CURRENT ROW"); }
+bound(A) ::= CURRENT(T) ROW.       { A = NEW(P, struct sq_frame_bound); A->expr = sq_ast_new(P, SQ_A_SYMBOL, AT(T)); A->expr->text = SQ_STR("CURRENT ROW"); }
 bound(A) ::= arith(E) PRECEDING.   { A = NEW(P, struct sq_frame_bound); A->expr = E; }
 bound(A) ::= arith(E) FOLLOWING.   { A = NEW(P, struct sq_frame_bound); A->expr = E; A->following = true; }
 
@@ -456,7 +456,7 @@ term(A) ::= VALUES(T) exprs(L). {
 term(A) ::= TABLE(T) name(N). {   /* TABLE t is SELECT * FROM t */
     struct sq_ast_item *i = NEW(P, struct sq_ast_item);
     A = sq_query_new(P, SQ_Q_SELECT, AT(T));
-    i->expr = sq_expr_new(P, SQ_A_STAR, AT(T));
+    i->expr = sq_ast_new(P, SQ_A_STAR, AT(T));
     A->items = i; A->nitems = 1;
     A->from = sq_from_new(P, SQ_F_TABLE, N->at); A->from->name = sq_name_of(P, N);
     sq_query_select(P, A);
@@ -484,8 +484,8 @@ distinct(A) ::= ALL.                 { A = 0; }
 %type item {struct sq_ast_item *}
 items(A) ::= item(I).                { A = sq_plist_put(P, NULL, I); }
 items(A) ::= items(B) COMMA item(I). { A = sq_plist_put(P, B, I); }
-item(A) ::= STAR(T).                 { A = NEW(P, struct sq_ast_item); A->expr = sq_expr_new(P, SQ_A_STAR, AT(T)); }
-item(A) ::= name(N) DOT STAR(T).     { A = NEW(P, struct sq_ast_item); A->expr = sq_expr_new(P, SQ_A_STAR, N->at); A->expr->name = sq_name_of(P, N); A->expr->at = sq_tok_span(P, T); }
+item(A) ::= STAR(T).                 { A = NEW(P, struct sq_ast_item); A->expr = sq_ast_new(P, SQ_A_STAR, AT(T)); }
+item(A) ::= name(N) DOT STAR(T).     { A = NEW(P, struct sq_ast_item); A->expr = sq_ast_new(P, SQ_A_STAR, N->at); A->expr->name = sq_name_of(P, N); A->expr->at = sq_tok_span(P, T); }
 item(A) ::= expr(E).                 { A = NEW(P, struct sq_ast_item); A->expr = E; }
 item(A) ::= expr(E) ID(T).           { A = NEW(P, struct sq_ast_item); A->expr = E; A->alias = sq_tok_str(P, T); A->alias_span = sq_tok_span(P, T); }
 item(A) ::= expr(E) AS ID(T).        { A = NEW(P, struct sq_ast_item); A->expr = E; A->alias = sq_tok_str(P, T); A->alias_span = sq_tok_span(P, T); }
@@ -561,7 +561,7 @@ opt_rows ::= ROW.
 opt_rows ::= ROWS.
 %type fetch {struct sq_ast_expr *}
 fetch(A) ::= FETCH first_next arith(E) row_rows ONLY. { A = E; }
-fetch(A) ::= FETCH(T) first_next row_rows ONLY.    { A = sq_expr_new(P, SQ_A_NUMBER, AT(T)); A->text = SQ_STR("1"); }
+fetch(A) ::= FETCH(T) first_next row_rows ONLY.    { A = sq_ast_new(P, SQ_A_NUMBER, AT(T)); A->text = SQ_STR("1"); }
 first_next ::= FIRST.
 first_next ::= NEXT.
 row_rows ::= ROW.

@@ -140,11 +140,11 @@ bool sq_tok_int(struct sq_parse *, const struct sq_token *, int64_t max, int32_t
 
 struct sq_str *sq_names_flat(struct sq_parse *, const struct sq_plist *tokens, uint32_t *n, struct sq_span **spans);
 
-struct sq_ast_expr *sq_expr_new(struct sq_parse *, enum sq_ast_kind, uint32_t at);
+struct sq_ast_expr *sq_ast_new(struct sq_parse *, enum sq_ast_kind, uint32_t at);
 struct sq_ast_expr *sq_expr_args(struct sq_parse *, struct sq_ast_expr *, struct sq_plist *);
 struct sq_ast_expr *sq_expr_put(struct sq_parse *, struct sq_ast_expr *, struct sq_ast_expr *a, struct sq_ast_expr *b, struct sq_ast_expr *c);
 struct sq_ast_expr *sq_expr_text(struct sq_parse *, enum sq_ast_kind, const struct sq_token *);
-struct sq_ast_expr *sq_expr_bool(struct sq_parse *, const struct sq_token *, bool);
+struct sq_ast_expr *sq_ast_bool(struct sq_parse *, const struct sq_token *, bool);
 struct sq_ast_expr *sq_expr_binary_literal(struct sq_parse *, const struct sq_token *);
 struct sq_ast_expr *sq_expr_typed(struct sq_parse *, const struct sq_token *kw, const struct sq_type *, const struct sq_token *text);
 struct sq_ast_expr *sq_expr_symbol(struct sq_parse *, const struct sq_token *);

@@ -51,7 +51,7 @@ static struct sq_ast_query *wrap(struct sq_parse *P, struct sq_ast_query *inner)
     struct sq_ast_query *q = sq_query_new(P, SQ_Q_SELECT, inner->span.at - P->base);
     struct sq_ast_item *i = SQ_MAKE(P, struct sq_ast_item);
 
-    i->expr = sq_expr_new(P, SQ_A_STAR, inner->span.at - P->base);
+    i->expr = sq_ast_new(P, SQ_A_STAR, inner->span.at - P->base);
     q->items = i;
     q->nitems = 1;
     q->from = sq_from_query(P, inner->span.at - P->base, inner, false);
@@ -170,7 +170,7 @@ void sq_over_frame(struct sq_parse *P, struct sq_ast_over *o, const struct sq_fr
         o->to = f->to->expr;
         o->to_following = f->to->following;
     } else {
-        o->to = sq_expr_new(P, SQ_A_SYMBOL, o->span.at - P->base);
+        o->to = sq_ast_new(P, SQ_A_SYMBOL, o->span.at - P->base);
         o->to->text = SQ_STR("CURRENT ROW");
         o->to->at = o->to->span = o->from ? o->from->span : o->span;
     }
