@@ -76,6 +76,14 @@ $(BUILD)/.deps: tools/deps
 	$(Q)tools/deps check build && touch $@
 $(LIB_OBJ) $(OBJ_shell) $(GEN_parser): | $(BUILD)/.deps
 
+# Other flags, other objects: the stamp changes only when the flags do.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
+ifneq ($(file <$(BUILD)/.flags),$(FLAGS))
+$(shell mkdir -p $(BUILD))
+$(file >$(BUILD)/.flags,$(FLAGS))
+endif
+$(LIB_OBJ) $(OBJ_shell): $(BUILD)/.flags
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "CC $<"
@@ -112,6 +120,7 @@ LAYERS_test_agg       := functions base
 LAYERS_test_json      := connectors base
 LAYERS_test_connectors := connectors base
 LAYERS_test_options   := connectors base
+LAYERS_test_jdbc      := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_expr      := executor functions base
 LAYERS_test_state     := executor functions base
