@@ -144,20 +144,6 @@ static inline bool literal_is(const struct shape *s, const struct step *t, const
 #endif
 }
 
-/* A view of n bytes at p, of which 16 can be read. */
-static inline void store_view(struct sq_view *v, const char *p, uint32_t n)
-{
-#ifdef __SSE2__
-    static const uint8_t ones[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    if (SQ_LIKELY(n <= SQ_VIEW_INLINE)) {
-        __m128i bytes = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_loadu_si128((const __m128i *)(const void *)(ones + 16 - n)));
-        _mm_storeu_si128((__m128i *)(void *)v, _mm_or_si128(_mm_slli_si128(bytes, 4), _mm_cvtsi32_si128((int)n)));
-        return;
-    }
-#endif
-    *v = sq_view_of(p, n);
-}
-
 /* Up to 16 digits without a leading zero, of an integer that ends there. False: not so simple. */
 static inline bool fast_int(const char **at, int64_t *v)
 {
@@ -288,7 +274,7 @@ static enum sq_json_status guess(struct sq_decoder *x, struct sq_col *cols, uint
                 p--;
                 break;
             }
-            store_view((struct sq_view *)c->vec.data + row, p, (uint32_t)(q - p));
+            sq_json_view((struct sq_view *)c->vec.data + row, p, (uint32_t)(q - p));
             p = q;
             continue;
         case STEP_BIGINT:

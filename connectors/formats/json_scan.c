@@ -65,7 +65,7 @@ bool sq_json_string_slow(struct sq_json_in *in, const char *from, const char *at
                 if (n == 0)
                     return sq_json_fail(in, p, "invalid UTF-8");
                 p += n;
-            } while (p < end && *p < 0);
+            } while (p < end && (signed char)*p < 0);
         }
     }
     if ((uint64_t)(p - from) > UINT32_MAX / 2)
@@ -110,10 +110,46 @@ uint32_t sq_json_unescape(struct sq_json_text t, char *buf)
 
 /* ---- numbers ---- */
 
+/* The usual number: at most 15 digits, at most 7 more behind a point, no exponent, inside the record. */
+static inline bool usual_number(struct sq_json_in *in, struct sq_json_number *n)
+{
+    static const uint32_t pow10[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    const char *p = in->p + (*in->p == '-'), *q;
+    uint64_t w, m;
+    unsigned have = sq_json_digits(p, &w), more = 0, behind = 0;
+
+    if (have == 0 || (*p == '0' && have > 1))
+        return false;
+    m = sq_json_some(w, have);
+    q = p + have;
+    if (have == 8) {
+        more = sq_json_digits(q, &w);
+        if (more == 8)
+            return false;
+        m = more ? m * pow10[more] + sq_json_some(w, more) : m;
+        q += more;
+    }
+    if (*q == '.') {
+        behind = sq_json_digits(q + 1, &w);
+        if (behind == 0 || behind == 8 || more > 4)    /* 12 and 7 digits at most: they fit 64 bits */
+            return false;
+        m = m * pow10[behind] + sq_json_some(w, behind);
+        q += 1 + behind;
+    }
+    if (q >= in->end || (*q | 0x20) == 'e')
+        return false;
+    *n = (struct sq_json_number){in->p, (uint32_t)(q - in->p), *in->p == '-', behind > 0, true, m, -(int)behind};
+    in->p = q;
+    return true;
+}
+
 bool sq_json_number(struct sq_json_in *in, struct sq_json_number *n)
 {
     const char *p = in->p, *end = in->end;
     unsigned digits = 0;                               /* significant ones */
+
+    if (SQ_LIKELY(usual_number(in, n)))
+        return true;
 
     *n = (struct sq_json_number){.p = p, .exact = true};
     if (p < end && *p == '-') {
@@ -191,45 +227,6 @@ bool sq_json_literal(struct sq_json_in *in, const char *word, uint32_t n)
         return sq_json_fail(in, in->p, "not a JSON value");
     in->p += n;
     return true;
-}
-
-bool sq_json_colon(struct sq_json_in *in)
-{
-    sq_json_ws(in);
-    if (in->p >= in->end || *in->p != ':')
-        return sq_json_fail(in, in->p, "expected ':' after the field's name");
-    in->p++;
-    sq_json_ws(in);
-    return true;
-}
-
-bool sq_json_next(struct sq_json_in *in, char close, bool *more)
-{
-    sq_json_ws(in);
-    if (in->p < in->end && (*in->p == ',' || *in->p == close)) {
-        *more = *in->p++ == ',';
-        if (*more)
-            sq_json_ws(in);
-        return true;
-    }
-    return sq_json_fail(in, in->p, close == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
-}
-
-bool sq_json_open(struct sq_json_in *in, char close, bool *more)
-{
-    in->p++;
-    sq_json_ws(in);
-    *more = !(in->p < in->end && *in->p == close);
-    if (!*more)
-        in->p++;
-    return true;
-}
-
-bool sq_json_key(struct sq_json_in *in, struct sq_json_text *key)
-{
-    if (in->p >= in->end || *in->p != '"')
-        return sq_json_fail(in, in->p, "expected a field's name in double quotes");
-    return sq_json_string(in, key) && sq_json_colon(in);
 }
 
 static bool skip_scalar(struct sq_json_in *in)

@@ -19,6 +19,7 @@
 #endif
 
 enum { SQ_JSON_PAD = 64, SQ_JSON_DEPTH = 1000 };
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight digits are read as one little-endian word");
 
 struct sq_json_in {
     const char *p, *end, *start;
@@ -62,7 +63,7 @@ static inline const char *sq_json_special(const char *p, const char *end)
         p += 16;
     } while (p < end);
 #else
-    while (p < end && *p != '"' && *p != '\\' && *p > 0)
+    while (p < end && *p != '"' && *p != '\\' && (signed char)*p > 0)
         p++;
 #endif
     return p;
@@ -82,6 +83,20 @@ static inline bool sq_json_string(struct sq_json_in *in, struct sq_json_text *t)
 
 /* The text of a string with escapes, written to buf (t.n bytes are enough); returns its length. */
 uint32_t sq_json_unescape(struct sq_json_text t, char *buf);
+
+/* A view of the n bytes at p, where 16 can be read. */
+static inline void sq_json_view(struct sq_view *v, const char *p, uint32_t n)
+{
+#ifdef __SSE2__
+    static const uint8_t ones[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    if (SQ_LIKELY(n <= SQ_VIEW_INLINE)) {
+        __m128i bytes = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_loadu_si128((const __m128i *)(const void *)(ones + 16 - n)));
+        _mm_storeu_si128((__m128i *)(void *)v, _mm_or_si128(_mm_slli_si128(bytes, 4), _mm_cvtsi32_si128((int)n)));
+        return;
+    }
+#endif
+    *v = sq_view_of(p, n);
+}
 
 /* ---- numbers ---- */
 
@@ -105,13 +120,48 @@ bool sq_json_literal(struct sq_json_in *, const char *word, uint32_t n);   /* tr
 /* Passes over one value of any kind, checking all of it. `depth` is how many containers it stands in. */
 bool sq_json_skip(struct sq_json_in *, int depth);
 /* Passes over white space, a colon, white space. */
-bool sq_json_colon(struct sq_json_in *);
+static inline bool sq_json_colon(struct sq_json_in *in)
+{
+    sq_json_ws(in);
+    if (in->p >= in->end || *in->p != ':')
+        return sq_json_fail(in, in->p, "expected ':' after the field's name");
+    in->p++;
+    sq_json_ws(in);
+    return true;
+}
+
 /* After an element: a comma (true, *more true), or `close` (true, *more false); leaves p before the next element or behind close. */
-bool sq_json_next(struct sq_json_in *, char close, bool *more);
+static inline bool sq_json_next(struct sq_json_in *in, char close, bool *more)
+{
+    sq_json_ws(in);
+    if (in->p < in->end && (*in->p == ',' || *in->p == close)) {
+        *more = *in->p++ == ',';
+        if (*more)
+            sq_json_ws(in);
+        return true;
+    }
+    return sq_json_fail(in, in->p, close == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+}
+
 /* After an opening bracket: false in *more when `close` follows at once. */
-bool sq_json_open(struct sq_json_in *, char close, bool *more);
+static inline bool sq_json_open(struct sq_json_in *in, char close, bool *more)
+{
+    in->p++;
+    sq_json_ws(in);
+    *more = !(in->p < in->end && *in->p == close);
+    if (!*more)
+        in->p++;
+    return true;
+}
+
 /* A key and its colon. */
-bool sq_json_key(struct sq_json_in *, struct sq_json_text *);
+static inline bool sq_json_key(struct sq_json_in *in, struct sq_json_text *key)
+{
+    if (in->p >= in->end || *in->p != '"')
+        return sq_json_fail(in, in->p, "expected a field's name in double quotes");
+    return sq_json_string(in, key) && sq_json_colon(in);
+}
+
 /* The value that was checked already, without white space, strings and numbers as Jackson's tree prints them. */
 void sq_json_compact(struct sq_buf *, const char *p, const char *end, bool plain_floats);
 /* Text as the inside of a JSON string, as Jackson escapes it. */

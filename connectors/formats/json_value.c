@@ -527,17 +527,14 @@ static enum sq_json_status put_bytes(struct sq_json_dec *d, const struct sq_json
 /* Strings stay in the record, which lives as long as the batch; what had to be rewritten goes to the heap. */
 static enum sq_json_status put_string(struct sq_json_dec *d, struct sq_col *c, struct sq_json_text t)
 {
-    const char *p = t.p;
-    uint32_t n = t.n;
-
-    if (t.escaped) {
-        char *out = sq_arena_get(d->heap, n ? n : 1, 1);
+    if (SQ_UNLIKELY(t.escaped)) {
+        char *out = sq_arena_get(d->heap, t.n + 16, 1);    /* a view reads 16 bytes */
         if (!out)
             return SQ_JSON_FATAL;
-        n = sq_json_unescape(t, out);
-        p = out;
+        t.n = sq_json_unescape(t, out);
+        t.p = out;
     }
-    PUT(c, struct sq_view, sq_view_of(p, n));
+    sq_json_view((struct sq_view *)c->vec.data + c->n++, t.p, t.n);
     return SQ_JSON_OK;
 }
 
