@@ -424,10 +424,10 @@ static void print_arg_types(struct sq_buf *b, const struct sq_type *const *args,
 /* A signature's parameters for people: "INTEGER T" is INTEGER, T is ANY. */
 static void print_params(struct sq_buf *b, const char *p)
 {
-    for (; *p != ')'; p++) {
-        if (p[0] == ' ' && p[1] == 'T' && !word_char(p[2]))
+    for (char before = 0; *p != ')'; before = *p++) {
+        if (p[0] == ' ' && p[1] == 'T' && !word_char(p[2]) && word_char(before))
             p++;
-        else if (p[0] == 'T' && !word_char(p[1]))
+        else if (p[0] == 'T' && !word_char(p[1]) && !word_char(before))
             sq_buf_puts(b, "ANY");
         else
             sq_buf_putc(b, *p);
