@@ -349,15 +349,15 @@ static sq_rc unfit_value(struct sq_jdbc_stmt *s, uint32_t i, const struct sq_typ
     struct sq_buf b;
     sq_buf_init(&b, ctx);
     sq_type_print(&b, t);
-    const char *type = b.p ? b.p : "";
+    const char *type = b.p ? b.p : "", *a = *type == 'I' ? "an" : "a";
     if (s->c->lib.column_type(s->s, (int)i) == SQLITE_BLOB) {
-        sq_fail(ctx, SQ_DATA, "a BLOB is not a %s", type);
+        sq_fail(ctx, SQ_DATA, "a BLOB is not %s %s", a, type);
     } else {
         struct sq_str v = text_of(s, i);
         uint32_t n = v.n > 60 ? 60 : v.n;
         while (n > 0 && n < v.n && ((unsigned char)v.p[n] & 0xc0) == 0x80)
             n--;
-        sq_fail(ctx, SQ_DATA, "'%.*s%s' is not a %s", (int)n, v.p, n < v.n ? "…" : "", type);
+        sq_fail(ctx, SQ_DATA, "'%.*s%s' is not %s %s", (int)n, v.p, n < v.n ? "…" : "", a, type);
     }
     sq_buf_free(&b);
     return SQ_DATA;

@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_jdbc.c: SQLite as sink and source: every type there and back, upserts and deletes, tables created or refused, and a
+ * database that is locked, read-only, full, or none at all. What is in the database is looked at through a connection of the
+ * test's own.
+ */
+#include "base/os.h"
+#include "base/text.h"
+#include "connectors/jdbc/sqlite_api.h"
+#include "connectors/registry.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct world {
+    struct sq_ctx ctx;
+    struct sq_arena arena;
+    struct sq_session session;
+    struct sq_sqlite lib;
+    char dir[64], path[128], notices[4096];
+    int64_t slept_us;
+    struct sq_os os;
+};
+
+static void note(void *arg, const char *text)
+{
+    struct world *w = arg;
+    strncat(w->notices, text, sizeof w->notices - strlen(w->notices) - 2);
+    strcat(w->notices, "\n");
+}
+
+static void no_sleep(void *arg, int64_t us) { ((struct world *)arg)->slept_us += us; }
+static int64_t real_mono(void *arg) { (void)arg; return sq_os_posix.mono_ns(NULL); }
+
+static void begin(struct world *w)
+{
+    memset(w, 0, sizeof *w);
+    w->os = sq_os_posix;
+    w->os.arg = w;
+    w->os.sleep_us = no_sleep;
+    w->os.mono_ns = real_mono;
+    w->ctx = (struct sq_ctx){.os = &w->os, .notice = note, .notice_arg = w};
+    w->session = (struct sq_session){.tz = sq_tz_utc, .os = &w->os};
+    sq_arena_init(&w->arena, &w->ctx);
+    strcpy(w->dir, "/tmp/sq_jdbcXXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    snprintf(w->path, sizeof w->path, "%s/x.db", w->dir);
+    assert_int_equal(sq_sqlite_load(&w->ctx, &w->lib), SQ_OK);
+}
+
+static void end(struct world *w)
+{
+    char cmd[128];
+    sq_sqlite_unload(&w->lib);
+    sq_arena_free(&w->arena);
+    snprintf(cmd, sizeof cmd, "rm -rf %s", w->dir);
+    assert_int_equal(system(cmd), 0);
+}
+
+/* Runs SQL on the database, and gives what it returns: "1|a;2|NULL;". */
+static const char *sql(struct world *w, const char *text)
+{
+    sqlite3 *db;
+    struct sq_buf out;
+    sq_buf_init(&out, &w->ctx);
+    assert_int_equal(w->lib.open_v2(w->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL), SQLITE_OK);
+    while (*text) {
+        sqlite3_stmt *s;
+        int e = w->lib.prepare_v2(db, text, -1, &s, &text);
+        if (e != SQLITE_OK)
+            print_error("%s\n", w->lib.errmsg(db));
+        assert_int_equal(e, SQLITE_OK);
+        while ((e = w->lib.step(s)) == SQLITE_ROW)
+            for (int i = 0, more = 1; more; i++) {
+                const char *v = (const char *)w->lib.column_text(s, i);
+                sq_buf_puts(&out, v ? v : "NULL");
+                more = w->lib.column_type(s, i + 1) != SQLITE_NULL || (i + 1 < 4 && w->lib.column_text(s, i + 1));
+                sq_buf_putc(&out, more ? '|' : ';');
+            }
+        assert_int_equal(e, SQLITE_DONE);
+        w->lib.finalize(s);
+    }
+    assert_int_equal(w->lib.close(db), SQLITE_OK);
+    const char *copy = sq_arena_printf(&w->arena, "%s", out.p ? out.p : "");
+    sq_buf_free(&out);
+    return copy;
+}
+
+static struct sq_table_spec *make_spec(struct world *w, const struct sq_table_column *cols, uint32_t ncols, const char *more)
+{
+    struct sq_table_spec *t = SQ_NEW(&w->arena, struct sq_table_spec);
+    struct sq_kv *kv = SQ_NEW_ARRAY(&w->arena, struct sq_kv, 32);
+    uint32_t n = 0;
+    const char *p = sq_arena_printf(&w->arena, "connector=jdbc;url=jdbc:sqlite:%s?busy_timeout=20;table-name=r;%s", w->path, more);
+    while (*p) {
+        size_t len = strcspn(p, ";"), eq = strcspn(p, "=");
+        kv[n++] = (struct sq_kv){{p, (uint32_t)eq}, {p + eq + 1, (uint32_t)(len - eq - 1)}, {1, 1}, {1, 1}};
+        p += len + (p[len] == ';');
+    }
+    *t = (struct sq_table_spec){.name = SQ_STR("t"), .cols = cols, .ncols = ncols, .options = kv, .noptions = n};
+    return t;
+}
+
+static struct sq_table_ext *make_ext(struct world *w, struct sq_table_spec *t)
+{
+    struct sq_table_ext *ext;
+    sq_rc rc = sq_connector_jdbc.table(&w->ctx, &w->arena, t, &ext);
+    if (rc != SQ_OK)
+        print_error("%s\n", w->ctx.err.msg);
+    assert_int_equal(rc, SQ_OK);
+    return ext;
+}
+
+static const struct sq_type int_type = {.id = SQ_T_INT, .nullable = true};
+static const struct sq_table_column two_cols[] = {{{"id", 2}, &int_type, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}};
+
+/* "1:a -3:x": +I, or with a sign before it -D ('-'), +U ('^'), -U ('~'). "#": NULL. */
+static void fill(struct world *w, struct sq_out *o, const char *rows)
+{
+    const struct sq_type *types[] = {&int_type, &sq_type_string};
+    assert_int_equal(sq_out_init(o, &w->ctx, types, 2), SQ_OK);
+    for (const char *p = rows; *p; p += *p == ' ') {
+        enum sq_kind kind = *p == '-' ? SQ_DELETE : *p == '^' ? SQ_UPDATE_AFTER : *p == '~' ? SQ_UPDATE_BEFORE : SQ_INSERT;
+        p += kind != SQ_INSERT;
+        if (*p == '#') {
+            assert_int_equal(sq_col_append_null(&o->cols[0]), SQ_OK);
+            p++;
+        } else {
+            int32_t id = (int32_t)strtol(p, (char **)&p, 10);
+            assert_int_equal(sq_col_append_fixed(&o->cols[0], &id), SQ_OK);
+        }
+        p++;
+        size_t n = strcspn(p, " ");
+        if (n == 1 && *p == '#')
+            assert_int_equal(sq_col_append_null(&o->cols[1]), SQ_OK);
+        else
+            assert_int_equal(sq_col_append_view(&o->cols[1], p, (uint32_t)n), SQ_OK);
+        assert_int_equal(sq_out_row(o, kind), SQ_OK);
+        p += n;
+    }
+}
+
+static const uint32_t key_id[] = {0}, key_both[] = {0, 1};
+
+static sq_rc open_sink(struct world *w, struct sq_sink_spec *spec, const char *more, const uint32_t *key, uint32_t nkey, struct sq_writer **out)
+{
+    struct sq_table_spec *t = make_spec(w, two_cols, 2, more);
+    w->ctx.err = (struct sq_error){0};
+    w->notices[0] = 0;
+    *spec = (struct sq_sink_spec){.table = t, .ext = make_ext(w, t), .session = &w->session, .mode = nkey ? SQ_MODE_UPSERT : SQ_MODE_INSERT, .key = key, .nkey = nkey};
+    *out = NULL;
+    return sq_connector_jdbc.sink->open(&w->ctx, spec, out);
+}
+
+static sq_rc insert(struct world *w, const char *more, const uint32_t *key, uint32_t nkey, const char *rows)
+{
+    struct sq_sink_spec spec;
+    struct sq_writer *wr;
+    struct sq_out o;
+    SQ_TRY(open_sink(w, &spec, more, key, nkey, &wr));
+    fill(w, &o, rows);
+    sq_rc rc = sq_connector_jdbc.sink->write(wr, sq_out_batch(&o));
+    if (rc == SQ_OK)
+        rc = sq_connector_jdbc.sink->finish(wr);
+    sq_connector_jdbc.sink->close(wr);
+    sq_out_free(&o);
+    return rc;
+}
+
+static void expect_error(struct world *w, const char *fmt, ...)
+{
+    char want[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(want, sizeof want, fmt, ap);
+    va_end(ap);
+    assert_string_equal(w->ctx.err.msg, want);
+}
+
+static void test_upserts(void **state)
+{
+    struct world w;
+    char want[512];
+    (void)state;
+    begin(&w);
+    assert_int_equal(insert(&w, "", key_id, 1, "1:a 2:b 3:c ^2:B -3:c 4:d -4:d 4:D"), SQ_OK);
+    snprintf(want, sizeof want, "created in database '%s': CREATE TABLE \"r\" (\"id\" INTEGER NOT NULL, \"s\" TEXT, PRIMARY KEY (\"id\"))\n", w.path);
+    assert_string_equal(w.notices, want);
+    assert_string_equal(sql(&w, "SELECT id, s FROM r ORDER BY id"), "1|a;2|B;4|D;");
+    assert_int_equal(insert(&w, "", key_id, 1, "1:A -2:B 5:# -9:never"), SQ_OK);      /* the table is there: no notice, old rows stay */
+    assert_string_equal(w.notices, "");
+    assert_string_equal(sql(&w, "SELECT id, coalesce(s, '-') FROM r ORDER BY id"), "1|A;4|D;5|-;");
+    for (int i = 1; i <= 3; i++) {                        /* transactions of every size */
+        char more[64];
+        sql(&w, "DELETE FROM r");
+        snprintf(more, sizeof more, "sink.buffer-flush.max-rows=%d", i);
+        assert_int_equal(insert(&w, more, key_id, 1, "1:a 2:b 3:c ^2:B -3:c 4:d -4:d 4:D"), SQ_OK);
+        assert_string_equal(sql(&w, "SELECT id, s FROM r ORDER BY id"), "1|a;2|B;4|D;");
+    }
+    sql(&w, "DROP TABLE r");
+    assert_int_equal(insert(&w, "", key_both, 2, "1:a 1:b 1:a -1:b"), SQ_OK);         /* all columns are the key */
+    assert_string_equal(sql(&w, "SELECT id, s FROM r"), "1|a;");
+    sql(&w, "DROP TABLE r");
+    assert_int_equal(insert(&w, "", NULL, 0, "1:a 1:a 2:b"), SQ_OK);                  /* no key: appended */
+    assert_int_equal(insert(&w, "", NULL, 0, "1:a #:#"), SQ_OK);
+    assert_string_equal(sql(&w, "SELECT id, s FROM r WHERE s NOT NULL"), "1|a;1|a;2|b;1|a;");
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "5;");
+    end(&w);
+}
+
+static void test_null_key(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    assert_int_equal(insert(&w, "", key_id, 1, "1:a #:b"), SQ_DATA);
+    expect_error(&w, "table 't': NULL in key column 'id'");
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "0;");                      /* nothing was written */
+    end(&w);
+}
+
+static void test_flush(void **state)
+{
+    struct world w;
+    struct sq_sink_spec spec;
+    struct sq_writer *wr;
+    struct sq_out o;
+    (void)state;
+    begin(&w);
+    assert_int_equal(open_sink(&w, &spec, "", key_id, 1, &wr), SQ_OK);
+    fill(&w, &o, "1:a");
+    assert_int_equal(sq_connector_jdbc.sink->write(wr, sq_out_batch(&o)), SQ_OK);
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "0;");
+    assert_int_equal(sq_connector_jdbc.sink->flush(wr), SQ_OK);
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "1;");
+    sql(&w, "DELETE FROM r");
+    assert_int_equal(sq_connector_jdbc.sink->flush(wr), SQ_OK);                         /* nothing is written twice */
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "0;");
+    assert_int_equal(sq_connector_jdbc.sink->write(wr, sq_out_batch(&o)), SQ_OK);
+    sq_connector_jdbc.sink->close(wr);                                                  /* without finish: it is dropped */
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "0;");
+    sq_out_free(&o);
+    end(&w);
+}
+
+static void test_existing_tables(void **state)
+{
+    static const struct { const char *ddl, *msg, *hint; uint32_t nkey; } t[] = {
+        {"CREATE TABLE r (id INTEGER PRIMARY KEY, s TEXT)", NULL, NULL, 1},
+        {"CREATE TABLE r (ID INT, S TEXT, PRIMARY KEY (iD))", NULL, NULL, 1},
+        {"CREATE TABLE r (id INT PRIMARY KEY, s TEXT, more DEFAULT 1 NOT NULL) WITHOUT ROWID", NULL, NULL, 1},
+        {"CREATE TABLE r (s TEXT, id INT); CREATE UNIQUE INDEX i ON r (s, id)", NULL, NULL, 2},
+        {"CREATE TABLE r (id, s)", NULL, NULL, 0},
+        {"CREATE TABLE r (id INT, x INT)", "table 't': table 'r' in database '%s' has no column 's'", "it has 'id', 'x'", 0},
+        {"CREATE TABLE r (idd INT, s TEXT)", "table 't': table 'r' in database '%s' has no column 'id'", "did you mean 'idd'?", 0},
+        {"CREATE TABLE r (id INT, s TEXT)", "table 't': rows are replaced by (\"id\"), and table 'r' in database '%s' has no unique key of exactly these columns",
+         "make it so with: CREATE UNIQUE INDEX \"r_key\" ON \"r\" (\"id\")", 1},
+        {"CREATE TABLE r (id INT, s TEXT, PRIMARY KEY (id, s))",
+         "table 't': rows are replaced by (\"id\"), and table 'r' in database '%s' has no unique key of exactly these columns", NULL, 1},
+        {"CREATE TABLE r (id INT, s TEXT); CREATE UNIQUE INDEX i ON r (id) WHERE id > 0",
+         "table 't': rows are replaced by (\"id\"), and table 'r' in database '%s' has no unique key of exactly these columns", NULL, 1},
+        {"CREATE TABLE r (id INT, s TEXT); CREATE UNIQUE INDEX i ON r (id + 0)",
+         "table 't': rows are replaced by (\"id\"), and table 'r' in database '%s' has no unique key of exactly these columns", NULL, 1},
+        {"CREATE TABLE r (id INT, s TEXT COLLATE NOCASE, PRIMARY KEY (id, s))",
+         "table 't': the key (\"id\", \"s\") of table 'r' in database '%s' has the collation NOCASE, which takes different keys for equal", NULL, 2},
+        {"CREATE TABLE r (id INT PRIMARY KEY, s STRING)", "table 't': column 's' is STRING in database '%s', which does not keep every VARCHAR",
+         "SQLite keeps numbers there: '007' would become 7; declare the column TEXT", 1},
+        {"CREATE TABLE r (id INT PRIMARY KEY, s TEXT, z INT NOT NULL)", "table 't': column 'z' of table 'r' in database '%s' is NOT NULL without a default",
+         "declare it in the job file too, and give it a value", 1},
+        {"CREATE TABLE r (id INT PRIMARY KEY, s TEXT AS (id || 'x'))", "table 't': column 's' is computed by database '%s' and cannot be written", NULL, 1},
+        {"CREATE TABLE q (id INT, s TEXT); CREATE VIEW r AS SELECT * FROM q", "table 't': 'r' in database '%s' is a view and cannot be written", NULL, 0},
+    };
+    struct world w;
+    (void)state;
+    begin(&w);
+    for (size_t i = 0; i < SQ_LEN(t); i++) {
+        unlink(w.path);
+        sql(&w, t[i].ddl);
+        sq_rc rc = insert(&w, "", t[i].nkey == 2 ? key_both : key_id, t[i].nkey, "1:a");
+        if (!t[i].msg) {
+            if (rc != SQ_OK)
+                print_error("%s: %s\n", t[i].ddl, w.ctx.err.msg);
+            assert_int_equal(rc, SQ_OK);
+            assert_string_equal(sql(&w, "SELECT id, s FROM r"), "1|a;");
+            continue;
+        }
+        assert_int_equal(rc, SQ_EXTERNAL);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        expect_error(&w, t[i].msg, w.path);
+#pragma GCC diagnostic pop
+        if (t[i].hint)
+            assert_string_equal(w.ctx.err.hint, t[i].hint);
+    }
+    unlink(w.path);
+    sql(&w, "CREATE TABLE other (x)");
+    assert_int_equal(insert(&w, "sink.create-table=never", key_id, 1, "1:a"), SQ_EXTERNAL);
+    expect_error(&w, "table 't': database '%s' has no table 'r'", w.path);
+    assert_string_equal(w.ctx.err.hint, "create it with: CREATE TABLE \"r\" (\"id\" INTEGER NOT NULL, \"s\" TEXT, PRIMARY KEY (\"id\"))");
+    unlink(w.path);
+    assert_int_equal(insert(&w, "sink.create-table=never", key_id, 1, "1:a"), SQ_EXTERNAL);
+    expect_error(&w, "cannot write database '%s': no such file or directory", w.path);
+    assert_int_not_equal(access(w.path, F_OK), 0);        /* and none was made */
+    end(&w);
+}
+
+/* Holds a lock on the database until let go. */
+static sqlite3 *lock(struct world *w, const char *how)
+{
+    sqlite3 *db;
+    assert_int_equal(w->lib.open_v2(w->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL), SQLITE_OK);
+    assert_int_equal(w->lib.exec(db, how, NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+static void test_locked(void **state)
+{
+    struct world w;
+    struct sq_sink_spec spec;
+    struct sq_writer *wr;
+    struct sq_out o;
+    (void)state;
+    begin(&w);
+    sql(&w, "CREATE TABLE r (id INT PRIMARY KEY, s TEXT)");
+    sqlite3 *db = lock(&w, "BEGIN EXCLUSIVE");
+    assert_int_equal(insert(&w, "sink.max-retries=2", key_id, 1, "1:a"), SQ_EXTERNAL);
+    expect_error(&w, "cannot write database '%s': it is locked by another program (tried 3 times)", w.path);
+    assert_non_null(strstr(w.ctx.err.hint, "busy_timeout"));
+    assert_true(w.slept_us > 0);
+    assert_int_equal(insert(&w, "sink.max-retries=0", key_id, 1, "1:a"), SQ_EXTERNAL);
+    expect_error(&w, "cannot write database '%s': it is locked by another program", w.path);
+    w.lib.close(db);
+
+    assert_int_equal(open_sink(&w, &spec, "sink.max-retries=1", key_id, 1, &wr), SQ_OK);
+    fill(&w, &o, "1:a 2:b");
+    assert_int_equal(sq_connector_jdbc.sink->write(wr, sq_out_batch(&o)), SQ_OK);
+    db = lock(&w, "BEGIN IMMEDIATE; INSERT INTO r VALUES (2, 'theirs')");
+    assert_int_equal(sq_connector_jdbc.sink->flush(wr), SQ_EXTERNAL);
+    expect_error(&w, "table 't': cannot write database '%s': it is locked by another program (tried 2 times)", w.path);
+    assert_int_equal(w.lib.exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    w.lib.close(db);
+    assert_string_equal(sql(&w, "SELECT id, s FROM r"), "2|theirs;");
+    assert_int_equal(sq_connector_jdbc.sink->flush(wr), SQ_OK);                         /* the rows were kept */
+    assert_string_equal(sql(&w, "SELECT id, s FROM r ORDER BY id"), "1|a;2|b;");
+
+    /* a reader that keeps its SELECT open keeps the commit waiting */
+    assert_int_equal(sq_connector_jdbc.sink->write(wr, sq_out_batch(&o)), SQ_OK);
+    db = lock(&w, "BEGIN; SELECT * FROM r");
+    assert_int_equal(sq_connector_jdbc.sink->flush(wr), SQ_EXTERNAL);
+    w.lib.close(db);
+    assert_int_equal(sq_connector_jdbc.sink->finish(wr), SQ_OK);
+    sq_connector_jdbc.sink->close(wr);
+    sq_out_free(&o);
+    end(&w);
+}
+
+static void test_refusals(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    FILE *f = fopen(w.path, "w");
+    assert_non_null(f);
+    fprintf(f, "this is not a database, just some text that is long enough to be looked at by it, and a bit more of it");
+    fclose(f);
+    assert_int_equal(insert(&w, "", key_id, 1, "1:a"), SQ_EXTERNAL);
+    expect_error(&w, "cannot write '%s': it is not a SQLite database", w.path);
+    snprintf(w.path, sizeof w.path, "%s/no/such/x.db", w.dir);
+    assert_int_equal(insert(&w, "", key_id, 1, "1:a"), SQ_EXTERNAL);
+    expect_error(&w, "cannot write database '%s': there is no directory '%s/no/such'", w.path, w.dir);
+    snprintf(w.path, sizeof w.path, "%s", w.dir);
+    assert_int_equal(insert(&w, "", key_id, 1, "1:a"), SQ_EXTERNAL);
+    expect_error(&w, "cannot write database '%s': it is a directory", w.path);
+    snprintf(w.path, sizeof w.path, "%s/ro.db", w.dir);
+    sql(&w, "CREATE TABLE r (id INT PRIMARY KEY, s TEXT)");
+    chmod(w.path, 0444);
+    bool root = geteuid() == 0;
+    if (root) {                                           /* root may write everything */
+        chmod(w.dir, 0777);
+        assert_int_equal(seteuid(65534), 0);
+    }
+    assert_int_equal(insert(&w, "", key_id, 1, "1:a"), SQ_EXTERNAL);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    expect_error(&w, "cannot write database '%s': it is read-only", w.path);
+    snprintf(w.path, sizeof w.path, "%s/c.db", w.dir);
+    sql(&w, "CREATE TABLE r (id INT PRIMARY KEY, s TEXT CHECK (s <> 'x'))");
+    assert_int_equal(insert(&w, "", key_id, 1, "1:a 2:x 3:c"), SQ_DATA);
+    expect_error(&w, "table 't': database '%s' refuses a row of table 'r': CHECK constraint failed: s <> 'x'", w.path);
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "0;");                      /* all or nothing */
+    end(&w);
+}
+
+/* The disk is full in the midst of a transaction: a file size limit stands for it. */
+static void test_full(void **state)
+{
+    struct world w;
+    struct sq_sink_spec spec;
+    struct sq_writer *wr;
+    struct rlimit old, small;
+    struct sq_out o;
+    const struct sq_type *types[] = {&int_type, &sq_type_string};
+    char text[4000];
+    (void)state;
+    begin(&w);
+    memset(text, 'x', sizeof text);
+    assert_int_equal(sq_out_init(&o, &w.ctx, types, 2), SQ_OK);
+    for (int32_t i = 0; i < 1000; i++) {
+        assert_int_equal(sq_col_append_fixed(&o.cols[0], &i), SQ_OK);
+        assert_int_equal(sq_col_append_view(&o.cols[1], text, sizeof text), SQ_OK);
+        assert_int_equal(sq_out_row(&o, SQ_INSERT), SQ_OK);
+    }
+    assert_int_equal(open_sink(&w, &spec, "", key_id, 1, &wr), SQ_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){200000, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_int_equal(sq_connector_jdbc.sink->write(wr, sq_out_batch(&o)), SQ_OK);
+    sq_rc rc = sq_connector_jdbc.sink->finish(wr);
+    sq_connector_jdbc.sink->close(wr);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_int_equal(rc, SQ_EXTERNAL);
+    assert_non_null(strstr(w.ctx.err.msg, w.path));
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r; PRAGMA integrity_check"), "0;ok;");
+    sq_out_free(&o);
+    end(&w);
+}
+
+/* ---- every type there and back ---- */
+
+static sq_rc scan(struct world *w, const struct sq_table_column *cols, uint32_t ncols, const char *more, uint32_t batch, uint32_t stop, struct sq_buf *text)
+{
+    static const uint32_t all[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+    struct sq_table_spec *t = make_spec(w, cols, ncols, more);
+    struct sq_scan_spec spec = {.table = t, .ext = make_ext(w, t), .session = &w->session, .cols = all, .ncols = ncols, .batch_rows = batch};
+    const struct sq_source_class *c = sq_connector_jdbc.source;
+    struct sq_split *s;
+    uint32_t n;
+    struct sq_buf pos[16];
+    sq_rc rc = SQ_OK;
+    w->ctx.err = (struct sq_error){0};
+    SQ_TRY(c->splits(&w->ctx, &w->arena, &spec, 1, &s, &n));
+    for (uint32_t i = 0; i < 16; i++)
+        sq_buf_init(&pos[i], &w->ctx);
+    for (int part = 0; part < 2 && rc == SQ_OK; part++) {
+        struct sq_reader *r;
+        struct sq_poll p = {.state = SQ_POLL_ROWS};
+        uint32_t polls = 0;
+        SQ_TRY(c->open(&w->ctx, &spec, &r));
+        for (uint32_t i = 0; i < n; i++)
+            assert_int_equal(c->add_split(r, &s[i], part ? sq_buf_view(&pos[i]) : (struct sq_str){NULL, 0}), SQ_OK);
+        while (rc == SQ_OK && p.state != SQ_POLL_END && (part || !stop || polls++ < stop)) {
+            rc = c->poll(r, &p);
+            for (uint32_t i = 0; rc == SQ_OK && p.batch && i < p.batch->nsel; i++) {
+                assert_null(sq_batch_check(p.batch));
+                for (uint32_t k = 0; k < ncols; k++) {
+                    sq_buf_puts(text, k ? "|" : "");
+                    if (sq_vec_null(&p.batch->cols[k], i))
+                        sq_buf_puts(text, "NULL");
+                    else
+                        sq_print_value(text, &p.batch->cols[k], i, w->session.tz);
+                }
+                sq_buf_putc(text, ';');
+            }
+        }
+        for (uint32_t i = 0; i < n && rc == SQ_OK; i++) {
+            sq_buf_reset(&pos[i]);
+            assert_int_equal(c->position(r, i, &pos[i]), SQ_OK);
+        }
+        c->close(r);
+        if (!stop)
+            break;
+    }
+    for (uint32_t i = 0; i < 16; i++)
+        sq_buf_free(&pos[i]);
+    return rc;
+}
+
+#define FIXED(c, type, v) assert_int_equal(sq_col_append_fixed(&o.cols[c], &(type){v}), SQ_OK)
+
+static void test_types(void **state)
+{
+    struct world w;
+    struct sq_out o;
+    struct sq_buf text;
+    (void)state;
+    begin(&w);
+    const struct sq_type *dec = sq_type_new(&w.arena, SQ_T_DECIMAL, true, 38, 10), *time3 = sq_type_new(&w.arena, SQ_T_TIME, true, 3, 0);
+    const struct sq_type *types[] = {&int_type, &sq_type_boolean, &sq_type_tinyint, &sq_type_smallint, &sq_type_bigint, &sq_type_float, &sq_type_double, dec,
+                                     &sq_type_string, &sq_type_bytes, &sq_type_date, time3, &sq_type_timestamp3, &sq_type_timestamp9, &sq_type_ltz3, &sq_type_ltz9,
+                                     &sq_type_interval_ym, &sq_type_interval_ds};
+    enum { N = SQ_LEN(types) };
+    struct sq_table_column cols[N];
+    static char names[N][4];
+    for (uint32_t i = 0; i < N; i++) {
+        snprintf(names[i], 4, "c%u", i);
+        cols[i] = (struct sq_table_column){{names[i], (uint32_t)strlen(names[i])}, types[i], SQ_COL_PHYSICAL, {NULL, 0}};
+    }
+    assert_int_equal(sq_out_init(&o, &w.ctx, types, N), SQ_OK);
+    for (int row = 0; row < 3; row++) {
+        bool hi = row == 1;
+        if (row == 2)
+            for (uint32_t i = 1; i < N; i++)
+                assert_int_equal(sq_col_append_null(&o.cols[i]), SQ_OK);
+        FIXED(0, int32_t, row);
+        if (row < 2) {
+            FIXED(1, uint8_t, hi);
+            FIXED(2, int8_t, hi ? INT8_MAX : INT8_MIN);
+            FIXED(3, int16_t, hi ? INT16_MAX : INT16_MIN);
+            FIXED(4, int64_t, hi ? INT64_MAX : INT64_MIN);
+            FIXED(5, float, hi ? 0.1f : -INFINITY);
+            FIXED(6, double, hi ? 1.7976931348623157e308 : (double)NAN);
+            FIXED(7, sq_i128, hi ? sq_pow10_i128[38] - 1 : -1);
+            assert_int_equal(sq_col_append_view(&o.cols[8], hi ? "" : "h\xc3\xa4\"'\n\0x;00", hi ? 0 : 11), SQ_OK);
+            assert_int_equal(sq_col_append_view(&o.cols[9], hi ? "" : "\x00\xff|a-long-one-behind", hi ? 0 : 20), SQ_OK);
+            FIXED(10, int32_t, hi ? 2932896 : -719162);                                 /* 9999-12-31, 0001-01-01 */
+            FIXED(11, int32_t, hi ? 86399999 : 0);
+            FIXED(12, int64_t, hi ? INT64_C(253402300799999000) : INT64_C(-62135596800000000));
+            struct sq_ts16 ts = {hi ? 1 : -1, hi ? 2 : 999, 0};
+            assert_int_equal(sq_col_append_fixed(&o.cols[13], &ts), SQ_OK);
+            FIXED(14, int64_t, hi ? 1000 : -1000);
+            assert_int_equal(sq_col_append_fixed(&o.cols[15], &ts), SQ_OK);
+            FIXED(16, int32_t, hi ? 14 : -1);
+            FIXED(17, int64_t, hi ? 86400001 : -1);
+        }
+        assert_int_equal(sq_out_row(&o, SQ_INSERT), SQ_OK);
+    }
+    const struct sq_batch *b = sq_out_batch(&o);
+    struct sq_table_spec *t = make_spec(&w, cols, N, "");
+    struct sq_sink_spec spec = {.table = t, .ext = make_ext(&w, t), .session = &w.session, .mode = SQ_MODE_UPSERT, .key = key_id, .nkey = 1};
+    struct sq_writer *wr;
+    assert_int_equal(sq_connector_jdbc.sink->open(&w.ctx, &spec, &wr), SQ_OK);
+    assert_int_equal(sq_connector_jdbc.sink->write(wr, b), SQ_OK);
+    assert_int_equal(sq_connector_jdbc.sink->finish(wr), SQ_OK);
+    sq_connector_jdbc.sink->close(wr);
+
+    struct sq_scan_spec sc = {.table = t, .ext = spec.ext, .session = &w.session, .cols = (const uint32_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17},
+                              .ncols = N, .batch_rows = 7};
+    struct sq_reader *r;
+    struct sq_poll p;
+    assert_int_equal(sq_connector_jdbc.source->open(&w.ctx, &sc, &r), SQ_OK);
+    struct sq_split *s;
+    uint32_t n;
+    assert_int_equal(sq_connector_jdbc.source->splits(&w.ctx, &w.arena, &sc, 1, &s, &n), SQ_OK);
+    assert_int_equal(sq_connector_jdbc.source->add_split(r, s, (struct sq_str){NULL, 0}), SQ_OK);
+    assert_int_equal(sq_connector_jdbc.source->poll(r, &p), SQ_OK);
+    assert_int_equal(p.batch->nsel, 3);
+    for (uint32_t c = 0; c < N; c++)
+        for (uint32_t row = 0; row < 3; row++)
+            if (sq_vec_compare(&b->cols[c], row, &p.batch->cols[c], row) != 0)
+                fail_msg("column %u, row %u differs", c, row);
+    assert_true(p.state == SQ_POLL_SPLIT_END);
+    sq_connector_jdbc.source->close(r);
+    assert_string_equal(sql(&w, "SELECT group_concat(v, ' ') FROM (SELECT typeof(c1) || typeof(c5) || typeof(c7) AS v, c12, c13, c14 FROM r WHERE c0 = 1)"), "integerrealtext;");
+    assert_string_equal(sql(&w, "SELECT c12 FROM r WHERE c0 = 1"), "9999-12-31 23:59:59.999;");
+    assert_string_equal(sql(&w, "SELECT c15 FROM r WHERE c0 = 1"), "1970-01-01 00:00:00.000001002Z;");
+    assert_string_equal(sql(&w, "SELECT c7 FROM r WHERE c0 = 1"), "9999999999999999999999999999.9999999999;");
+    sq_out_free(&o);
+
+    sq_buf_init(&text, &w.ctx);
+    const struct sq_table_column arr[] = {{{"id", 2}, &int_type, SQ_COL_PHYSICAL, {NULL, 0}}, {{"l", 1}, sq_type_array(&w.arena, true, &int_type), SQ_COL_PHYSICAL, {NULL, 0}}};
+    spec.table = t = make_spec(&w, arr, 2, "");
+    spec.ext = make_ext(&w, t);
+    assert_int_equal(sq_connector_jdbc.sink->open(&w.ctx, &spec, &wr), SQ_UNSUPPORTED);
+    expect_error(&w, "table 't', column 'l': ARRAY cannot be kept in a SQLite database");
+    sq_buf_free(&text);
+    end(&w);
+}
+
+static void test_source(void **state)
+{
+    static const struct sq_table_column cols[] = {
+        {{"id", 2}, &int_type, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}},
+    };
+    static const char rows[] = "1|a|1.5;2|b|2.0;3|c|NULL;4|5|7.0;5|e|8.25;";
+    static const char *const tables[] = {
+        "CREATE TABLE r (id INTEGER PRIMARY KEY, s, d)", "CREATE TABLE r (rowid, s, d, id INT)", "CREATE TABLE r (id INT PRIMARY KEY, s, d) WITHOUT ROWID",
+        "CREATE TABLE q (id INT, s, d); CREATE VIEW r AS SELECT * FROM q; CREATE TRIGGER tr INSTEAD OF INSERT ON r BEGIN INSERT INTO q VALUES (new.id, new.s, new.d); END",
+        "PRAGMA journal_mode = wal; CREATE TABLE r (id INTEGER PRIMARY KEY, s, d)",
+    };
+    struct world w;
+    struct sq_buf text;
+    (void)state;
+    begin(&w);
+    sq_buf_init(&text, &w.ctx);
+    for (size_t i = 0; i < SQ_LEN(tables); i++) {
+        unlink(w.path);
+        sql(&w, tables[i]);
+        sql(&w, "INSERT INTO r (id, s, d) VALUES (1, 'a', 1.5), (2, 'b', 2), (3, 'c', NULL), (4, 5, ' 7' + 0), (5, 'e', '8.25')");
+        for (uint32_t batch = 1; batch < 8; batch++)
+            for (uint32_t stop = 0; stop < 6; stop++) {
+                sq_buf_reset(&text);
+                assert_int_equal(scan(&w, cols, 3, "", batch, stop, &text), SQ_OK);
+                assert_string_equal(text.p, rows);
+            }
+        sq_buf_reset(&text);
+        assert_int_equal(scan(&w, cols, 3, "scan.partition.column=id;scan.partition.num=3;scan.partition.lower-bound=2;scan.partition.upper-bound=5", 7, 0, &text), SQ_OK);
+        assert_string_equal(text.p, "2|b|2.0;3|c|NULL;4|5|7.0;5|e|8.25;");
+    }
+    sq_buf_reset(&text);
+    assert_int_equal(scan(&w, cols, 3, "scan.partition.column=id;scan.partition.num=9;scan.partition.lower-bound=-9223372036854775807;scan.partition.upper-bound=9223372036854775807",
+                          7, 0, &text), SQ_OK);
+    assert_string_equal(text.p, rows);
+    sql(&w, "UPDATE r SET d = 'abc' WHERE id = 4");
+    assert_int_equal(scan(&w, cols, 3, "", 7, 0, &text), SQ_DATA);
+    expect_error(&w, "table 'r' in database '%s', rowid 4: column 'd': 'abc' is not a DOUBLE", w.path);
+    sql(&w, "UPDATE r SET d = x'00' WHERE id = 4");
+    assert_int_equal(scan(&w, cols, 3, "", 7, 0, &text), SQ_DATA);
+    expect_error(&w, "table 'r' in database '%s', rowid 4: column 'd': a BLOB is not a DOUBLE", w.path);
+    sql(&w, "UPDATE r SET d = 1, id = 3000000000 WHERE id = 4");
+    assert_int_equal(scan(&w, cols, 3, "", 7, 0, &text), SQ_DATA);
+    expect_error(&w, "table 'r' in database '%s', rowid 3000000000: column 'id': '3000000000' is not an INT", w.path);
+    sql(&w, "DROP TABLE r; CREATE TABLE r (id, ss, d)");
+    assert_int_equal(scan(&w, cols, 3, "", 7, 0, &text), SQ_EXTERNAL);
+    expect_error(&w, "table 't': table 'r' in database '%s' has no column 's'", w.path);
+    sql(&w, "DROP TABLE r");
+    assert_int_equal(scan(&w, cols, 3, "", 7, 0, &text), SQ_EXTERNAL);
+    expect_error(&w, "table 't': database '%s' has no table 'r'", w.path);
+    unlink(w.path);
+    assert_int_equal(scan(&w, cols, 3, "", 7, 0, &text), SQ_EXTERNAL);
+    expect_error(&w, "cannot read database '%s': no such file or directory", w.path);
+    sq_buf_free(&text);
+    end(&w);
+}
+
+/* A job that reads a table and writes into the same database while it reads. */
+static void test_read_while_writing(void **state)
+{
+    struct world w;
+    struct sq_reader *r;
+    struct sq_split *s;
+    struct sq_poll p = {.state = SQ_POLL_ROWS};
+    uint32_t n, rows = 0;
+    (void)state;
+    begin(&w);
+    sql(&w, "CREATE TABLE r (id INT PRIMARY KEY, s TEXT); INSERT INTO r VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+    struct sq_table_spec *t = make_spec(&w, two_cols, 2, "");
+    struct sq_scan_spec spec = {.table = t, .ext = make_ext(&w, t), .session = &w.session, .cols = key_both, .ncols = 2, .batch_rows = 1};
+    assert_int_equal(sq_connector_jdbc.source->splits(&w.ctx, &w.arena, &spec, 1, &s, &n), SQ_OK);
+    assert_int_equal(sq_connector_jdbc.source->open(&w.ctx, &spec, &r), SQ_OK);
+    assert_int_equal(sq_connector_jdbc.source->add_split(r, s, (struct sq_str){NULL, 0}), SQ_OK);
+    while (p.state != SQ_POLL_END) {
+        char row[32];
+        assert_int_equal(sq_connector_jdbc.source->poll(r, &p), SQ_OK);
+        rows += p.batch ? p.batch->nsel : 0;
+        snprintf(row, sizeof row, "%u:new", 10 + rows);
+        assert_int_equal(insert(&w, "sink.max-retries=0", key_id, 1, row), SQ_OK);
+    }
+    assert_int_equal(rows, 3);                            /* the table as it was when the scan began */
+    sq_connector_jdbc.source->close(r);
+    end(&w);
+}
+
+static void test_out_of_memory(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    struct sq_table_spec *t = make_spec(&w, two_cols, 2, "");
+    struct sq_sink_spec spec = {.table = t, .ext = make_ext(&w, t), .session = &w.session, .mode = SQ_MODE_UPSERT, .key = key_id, .nkey = 1};
+    struct sq_out o;
+    fill(&w, &o, "1:a 2:b -1:a 3:a-longer-one-than-twelve");
+    for (int64_t at = 1;; at++) {
+        struct sq_budget budget = {.fail_at = at};
+        struct sq_ctx tight = {.os = &w.os, .budget = &budget};
+        struct sq_writer *wr = NULL;
+        unlink(w.path);
+        sq_rc rc = sq_connector_jdbc.sink->open(&tight, &spec, &wr);
+        if (rc == SQ_OK)
+            rc = sq_connector_jdbc.sink->write(wr, sq_out_batch(&o));
+        if (rc == SQ_OK)
+            rc = sq_connector_jdbc.sink->finish(wr);
+        if (wr)
+            sq_connector_jdbc.sink->close(wr);
+        assert_int_equal(budget.used, 0);
+        if (rc == SQ_OK) {
+            assert_true(at > 5);
+            break;
+        }
+        assert_int_equal(rc, SQ_NOMEM);
+        assert_true(at < 1000);
+    }
+    assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "2;");
+    sq_out_free(&o);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_upserts), cmocka_unit_test(test_null_key), cmocka_unit_test(test_flush), cmocka_unit_test(test_existing_tables),
+        cmocka_unit_test(test_locked), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full), cmocka_unit_test(test_types),
+        cmocka_unit_test(test_source), cmocka_unit_test(test_read_while_writing), cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
