@@ -4,7 +4,7 @@
  *
  *   engine.c    open and close, errors, exec, completion      run.c       jobs: opened, turned, stopped; the account
  *   stmt.c      prepare, bind, step, finalize                 result.c    the current row and its readings
- *   plan.c      what a statement runs with; its plan          bag.c       final rows of a changelog
+ *   plan.c      what a statement runs with; its plan
  *
  * An engine owns one context, one catalog, the SET values and a list of statements. A statement owns its text, its tree, its plan and, while it
  * runs, a job. Whatever a statement points to in the catalog is kept alive by a pin (planner/catalog.h).
@@ -18,8 +18,6 @@
 #include "executor/job.h"
 #include "planner/catalog.h"
 #include "sqluice.h"
-
-struct sq_bag;
 
 struct sqluice {
     struct sq_ctx ctx;
@@ -70,8 +68,6 @@ struct sqluice_stmt {
 
     struct sq_job *job;
     bool job_done;
-    struct sq_bag *bag;                  /* final rows wanted of a changelog */
-    size_t bag_at;
     struct sq_out rows;                  /* rows that wait to be stepped over */
     bool rows_open;
     uint32_t at;                         /* of the current row in `rows`; rows.n where there is none */
@@ -106,14 +102,5 @@ sq_rc sq_stmt_run_insert(sqluice_stmt *);
 /* The next row of a query: *row false at the end. */
 sq_rc sq_stmt_next(sqluice_stmt *, bool *row);
 sq_rc sq_stmt_open_rows(sqluice_stmt *);
-
-/* ---- bag.c: the rows that are there after a changelog ---- */
-
-/* key: columns that identify a row (upsert); NULL: the whole row does, and counts as often as it came. */
-sq_rc sq_bag_new(struct sq_ctx *, const struct sq_key *key, uint32_t ncols, struct sq_bag **);
-void sq_bag_free(struct sq_bag *);
-sq_rc sq_bag_add(struct sq_bag *, const struct sq_batch *);
-/* Appends at most `most` rows from *at on, in the order they came, and moves *at. False: no more. */
-sq_rc sq_bag_rows(struct sq_bag *, size_t *at, uint32_t most, struct sq_out *);
 
 #endif

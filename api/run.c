@@ -2,13 +2,12 @@
  *
  * run.c: jobs of statements: opened, turned, stopped, accounted for.
  *
- * A query's job is turned when no row waits, so at most what one turn gives is held. Where final rows of a changelog are wanted, a bag
- * takes all changes first. An INSERT is turned to its end within one step; the first request to interrupt stops it between turns with what is final
+ * A query's job is turned when no row waits, so at most what one turn gives is held (final rows of a changelog are the plan's work). An INSERT is turned to its end within one step; the first request to interrupt stops it between turns with what is final
  * written and committed, a second one breaks it off.
  */
 #include "api/api.h"
 
-enum { WAIT_US = 50 * 1000, BAG_ROWS = 1024 };
+enum { WAIT_US = 50 * 1000 };
 
 /* ---- rows that wait ---- */
 
@@ -53,7 +52,7 @@ static sq_rc take(void *arg, const struct sq_batch *b)
 {
     sqluice_stmt *s = arg;
 
-    return s->bag ? sq_bag_add(s->bag, b) : append(&s->rows, b);
+    return append(&s->rows, b);
 }
 
 /* ---- jobs ---- */
@@ -90,8 +89,6 @@ void sq_stmt_close_job(sqluice_stmt *s)
         s->job = NULL;
         s->db->running--;
     }
-    sq_bag_free(s->bag);
-    s->bag = NULL;
     s->db->ctx.err = before;
 }
 
@@ -145,14 +142,8 @@ sq_rc sq_stmt_run_insert(sqluice_stmt *s)
 
 static sq_rc open_query(sqluice_stmt *s)
 {
-    const struct sq_plan *root;
-
     SQ_TRY(sq_stmt_plan(s));
     SQ_TRY(sq_stmt_open_rows(s));
-    root = s->plan->roots[0];
-    if (!s->changelog && root->mode != SQ_MODE_INSERT && !root->final)
-        SQ_TRY(sq_bag_new(&s->db->ctx, root->mode == SQ_MODE_UPSERT ? &root->upsert_key : NULL, s->ncols, &s->bag));
-    s->bag_at = 0;
     return sq_stmt_open_job(s);
 }
 
@@ -165,7 +156,7 @@ static sq_rc refill(sqluice_stmt *s)
         SQ_TRY(sq_job_turn(s->job, WAIT_US, &s->job_done));
         SQ_TRY(sq_api_poll(s->db, s));
     }
-    return s->bag ? sq_bag_rows(s->bag, &s->bag_at, BAG_ROWS, &s->rows) : SQ_OK;
+    return SQ_OK;
 }
 
 sq_rc sq_stmt_next(sqluice_stmt *s, bool *row)
