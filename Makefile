@@ -47,7 +47,7 @@ OBJ_api        := $(call objs,$(SRC_api))
 OBJ_shell      := $(call objs,$(SRC_shell))
 LIB_OBJ        := $(foreach l,$(LAYERS),$(OBJ_$(l)))
 # gcc turns loops over vectors into vector instructions from here on only
-$(OBJ_functions): OPT := $(if $(filter -O2,$(OPT)),-O3,$(OPT))
+$(call objs,functions/arith.c functions/cast.c functions/compare.c): OPT := $(if $(filter -O2,$(OPT)),-O3,$(OPT))
 
 .PHONY: all
 all: $(BUILD)/.deps sqluice $(BUILD)/libsqluice.a $(BUILD)/libsqluice.so
