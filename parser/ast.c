@@ -13,16 +13,19 @@
 
 void *sq_new_(struct sq_parse *P, size_t n)
 {
-    void *p = P->rc == SQ_OK || P->rc == SQ_SYNTAX ? sq_arena_zero(P->arena, n) : NULL;
+    void *p = P->rc != SQ_NOMEM ? sq_arena_zero(P->arena, n) : NULL;
 
-    if (!p) {
-        if (P->rc == SQ_OK)
-            P->rc = SQ_NOMEM;
-        SQ_ASSERT(n <= sizeof P->spare);
-        memset(P->spare, 0, sizeof P->spare);
-        p = P->spare;
-    }
-    return p;
+    if (p)
+        return p;
+    if (P->rc == SQ_OK)
+        P->rc = SQ_NOMEM;
+    n = (n + 15) & ~(size_t)15;
+    SQ_ASSERT(n <= sizeof P->spare / 8);
+    if (P->spare_at + n > sizeof P->spare)
+        P->spare_at = 0;
+    p = P->spare + P->spare_at;
+    P->spare_at += (uint32_t)n;
+    return memset(p, 0, n);
 }
 
 struct sq_plist *sq_plist_new(struct sq_parse *P)
@@ -335,6 +338,24 @@ struct sq_ast_expr *sq_expr_text(struct sq_parse *P, enum sq_ast_kind kind, cons
     e->span = e->at = sq_tok_span(P, t);
     e->text = sq_tok_str(P, t);
     return e;
+}
+
+void sq_expr_append(struct sq_parse *P, struct sq_ast_expr *e, const struct sq_token *t)
+{
+    struct sq_str more = sq_tok_str(P, t);
+    char *p;
+
+    if (P->rc != SQ_OK)
+        return;
+    p = sq_arena_get(P->arena, (size_t)e->text.n + more.n + 1, 1);
+    if (!p) {
+        P->rc = SQ_NOMEM;
+        return;
+    }
+    memcpy(p, e->text.p, e->text.n);
+    memcpy(p + e->text.n, more.p, more.n);
+    p[e->text.n + more.n] = 0;
+    e->text = (struct sq_str){p, e->text.n + more.n};
 }
 
 struct sq_ast_expr *sq_ast_bool(struct sq_parse *P, const struct sq_token *t, bool value)

@@ -59,7 +59,7 @@ static uint32_t reach(const struct sq_parse *P, int start, uint32_t i, uint16_t 
 
 static const struct { uint16_t code; const char *text; } signs[] = {
     {SQ_TK_COMMA, "','"}, {SQ_TK_RP, "')'"}, {SQ_TK_RB, "']'"}, {SQ_TK_EQ, "'='"}, {SQ_TK_LP, "'('"}, {SQ_TK_STAR, "'*'"}, {SQ_TK_GT, "'>'"},
-    {SQ_TK_LT, "'<'"}, {SQ_TK_SEMI, "';'"}, {SQ_TK_LB, "'['"}, {SQ_TK_DOT, "'.'"}, {SQ_TK_PLUS, "'+'"}, {SQ_TK_MINUS, "'-'"},
+    {SQ_TK_LT, "'<'"}, {SQ_TK_SEMICOLON, "';'"}, {SQ_TK_LB, "'['"}, {SQ_TK_PLUS, "'+'"}, {SQ_TK_MINUS, "'-'"},
 };
 
 /* Keywords in the order in which they are worth naming. */
@@ -184,7 +184,7 @@ static void print_list(const struct list *l, char *out, size_t size)
 
     out[0] = 0;
     for (int i = 0; i < l->n && n < size; i++) {
-        const char *sep = i == 0 ? "" : i + 1 < l->n || l->more ? ", " : " or ";
+        const char *sep = i == 0 ? "" : i + 1 < l->n ? ", " : " or ";
         n += (size_t)snprintf(out + n, size - n, "%s%s", sep, l->item[i]);
     }
 }
@@ -289,6 +289,24 @@ static void hints(struct sq_parse *P, int start, uint32_t bad, const struct expe
     }
 }
 
+/* A string that runs over lines shortly before the error: its quote is what is missing. */
+static void open_string_hint(struct sq_parse *P, uint32_t bad)
+{
+    for (uint32_t back = 0; back < 3 && back <= bad; back++) {
+        const struct sq_token *t = &P->tokens[bad - back];
+        uint32_t line, col;
+
+        if (t->code != SQ_TK_STRING || !memchr(P->text.p + t->at, '\n', t->len))
+            continue;
+        sq_line_col(P->text, t->at, &line, &col);
+        if (back == 0)   /* it begins where the string before it was to end */
+            sq_parse_hint(P, "is the closing quote of a string before it missing?");
+        else
+            sq_parse_hint(P, "is the closing quote of the string in line %u of the statement missing?", line);
+        return;
+    }
+}
+
 /* ---- damaged tokens ---- */
 
 static sq_rc damaged(struct sq_parse *P, const struct sq_token *t)
@@ -387,6 +405,7 @@ sq_rc sq_parse_explain(struct sq_parse *P, int start, uint32_t bad)
             raw = (struct sq_str){"...", 3};
         sq_parse_fail(P, SQ_SYNTAX, span, t->code == SQ_TK_STRING ? "unexpected string %.*s%s%s" : "unexpected '%.*s'%s%s", SQ_FMT(raw), l.n ? ", expected " : "", expected);
     }
+    open_string_hint(P, bad);
     if (known)
         hints(P, start, bad, &e);
     return P->rc;

@@ -271,11 +271,7 @@ whens(A) ::= whens(B) WHEN expr(C) THEN expr(E). { A = sq_plist_put(P, B, C); sq
 string(A) ::= STRING(T).                   { A = sq_expr_text(P, SQ_A_STRING, T); }
 string(A) ::= string(B) STRING(T). {
     A = B;
-    char *p = sq_arena_printf(P->arena, "%.*s%.*s", SQ_FMT(B->text), SQ_FMT(sq_tok_str(P, T)));
-    if (p)
-        A->text = sq_str_of(p);
-    else
-        P->rc = SQ_NOMEM;
+    sq_expr_append(P, A, T);
     A->span = sq_span_from(P, A->span.at - P->base);
 }
 
@@ -344,7 +340,7 @@ table_arg(A) ::= ID(T) ARROW special_arg(E).        { A = sq_ast_new(P, SQ_A_NAM
 special_arg(A) ::= DESCRIPTOR(T) LP names(L) RP. {
     A = sq_ast_new(P, SQ_A_DESCRIPTOR, AT(T));
     struct sq_plist *l = sq_plist_new(P);
-    for (uint32_t i = 0; i < L->n; i++) {
+    for (uint32_t i = 0; P->rc == SQ_OK && i < L->n; i++) {
         const struct sq_token *t = L->v[i];
         struct sq_dotted *d = NEW(P, struct sq_dotted);
         struct sq_ast_expr *e;
@@ -451,7 +447,8 @@ term(A) ::= select(B).               { A = B; }
 term(A) ::= subquery(B). [AS_QUERY]  { A = B; }
 term(A) ::= VALUES(T) exprs(L). {
     A = sq_query_new(P, SQ_Q_VALUES, AT(T)); A->rows = (struct sq_ast_expr **)sq_plist_ptrs(L, &A->nrows);
-    sq_query_grow(P, A, sq_exprs_height(A->rows, A->nrows));
+    if (P->rc == SQ_OK)
+        sq_query_grow(P, A, sq_exprs_height(A->rows, A->nrows));
 }
 term(A) ::= TABLE(T) name(N). {   /* TABLE t is SELECT * FROM t */
     struct sq_ast_item *i = NEW(P, struct sq_ast_item);
@@ -651,10 +648,10 @@ explainable(A) ::= EXECUTE(T) insert(I).                      { A = sq_stmt_new(
 explainable(A) ::= EXECUTE(T) query(Q).                       { A = sq_stmt_new(P, SQ_S_QUERY, T); A->query = Q; }
 explainable(A) ::= EXECUTE(T) STATEMENT SET BEGIN inserts(L) END. { A = sq_stmt_new(P, SQ_S_STATEMENT_SET, T); A->inserts = (struct sq_ast_insert **)sq_plist_ptrs(L, &A->ninserts); }
 explainable(A) ::= STATEMENT(T) SET BEGIN inserts(L) END.     { A = sq_stmt_new(P, SQ_S_STATEMENT_SET, T); A->inserts = (struct sq_ast_insert **)sq_plist_ptrs(L, &A->ninserts); }
-stmt(A) ::= BEGIN(T) STATEMENT SET SEMI inserts(L) END.       { A = sq_stmt_new(P, SQ_S_STATEMENT_SET, T); A->inserts = (struct sq_ast_insert **)sq_plist_ptrs(L, &A->ninserts); }
+stmt(A) ::= BEGIN(T) STATEMENT SET SEMICOLON inserts(L) END.       { A = sq_stmt_new(P, SQ_S_STATEMENT_SET, T); A->inserts = (struct sq_ast_insert **)sq_plist_ptrs(L, &A->ninserts); }
 %type inserts {struct sq_plist *}
-inserts(A) ::= insert(I) SEMI.                                { A = sq_plist_put(P, NULL, I); }
-inserts(A) ::= inserts(B) insert(I) SEMI.                     { A = sq_plist_put(P, B, I); }
+inserts(A) ::= insert(I) SEMICOLON.                                { A = sq_plist_put(P, NULL, I); }
+inserts(A) ::= inserts(B) insert(I) SEMICOLON.                     { A = sq_plist_put(P, B, I); }
 
 insert(A) ::= insert_into(B) query(Q).                         { A = B; A->query = Q; }
 insert(A) ::= insert_into(B) LP names(L) RP query(Q).         { A = B; A->cols = sq_names_flat(P, L, &A->ncols, &A->col_spans); A->query = Q; }

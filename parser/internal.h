@@ -7,8 +7,8 @@
  * sq_grammar_accepts: the LALR automaton is asked, without default reductions getting in the way, whether it could go on with the
  * keyword *and* the token behind it. So only words for which both readings go on are kept by the keyword.
  *
- * Builders never return NULL: when memory is out, P->rc is set and they hand out P->spare, which nobody reads; the driver stops
- * before the next token.
+ * Builders never return NULL: when memory is out, P->rc is set and they hand out pieces of P->spare, until the driver stops before the
+ * next token. Whoever looks into what a node points at asks P->rc first: behind a failure it may be anything.
  */
 #ifndef SQ_PARSER_INTERNAL_H
 #define SQ_PARSER_INTERNAL_H
@@ -80,7 +80,8 @@ struct sq_parse {
     struct sq_ast_stmt *stmt;        /* results */
     struct sq_ast_expr *expr;
     const struct sq_type *type;
-    _Alignas(16) char spare[1024];
+    uint32_t spare_at;
+    _Alignas(16) char spare[8192];   /* a ring */
 };
 
 /* A dotted name while it is parsed: any number of parts. */
@@ -144,6 +145,7 @@ struct sq_ast_expr *sq_ast_new(struct sq_parse *, enum sq_ast_kind, uint32_t at)
 struct sq_ast_expr *sq_expr_args(struct sq_parse *, struct sq_ast_expr *, struct sq_plist *);
 struct sq_ast_expr *sq_expr_put(struct sq_parse *, struct sq_ast_expr *, struct sq_ast_expr *a, struct sq_ast_expr *b, struct sq_ast_expr *c);
 struct sq_ast_expr *sq_expr_text(struct sq_parse *, enum sq_ast_kind, const struct sq_token *);
+void sq_expr_append(struct sq_parse *, struct sq_ast_expr *, const struct sq_token *);   /* 'a' 'b' is 'ab' */
 struct sq_ast_expr *sq_ast_bool(struct sq_parse *, const struct sq_token *, bool);
 struct sq_ast_expr *sq_expr_binary_literal(struct sq_parse *, const struct sq_token *);
 struct sq_ast_expr *sq_expr_typed(struct sq_parse *, const struct sq_token *kw, const struct sq_type *, const struct sq_token *text);

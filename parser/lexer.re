@@ -124,7 +124,7 @@ again:
     "]"                     { RETURN(SQ_TK_RB); }
     ","                     { RETURN(SQ_TK_COMMA); }
     "."                     { RETURN(SQ_TK_DOT); }
-    ";"                     { RETURN(SQ_TK_SEMI); }
+    ";"                     { RETURN(SQ_TK_SEMICOLON); }
     "="                     { RETURN(SQ_TK_EQ); }
     "<>"                    { RETURN(SQ_TK_NE); }
     "!="                    { RETURN(SQ_TK_NE); }

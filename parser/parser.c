@@ -108,7 +108,7 @@ static bool ends_set(const struct sq_parse *P)
 {
     uint32_t n = P->ntokens;
 
-    return n > 4 && is_word(P, n - 1, SQ_TK_END) && (P->tokens[n - 2].code == SQ_TK_SEMI || P->tokens[n - 2].code == SQ_TK_BEGIN);
+    return n > 4 && is_word(P, n - 1, SQ_TK_END) && (P->tokens[n - 2].code == SQ_TK_SEMICOLON || P->tokens[n - 2].code == SQ_TK_BEGIN);
 }
 
 /* Lexes one statement from *at on; *at moves behind its ';'. *closed: there was one. Token places are in `text` still. */
@@ -122,9 +122,9 @@ static sq_rc collect(struct sq_parse *P, struct sq_str text, uint32_t *at, bool 
 
         if (t.code == SQ_LEX_END)
             break;
-        if (t.code == SQ_TK_SEMI && P->ntokens == 0)
+        if (t.code == SQ_TK_SEMICOLON && P->ntokens == 0)
             continue;
-        if (t.code == SQ_TK_SEMI) {
+        if (t.code == SQ_TK_SEMICOLON) {
             set = set || begins_set(P);
             if (!set || ends_set(P)) {
                 *closed = true;

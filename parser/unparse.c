@@ -79,18 +79,13 @@ void sq_unparse_kvs(struct sq_buf *b, const struct sq_kv *kv, uint32_t n, const 
     }
 }
 
-static void options_hint(struct sq_buf *b, const struct sq_kv *kv, uint32_t n)
+void sq_unparse_hint(struct sq_buf *b, const struct sq_kv *kv, uint32_t n)
 {
     if (n == 0)
         return;
     sq_buf_puts(b, " /*+ OPTIONS(");
     sq_unparse_kvs(b, kv, n, ", ");
     sq_buf_puts(b, ") */");
-}
-
-void sq_unparse_hint(struct sq_buf *b, const struct sq_kv *kv, uint32_t n)
-{
-    options_hint(b, kv, n);
 }
 
 /* ---- expressions ---- */
@@ -208,11 +203,6 @@ static void function_name(struct sq_buf *b, struct sq_str s)
             return;
         }
     sq_unparse_ident(b, s);
-}
-
-static void symbol_or_name(struct sq_buf *b, struct sq_str s)
-{
-    sq_unparse_ident(b, s);   /* DAY, and whatever word was written in its place */
 }
 
 static void call_args(struct sq_buf *b, const struct sq_ast_expr *e)
@@ -337,7 +327,7 @@ static void case_when(struct sq_buf *b, const struct sq_ast_expr *e)
         sq_buf_putc(b, ' ');
         expr(b, e->args[i++], L_ANY);
     }
-    for (; i + 1 < end + 0u || i + 2 <= end; i += 2) {
+    for (; i + 2 <= end; i += 2) {
         sq_buf_puts(b, " WHEN ");
         expr(b, e->args[i], L_ANY);
         sq_buf_puts(b, " THEN ");
@@ -357,7 +347,9 @@ static void unary(struct sq_buf *b, const struct sq_ast_expr *e)
         expr(b, e->args[0], L_NOT);
     } else {
         sq_buf_puts(b, sq_ast_op_name((int)e->ival));
-        expr(b, e->args[0], L_POSTFIX);   /* -(-x): two signs in a row would be a comment */
+        if (level_of(e->args[0]) == L_UNARY)   /* two signs in a row would be a comment */
+            sq_buf_putc(b, ' ');
+        expr(b, e->args[0], L_UNARY);
     }
 }
 
@@ -449,7 +441,7 @@ static void bare(struct sq_buf *b, const struct sq_ast_expr *e)
         sq_buf_puts(b, e->name.n ? ".*" : "*");
         break;
     case SQ_A_PARAM: sq_buf_putc(b, '?'); break;
-    case SQ_A_SYMBOL: symbol_or_name(b, e->text); break;
+    case SQ_A_SYMBOL: sq_unparse_ident(b, e->text); break;   /* DAY, or whatever word was written in its place */
     case SQ_A_CALL: call(b, e); break;
     case SQ_A_UNARY: unary(b, e); break;
     case SQ_A_BINARY_OP: infix(b, e); break;
@@ -618,7 +610,7 @@ static void from_item(struct sq_buf *b, const struct sq_ast_from *f)
     switch (f->kind) {
     case SQ_F_TABLE:
         sq_unparse_name(b, &f->name);
-        options_hint(b, f->hint, f->nhint);
+        sq_unparse_hint(b, f->hint, f->nhint);
         if (f->as_of) {
             sq_buf_puts(b, " FOR SYSTEM_TIME AS OF ");
             expr(b, f->as_of, L_ADD);
@@ -647,7 +639,16 @@ static void group(struct sq_buf *b, const struct sq_ast_group *g)
     static const char *const words[] = {"", "", "ROLLUP ", "CUBE ", "GROUPING SETS "};
 
     if (g->kind == SQ_G_EXPR) {
-        expr(b, g->expr, L_ANY);
+        bool tuple = g->expr->kind == SQ_A_ROW && g->expr->nargs > 1;   /* (a, b): one element of two columns */
+
+        if (tuple)
+            sq_buf_putc(b, '(');
+        if (tuple)
+            list(b, g->expr->args, g->expr->nargs);
+        else
+            expr(b, g->expr, L_ANY);
+        if (tuple)
+            sq_buf_putc(b, ')');
         return;
     }
     sq_buf_printf(b, "%s(", words[g->kind]);
@@ -720,15 +721,12 @@ static void values(struct sq_buf *b, const struct sq_ast_query *q)
 
         if (i)
             sq_buf_puts(b, ", ");
-        if (e->kind == SQ_A_ROW && e->nargs < 2) {
+        if (e->kind != SQ_A_ROW || e->nargs < 2) {
             expr(b, e, L_ANY);
             continue;
         }
         sq_buf_putc(b, '(');
-        if (e->kind == SQ_A_ROW)
-            list(b, e->args, e->nargs);
-        else
-            expr(b, e, L_ANY);
+        list(b, e->args, e->nargs);
         sq_buf_putc(b, ')');
     }
 }
