@@ -104,8 +104,8 @@ struct world {
 static void note(void *arg, const char *text)
 {
     struct world *w = arg;
-    strncat(w->notices, text, sizeof w->notices - strlen(w->notices) - 2);
-    strcat(w->notices, "\n");
+    size_t n = strlen(w->notices);
+    snprintf(w->notices + n, sizeof w->notices - n, "%s\n", text);
 }
 
 static void show(void *arg, bool err, const char *text, size_t n)
@@ -123,7 +123,7 @@ static void begin(struct world *w)
     w->session = (struct sq_session){.tz = sq_tz_utc, .os = &sq_os_posix};
     sq_arena_init(&w->arena, &w->ctx);
     sq_buf_init(&w->shown, &w->ctx);
-    strcpy(w->dir, "/tmp/sq_connXXXXXX");
+    snprintf(w->dir, sizeof w->dir, "/tmp/sq_connXXXXXX");
     assert_non_null(mkdtemp(w->dir));
     snprintf(w->path, sizeof w->path, "%s/f", w->dir);
 }
@@ -174,7 +174,7 @@ static int count_files(const char *dir)
     assert_non_null(f);
     assert_non_null(fgets(line, sizeof line, f));
     pclose(f);
-    return atoi(line);
+    return (int)strtol(line, NULL, 10);
 }
 
 static struct sq_table_spec *make_spec(struct world *w, const struct sq_table_column *cols, uint32_t ncols, const char *with)
@@ -420,9 +420,9 @@ static void test_long_lines(void **state)
     sq_buf_init(&rows, &w.ctx);
     for (int n = 990; n < 1010; n++) {                    /* around the limit of 1000 */
         for (int at_end = 0; at_end < 3; at_end++) {      /* in the middle; last; last without a newline */
-            strcpy(text, "a\nb\n");
+            memcpy(text, "a\nb\n", 4);
             memset(text + 4, 'x', (size_t)n);
-            strcpy(text + 4 + n, at_end == 0 ? "\nc\n" : at_end == 1 ? "\n" : "");
+            snprintf(text + 4 + n, 8, "%s", at_end == 0 ? "\nc\n" : at_end == 1 ? "\n" : "");
             toy_table(&w, &t, w.path, 7, false);
             t.fs.line_limit = 1000;
             sq_rc rc = read_text(&w, &t, text, strlen(text), 0, &rows, &st);

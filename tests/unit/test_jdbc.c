@@ -33,8 +33,8 @@ struct world {
 static void note(void *arg, const char *text)
 {
     struct world *w = arg;
-    strncat(w->notices, text, sizeof w->notices - strlen(w->notices) - 2);
-    strcat(w->notices, "\n");
+    size_t n = strlen(w->notices);
+    snprintf(w->notices + n, sizeof w->notices - n, "%s\n", text);
 }
 
 static void no_sleep(void *arg, int64_t us) { ((struct world *)arg)->slept_us += us; }
@@ -50,7 +50,7 @@ static void begin(struct world *w)
     w->ctx = (struct sq_ctx){.os = &w->os, .notice = note, .notice_arg = w};
     w->session = (struct sq_session){.tz = sq_tz_utc, .os = &w->os};
     sq_arena_init(&w->arena, &w->ctx);
-    strcpy(w->dir, "/tmp/sq_jdbcXXXXXX");
+    snprintf(w->dir, sizeof w->dir, "/tmp/sq_jdbcXXXXXX");
     assert_non_null(mkdtemp(w->dir));
     snprintf(w->path, sizeof w->path, "%s/x.db", w->dir);
     assert_int_equal(sq_sqlite_load(&w->ctx, &w->lib), SQ_OK);

@@ -48,8 +48,8 @@ struct world {
 static void note(void *arg, const char *text)
 {
     struct world *w = arg;
-    strncat(w->notices, text, sizeof w->notices - strlen(w->notices) - 2);
-    strcat(w->notices, "\n");
+    size_t n = strlen(w->notices);
+    snprintf(w->notices + n, sizeof w->notices - n, "%s\n", text);
 }
 
 static void begin(struct world *w)
