@@ -241,7 +241,8 @@ static void take_columns(sqluice_stmt *q, struct outcome *o)
     for (int i = 0; i < sqluice_column_count(q); i++) {
         struct sh_buf b = { 0 };
 
-        sh_addf(&b, "%s %s", sqluice_column_name(q, i), sqluice_column_decltype(q, i));
+        sh_adds(&b, sqluice_column_name(q, i));         /* one pointer at a time: a result is good until the next call */
+        sh_addf(&b, " %s", sqluice_column_decltype(q, i));
         t_push(&o->columns, b.p, b.n);
         sh_free(&b);
     }
