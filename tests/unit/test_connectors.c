@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_connectors.c: files cut at every byte, sinks that fail at every call, databases that refuse, generated rows, print.
+ * test_connectors.c: files cut at every byte, sinks that fail at every call, generated rows, print.
  *
  * The file reader is tested with a format of its own, "toy": a line "text" is one row; "text*3" is a record of three rows; an empty
  * line is nothing; "!why" is bad. So what the reader does is seen apart from what JSON does.
@@ -908,6 +908,47 @@ static void test_sink_failures(void **state)
     end(&w);
 }
 
+/* Out of memory at every allocation: nothing leaks, nothing is left, the old file stays. */
+static void test_sink_memory(void **state)
+{
+    static const char *const with[] = {"f;format=json", "d/;format=json", "f;format=debezium-json"};
+    struct world w;
+    struct sink s;
+    struct sq_out o;
+    (void)state;
+    begin(&w);
+    fill(&w, &o, "1:a 2:a-longer-one-than-twelve");
+    for (size_t k = 0; k < SQ_LEN(with); k++) {
+        char text[256];
+        snprintf(text, sizeof text, "connector=filesystem;path=%s/%s", w.dir, with[k]);
+        make_sink(&w, &s, text, SQ_MODE_INSERT, false, false);
+        for (int64_t at = 1;; at++) {
+            struct sq_budget budget = {.fail_at = at};
+            struct sq_ctx tight = {.os = &sq_os_posix, .budget = &budget};
+            struct sq_writer *wr = NULL;
+            put(w.path, "old\n", 4);
+            int before = count_files(w.dir);
+            sq_rc rc = s.c->sink->open(&tight, &s.spec, &wr);
+            if (rc == SQ_OK)
+                rc = s.c->sink->write(wr, sq_out_batch(&o));
+            if (rc == SQ_OK)
+                rc = s.c->sink->finish(wr);
+            if (wr)
+                s.c->sink->close(wr);
+            assert_int_equal(budget.used, 0);
+            assert_int_equal(count_files(w.dir), before + (rc == SQ_OK && k == 1));
+            if (rc == SQ_OK) {
+                assert_true(at > 3);
+                break;
+            }
+            assert_int_equal(rc, SQ_NOMEM);
+            expect_file(w.path, "old\n");
+        }
+    }
+    sq_out_free(&o);
+    end(&w);
+}
+
 /* ---- print and blackhole ---- */
 
 static void test_print(void **state)
@@ -1058,13 +1099,47 @@ static void test_datagen(void **state)
 }
 
 
+static void test_datagen_memory(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    const struct sq_table_column cols[] = {{{"m", 1}, sq_type_map(&w.arena, true, &sq_type_string, &sq_type_int), SQ_COL_PHYSICAL, {NULL, 0}}};
+    const struct sq_connector *c;
+    struct sq_table_ext *ext;
+    struct sq_table_spec *t = make_spec(&w, cols, 1, "connector=datagen;number-of-rows=5;rows-per-second=1000000000");
+    make_ext(&w, t, &c, &ext);
+    struct sq_scan_spec scan = {.table = t, .ext = ext, .session = &w.session, .cols = first_cols, .ncols = 1, .batch_rows = 2};
+    for (int64_t at = 1;; at++) {
+        struct sq_budget budget = {.fail_at = at};
+        struct sq_ctx tight = {.os = &sq_os_posix, .budget = &budget};
+        struct sq_reader *r = NULL;
+        struct sq_poll p = {.state = SQ_POLL_ROWS};
+        sq_rc rc = c->source->open(&tight, &scan, &r);
+        if (rc == SQ_OK)
+            rc = c->source->add_split(r, &(struct sq_split){SQ_STR("datagen"), SQ_STR("")}, (struct sq_str){NULL, 0});
+        while (rc == SQ_OK && p.state != SQ_POLL_END)
+            rc = c->source->poll(r, &p);
+        if (r)
+            c->source->close(r);
+        assert_int_equal(budget.used, 0);
+        if (rc == SQ_OK) {
+            assert_true(at > 3);
+            break;
+        }
+        assert_int_equal(rc, SQ_NOMEM);
+    }
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_cut), cmocka_unit_test(test_positions), cmocka_unit_test(test_bad_lines), cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_odd_files), cmocka_unit_test(test_read_errors), cmocka_unit_test(test_read_memory), cmocka_unit_test(test_paths),
         cmocka_unit_test(test_metadata), cmocka_unit_test(test_file_sink), cmocka_unit_test(test_directory_sink), cmocka_unit_test(test_two_writers),
-        cmocka_unit_test(test_sink_failures), cmocka_unit_test(test_print), cmocka_unit_test(test_datagen),
+        cmocka_unit_test(test_sink_failures), cmocka_unit_test(test_sink_memory), cmocka_unit_test(test_print), cmocka_unit_test(test_datagen),
+        cmocka_unit_test(test_datagen_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
