@@ -1,0 +1,17 @@
+SELECT a, b AS c, t.*, COUNT(*) count, sum(x) sum, date, time, timestamp, value, user, start, end, key, day, row, rows, range, offset FROM t;
+SELECT CASE WHEN a > end THEN end ELSE end END, CASE x WHEN 1 THEN 'a' END FROM t;
+SELECT NOT a = b AND c OR d, a BETWEEN 1 AND 2 AND c, a NOT IN (1,2), a IN (SELECT 1), a LIKE 'x%' ESCAPE '!', a IS NOT NULL, a IS NOT DISTINCT FROM b, -a * b, a || b, -(-1), x IS JSON OBJECT, a = ANY (SELECT 1), a <> ALL (SELECT 2), a.b.c.d.e.f, (a).b, f(x).y[1].z, ROW(1,2), (1,2), ARRAY[1,2], MAP['a',1], arr[1];
+SELECT * FROM a, b JOIN c ON a.x = c.x LEFT OUTER JOIN d USING (id, k) CROSS JOIN e NATURAL FULL JOIN f, LATERAL TABLE(split(a.s)) AS T(w, l), UNNEST(arr) WITH ORDINALITY AS u (v, o), (SELECT 1) x, (VALUES (1,'a'),(2,'b')) AS v(id, n), (g JOIN h ON TRUE);
+SELECT * FROM orders AS o JOIN rates FOR SYSTEM_TIME AS OF o.proc AS r ON o.c = r.c;
+SELECT * FROM t /*+ OPTIONS('a'='b', 'c'='d') */ AS x WHERE 1=1;
+SELECT /*+ BROADCAST(t), STATE_TTL('a'='1d') */ DISTINCT a FROM t;
+SELECT a FROM t GROUP BY GROUPING SETS ((a, b), (a), ()), ROLLUP(x, y), CUBE(z) HAVING COUNT(*) > 1 ORDER BY a DESC LIMIT 10 OFFSET 5 ROWS;
+SELECT a FROM t ORDER BY a OFFSET 2 ROWS FETCH NEXT 3 ROWS ONLY;
+SELECT * FROM ((SELECT 1)) AS x, ((SELECT 2) AS y CROSS JOIN z);
+SELECT * FROM Ticker MATCH_RECOGNIZE (PARTITION BY s ORDER BY r MEASURES a.b AS c PATTERN (A B+ C) DEFINE A AS A.x > (1)) AS M;
+SELECT limit FROM t LIMIT 5;
+SELECT * FROM x.y.z WHERE EXISTS (SELECT 1 FROM y WHERE y.a = z.a) AND NOT EXISTS (SELECT 2);
+SELECT a AT TIME ZONE 'UTC', ?, ? + 1 FROM t;
+SELECT `select`, `a``b`, `order`.`x` FROM `group`;
+SELECT JSON_VALUE(a, '$.x'), a.row, a.select FROM t;
+SELECT f(a => 1, b => TABLE t) FROM t;
