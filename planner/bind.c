@@ -56,57 +56,6 @@ static struct sq_plan *one_row(struct sq_binder *b)
     return sq_node_values(b->arena, NULL, 0, row, 1);
 }
 
-static bool nested(const struct sq_type *t)
-{
-    return t->nchild > 0;
-}
-
-/* Column c of rows from..from+n as a flat vector. cells: row after row. */
-static sq_rc flat_column(struct sq_arena *a, const struct sq_type *t, struct sq_expr *const *cells, uint32_t ncols, uint32_t c, uint32_t from, uint32_t n, struct sq_vec *v)
-{
-    uint32_t size = sq_phys_size(sq_type_phys(t));
-    v->type = t;
-    v->data = sq_arena_get(a, size ? (size_t)size * n : 16, 64);
-    v->valid = SQ_NEW_ARRAY(a, uint64_t, (n + 63) / 64);
-    if (!v->data || !v->valid)
-        return SQ_NOMEM;
-    memset(v->data, 0, size ? (size_t)size * n : 16);
-    for (uint32_t r = 0; r < n; r++) {
-        const struct sq_vec *cell = cells[(size_t)(from + r) * ncols + c]->value;
-        if (sq_vec_null(cell, 0))
-            continue;
-        sq_bit_set(v->valid, r);
-        memcpy((char *)v->data + (size_t)r * size, cell->data, size);
-    }
-    return SQ_OK;
-}
-
-static sq_rc values_batches(struct sq_binder *b, struct sq_expr *const *cells, uint32_t nrows, const struct sq_field *cols, uint32_t ncols, struct sq_plan **out)
-{
-    bool one_by_one = false;
-    for (uint32_t c = 0; c < ncols; c++)
-        one_by_one |= nested(cols[c].type);
-    uint32_t per = one_by_one ? 1 : SQ_BATCH_ROWS, nbatches = (nrows + per - 1) / per;
-    struct sq_batch *batches = SQ_NEW_ARRAY(b->arena, struct sq_batch, nbatches ? nbatches : 1);
-    if (!batches)
-        return SQ_NOMEM;
-    for (uint32_t i = 0; i < nbatches; i++) {
-        uint32_t from = i * per, n = nrows - from < per ? nrows - from : per;
-        struct sq_vec *v = SQ_NEW_ARRAY(b->arena, struct sq_vec, ncols ? ncols : 1);
-        if (!v)
-            return SQ_NOMEM;
-        for (uint32_t c = 0; c < ncols; c++) {
-            if (one_by_one)
-                v[c] = *cells[(size_t)from * ncols + c]->value;
-            else
-                SQ_TRY(flat_column(b->arena, cols[c].type, cells, ncols, c, from, n, &v[c]));
-        }
-        batches[i] = (struct sq_batch){.rows = n, .nsel = n, .ncols = ncols, .cols = v};
-    }
-    *out = sq_node_values(b->arena, cols, ncols, batches, nbatches);
-    return *out ? SQ_OK : SQ_NOMEM;
-}
-
 static struct sq_field *unnamed_fields(struct sq_binder *b, uint32_t n)
 {
     struct sq_field *f = SQ_NEW_ARRAY(b->arena, struct sq_field, n ? n : 1);
@@ -191,7 +140,7 @@ static sq_rc bind_values(struct sq_binder *b, const struct sq_ast_query *q, stru
         if (!(cols[c].type = sq_type_nullable(b->arena, cols[c].type, nullable)))
             return SQ_NOMEM;
     }
-    return constant ? values_batches(b, cells, q->nrows, cols, ncols, out) : values_projects(b, cells, q->nrows, cols, ncols, q->span, out);
+    return constant ? sq_values_plan(b->arena, cells, q->nrows, cols, ncols, out) : values_projects(b, cells, q->nrows, cols, ncols, q->span, out);
 }
 
 /* ---- set operations ---- */
@@ -233,7 +182,7 @@ static sq_rc union_types(struct sq_binder *b, struct sq_plan *const *in, uint32_
                 return SQ_NOMEM;
             nullable |= column[i]->type->nullable;
         }
-        snprintf(what, sizeof(what), "column %u ('%.*s') of the queries of UNION", c + 1, in[0]->cols[c].name.n > 60 ? 60 : (int)in[0]->cols[c].name.n, in[0]->cols[c].name.p);
+        snprintf(what, sizeof(what), "columns number %u ('%.*s') of the queries of UNION", c + 1, in[0]->cols[c].name.n > 60 ? 60 : (int)in[0]->cols[c].name.n, in[0]->cols[c].name.p);
         SQ_TRY(sq_bind_common(b, column, n, what, span, &types[c]));
         cols[c].name = in[0]->cols[c].name;
         if (!(cols[c].type = sq_type_nullable(b->arena, types[c], nullable)))
@@ -347,7 +296,7 @@ static sq_rc position(struct sq_binder *b, const struct sq_ast_expr *a, uint32_t
     if (a->kind != SQ_A_NUMBER || !sq_parse_int(a->text, at))
         return SQ_OK;
     if (*at < 1 || *at > ncols)
-        return SQ_WRONG(b, a->span, "ORDER BY %.*s: there are %u columns", SQ_FMT(a->text), ncols);
+        return SQ_WRONG(b, a->span, "ORDER BY %.*s: there %s %u column%s", SQ_FMT(a->text), ncols == 1 ? "is" : "are", ncols, ncols == 1 ? "" : "s");
     return SQ_OK;
 }
 
@@ -544,7 +493,11 @@ static sq_rc output_names(struct select *s)
     if (!out)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < s->exprs.n; i++) {
-        struct sq_str base = i < s->nitems ? s->names[i] : (struct sq_str){NULL, 0};
+        struct sq_str base = {NULL, 0};
+        if (i < s->nitems)
+            base = s->names[i];
+        else
+            SQ_TRY(sq_expr_label(a, s->exprs.p[i], s->plan, &base));   /* hidden; for EXPLAIN */
         char *text = NULL;
         if (!base.p) {
             if (!(text = sq_arena_printf(a, "EXPR$%u", i)))
@@ -589,7 +542,7 @@ static sq_rc bind_group(struct select *s)
         if (g->kind == SQ_G_EMPTY && q->ngroup == 1)
             return SQ_OK;
         if (g->kind != SQ_G_EXPR)
-            return SQ_REFUSE(s->b, g->span, "%s is not supported yet", g->kind == SQ_G_ROLLUP ? "ROLLUP" : g->kind == SQ_G_CUBE ? "CUBE" : "GROUPING SETS");
+            return SQ_REFUSE(s->b, g->span, "%s not supported yet", g->kind == SQ_G_ROLLUP ? "ROLLUP is" : g->kind == SQ_G_CUBE ? "CUBE is" : "GROUPING SETS are");
         if (g->expr->kind != SQ_A_ROW)
             SQ_TRY(add_group(s, &x, g->expr));
         for (uint32_t k = 0; g->expr->kind == SQ_A_ROW && k < g->expr->nargs; k++)   /* (a, b) is a, b */

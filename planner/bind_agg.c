@@ -147,16 +147,6 @@ static int32_t find_or_add(struct sq_arena *a, struct sq_exprs *l, struct sq_exp
     return (int32_t)l->n - 1;
 }
 
-static sq_rc name_of(struct sq_binder *b, const struct sq_expr *e, const struct sq_plan *in, struct sq_str *name)
-{
-    struct sq_buf buf;
-    sq_buf_init(&buf, b->ctx);
-    sq_expr_print(&buf, e, in->cols, in->ncols);
-    *name = buf.rc == SQ_OK ? sq_str_dup(b->arena, sq_buf_view(&buf)) : (struct sq_str){NULL, 0};
-    sq_buf_free(&buf);
-    return name->p ? SQ_OK : SQ_NOMEM;
-}
-
 static sq_rc item_name(struct sq_binder *b, const struct sq_plan *p, const struct sq_agg_item *it, struct sq_str *name)
 {
     struct sq_str arg = it->arg >= 0 ? p->cols[it->arg].name : SQ_STR("*");
@@ -216,7 +206,7 @@ sq_rc sq_agg_plan(struct sq_binder *b, const struct sq_aggs *g, struct sq_plan *
     if (!names)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < pre.n; i++)
-        SQ_TRY(name_of(b, pre.p[i], from, &names[i]));
+        SQ_TRY(sq_expr_label(b->arena, pre.p[i], from, &names[i]));
     struct sq_plan *below = sq_node_project(b->arena, from, pre.p, pre.n, names);
     if (!below)
         return SQ_NOMEM;

@@ -72,7 +72,8 @@ sq_rc sq_bind_cast(struct sq_binder *b, struct sq_expr *e, const struct sq_type 
         *out = sq_expr_const(b->arena, v, e->span);
         return *out ? SQ_OK : SQ_NOMEM;
     }
-    return make_cast(b, e, to, false, e->span, out);
+    SQ_TRY(make_cast(b, e, to, false, e->span, out));
+    return e->kind == SQ_X_CONST ? sq_rewrite_expr(b->env, *out, out) : SQ_OK;
 }
 
 sq_rc sq_bind_common(struct sq_binder *b, struct sq_expr *const *e, uint32_t n, const char *what, struct sq_span span, const struct sq_type **type)

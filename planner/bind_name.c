@@ -94,6 +94,21 @@ static sq_rc ambiguous(struct sq_bind_x *x, const struct sq_name *n, struct sq_s
     return x->b->ctx->err.rc;
 }
 
+/* As hint: what there is, where it is not too much. */
+static sq_rc list_columns(struct sq_binder *b, const struct sq_str *names, uint32_t n)
+{
+    struct sq_buf buf;
+    if (n == 0 || n > 12)
+        return b->ctx->err.rc;
+    sq_buf_init(&buf, b->ctx);
+    for (uint32_t i = 0; i < n; i++)
+        sq_buf_printf(&buf, "%s%.*s", i ? ", " : "", SQ_FMT(names[i]));
+    if (buf.rc == SQ_OK)
+        sq_hint(b->ctx, n == 1 ? "the only column is %s" : "the columns are %s", buf.p);
+    sq_buf_free(&buf);
+    return b->ctx->err.rc;
+}
+
 static sq_rc not_found(struct sq_bind_x *x, const struct sq_name *n, uint32_t rel, struct sq_str name)
 {
     const struct sq_scope *s = x->scope;
@@ -119,7 +134,7 @@ static sq_rc not_found(struct sq_bind_x *x, const struct sq_name *n, uint32_t re
     for (uint32_t i = 0; i < x->nitems; i++)
         if (x->items[i].alias.p && sq_str_eq(x->items[i].alias, name))
             return sq_hint(b->ctx, "'%.*s' is an alias of SELECT, which %s does not see: repeat the expression, or use a subquery", SQ_FMT(name), x->clause);
-    return SQ_SEMANTIC;
+    return list_columns(b, near, k);
 }
 
 static sq_rc no_table(struct sq_bind_x *x, const struct sq_name *n)

@@ -248,7 +248,7 @@ static sq_rc no_key(struct sq_infer *c, const struct sq_plan *sink, const struct
     struct sq_str name = sink->u.sink.table->name;
     sq_fail_at(c->ctx, SQ_SEMANTIC, why->span, "the query updates rows (%s), but '%.*s' has no PRIMARY KEY and the query has no key of its own to upsert by", reason(why), SQ_FMT(name));
     if (in->nkeys)
-        return sq_hint(c->ctx, "the result is one row: select a constant beside it ('all' AS name) and declare PRIMARY KEY (name) NOT ENFORCED");
+        return sq_hint(c->ctx, "the result is one row: select a constant beside it ('all' AS name), and declare that column of the table PRIMARY KEY NOT ENFORCED");
     if (why->kind == SQ_N_AGGREGATE)
         return sq_hint(c->ctx, "select the columns of GROUP BY too: they are the key");
     return sq_hint(c->ctx, "its rows may come twice: group them, or write to a sink that takes retractions (format 'debezium-json')");
@@ -308,16 +308,18 @@ static sq_rc choose_key(struct sq_infer *c, struct sq_plan *sink, const struct s
     return SQ_OK;
 }
 
-/* What a sink of final rows gets: inserts, but upserts where it has a key, as in streaming, so that a rerun doubles nothing. */
-static sq_rc final_mode(struct sq_infer *c, struct sq_plan *sink, unsigned takes, bool changes)
+/* What a sink of rows that stay gets: upserts where it keeps rows by key, as Flink does, and in batch mode where it would in streaming, so that a
+ * rerun doubles nothing; else inserts. */
+static sq_rc final_mode(struct sq_infer *c, struct sq_plan *sink, unsigned takes, bool shows)
 {
     const struct sq_plan *in = sink->inputs[0];
-    if (sink->u.sink.key.n && (takes & SQ_MODE_UPSERT) && (changes || !(takes & SQ_MODE_INSERT)))
+    bool derives = !sink->u.sink.key.n && sink->u.sink.connector->sink->derives_key;
+    if (sink->u.sink.key.n && (takes & SQ_MODE_UPSERT) && !shows)
         sink->u.sink.mode = SQ_MODE_UPSERT;
-    else if (changes && !sink->u.sink.key.n && sink->u.sink.connector->sink->derives_key && first_key(in))
+    else if (derives && updates(in) && first_key(in))
         return choose_key(c, sink, in);
     else
-        sink->u.sink.mode = takes & SQ_MODE_INSERT ? SQ_MODE_INSERT : takes & SQ_MODE_UPSERT ? SQ_MODE_UPSERT : SQ_MODE_RETRACT;
+        sink->u.sink.mode = takes & SQ_MODE_INSERT ? SQ_MODE_INSERT : takes & SQ_MODE_RETRACT ? SQ_MODE_RETRACT : SQ_MODE_UPSERT;
     return SQ_OK;
 }
 
@@ -330,7 +332,7 @@ static sq_rc sink_mode(struct sq_infer *c, struct sq_plan *sink, bool shows)
         SQ_TRY(cls->accept(c->ctx, sink->u.sink.table, sink->u.sink.ext, &takes));
     bool upserts = sink->u.sink.key.n ? (takes & SQ_MODE_UPSERT) != 0 : cls->derives_key;
     if (c->config->batch || !updates(in))
-        return final_mode(c, sink, takes, updates(in));
+        return final_mode(c, sink, takes, shows);
     if (upserts && !(shows && (takes & SQ_MODE_RETRACT)))
         return choose_key(c, sink, in);
     if (!(takes & SQ_MODE_RETRACT))

@@ -35,7 +35,10 @@ static void describe_scan(struct sq_buf *b, const struct sq_plan *p)
         if (sq_str_is(t->options[i].key, "path") || sq_str_is(t->options[i].key, "topic") || sq_str_is(t->options[i].key, "table-name"))
             sq_buf_printf(b, ": %.*s", SQ_FMT(t->options[i].value));
     sq_buf_puts(b, ") columns ");
-    columns(b, p->cols, NULL, p->ncols);
+    for (uint32_t i = 0; i < p->ncols; i++) {
+        sq_buf_puts(b, i ? ", " : "");
+        sq_buf_str(b, t->cols[p->u.scan.cols[i]].name);
+    }
 }
 
 static void describe_project(struct sq_buf *b, const struct sq_plan *p)
@@ -172,6 +175,8 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
 
 static void key(struct sq_buf *b, const struct sq_plan *p, const struct sq_key *k)
 {
+    if (!k->n)                                                   /* there is one row */
+        return;
     sq_buf_puts(b, " by (");
     columns(b, p->cols, k->cols, k->n);
     sq_buf_putc(b, ')');

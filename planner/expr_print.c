@@ -99,6 +99,24 @@ static void print_list(struct printer *p, struct sq_expr *const *args, uint32_t 
     }
 }
 
+/* In the largest unit that has a whole number of it. */
+static void print_interval(struct printer *p, const struct sq_expr *e)
+{
+    static const struct { int64_t ms; const char *name; } units[] = {{86400000, "DAY"}, {3600000, "HOUR"}, {60000, "MINUTE"}, {1000, "SECOND"}};
+    if (e->type->id == SQ_T_INTERVAL_YM) {
+        int32_t m = *(const int32_t *)e->value->data;
+        sq_buf_printf(p->buf, m % 12 ? "INTERVAL '%d' MONTH" : "INTERVAL '%d' YEAR", m % 12 ? m : m / 12);
+        return;
+    }
+    int64_t ms = *(const int64_t *)e->value->data;
+    for (size_t i = 0; i < SQ_LEN(units); i++)
+        if (ms % units[i].ms == 0 && (ms || i == 3)) {
+            sq_buf_printf(p->buf, "INTERVAL '%lld' %s", (long long)(ms / units[i].ms), units[i].name);
+            return;
+        }
+    sq_buf_printf(p->buf, "INTERVAL '%s%lld.%03lld' SECOND", ms < 0 ? "-" : "", (long long)(ms < 0 ? -(ms / 1000) : ms / 1000), (long long)(ms < 0 ? -(ms % 1000) : ms % 1000));
+}
+
 static void print_const(struct printer *p, const struct sq_expr *e)
 {
     const char *word = NULL;
@@ -113,7 +131,9 @@ static void print_const(struct printer *p, const struct sq_expr *e)
     case SQ_T_TIMESTAMP: word = "TIMESTAMP "; break;
     case SQ_T_TIMESTAMP_LTZ: word = "TIMESTAMP_LTZ "; break;
     case SQ_T_INTERVAL_YM:
-    case SQ_T_INTERVAL_DS: word = "INTERVAL "; break;
+    case SQ_T_INTERVAL_DS:
+        print_interval(p, e);
+        return;
     case SQ_T_CHAR:
     case SQ_T_VARCHAR: word = ""; break;
     default: break;
@@ -128,11 +148,15 @@ static void print_const(struct printer *p, const struct sq_expr *e)
         p->buf->rc = text.rc;
     sq_buf_puts(p->buf, word);
     sq_unparse_string(p->buf, sq_buf_view(&text));
-    if (e->type->id == SQ_T_INTERVAL_YM)
-        sq_buf_puts(p->buf, " YEAR TO MONTH");
-    else if (e->type->id == SQ_T_INTERVAL_DS)
-        sq_buf_puts(p->buf, " DAY TO SECOND");
     sq_buf_free(&text);
+}
+
+static void print_in(struct printer *p, const struct sq_expr *e, const char *word)
+{
+    print(p, e->args[0], P_COMPARE + 1);
+    sq_buf_puts(p->buf, word);
+    print_list(p, e->args + 1, e->nargs - 1, ", ", 0);
+    sq_buf_putc(p->buf, ')');
 }
 
 static void print_call(struct printer *p, const struct sq_expr *e)
@@ -143,6 +167,8 @@ static void print_call(struct printer *p, const struct sq_expr *e)
         print(p, e->args[0], prec + (prec == P_COMPARE));
         sq_buf_printf(p->buf, " %s ", name);
         print(p, e->args[1], prec + 1);
+    } else if (strcmp(name, "NOT") == 0 && e->args[0]->kind == SQ_X_IN) {
+        print_in(p, e->args[0], " NOT IN (");
     } else if (strcmp(name, "NOT") == 0) {
         sq_buf_puts(p->buf, "NOT ");
         print(p, e->args[0], P_NOT);
@@ -215,10 +241,7 @@ static void print_any(struct printer *p, const struct sq_expr *e)
         sq_buf_putc(p->buf, ')');
         return;
     case SQ_X_IN:
-        print(p, e->args[0], P_COMPARE + 1);
-        sq_buf_puts(p->buf, " IN (");
-        print_list(p, e->args + 1, e->nargs - 1, ", ", 0);
-        sq_buf_putc(p->buf, ')');
+        print_in(p, e, " IN (");
         return;
     case SQ_X_FIELD:
         print(p, e->args[0], P_PRIMARY);

@@ -256,17 +256,10 @@ static sq_rc compute_keys(struct sq_arena *a, struct sq_plan **in, const struct 
     if (!names)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < all.n; i++) {
-        struct sq_buf buf;
-        if (i < p->ncols) {
+        if (i < p->ncols)
             names[i] = p->cols[i].name;
-            continue;
-        }
-        sq_buf_init(&buf, a->ctx);
-        sq_expr_print(&buf, all.p[i], p->cols, p->ncols);
-        names[i] = sq_str_dup(a, sq_buf_view(&buf));
-        sq_buf_free(&buf);
-        if (!names[i].p)
-            return SQ_NOMEM;
+        else
+            SQ_TRY(sq_expr_label(a, all.p[i], p, &names[i]));
     }
     *in = sq_node_project(a, p, all.p, all.n, names);
     return *in ? SQ_OK : SQ_NOMEM;

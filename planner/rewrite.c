@@ -6,7 +6,7 @@
  *   2. push filters down, find the keys of joins (pushdown.c)
  *   3. merge projects: one over another becomes one; one that passes everything on goes; fold again
  *   4. prune columns: nothing is read, kept or computed that nobody above looks at (pushdown.c)
- *   5. merge again
+ *   5. merge again; a project over constant rows becomes constant rows
  *
  * What fails when it is folded (1/0, CAST('x' AS INT)) is left as it is: it may never be reached, and if it is, the error comes when it runs.
  *
@@ -223,6 +223,59 @@ static sq_rc fold_plan(struct sq_bind_env *env, struct sq_plan **plan)
     }
 }
 
+/* ---- plans: rows of constants ---- */
+
+enum { FOLD_ROWS_MAX = 10000 };
+
+static uint32_t count_rows(const struct sq_plan *values)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < values->u.values.nbatches; i++)
+        n += values->u.values.rows[i].rows;
+    return n > FOLD_ROWS_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+/* The project's expressions over row r of a batch. *constant is cleared when one does not fold. */
+static sq_rc fold_row(struct sq_bind_env *env, const struct sq_plan *p, const struct sq_batch *rows, uint32_t r, struct sq_expr **row, struct sq_expr **cells, bool *constant)
+{
+    for (uint32_t c = 0; c < rows->ncols; c++)
+        if (!(row[c] = sq_expr_const(env->arena, sq_vec_const(env->arena, &rows->cols[c], r), (struct sq_span){0, 0})))
+            return SQ_NOMEM;
+    for (uint32_t c = 0; c < p->ncols && *constant; c++) {
+        SQ_TRY(sq_expr_subst(env->arena, p->u.project.exprs[c], row, &cells[c]));
+        SQ_TRY(rewrite(env, cells[c], &cells[c]));
+        *constant = cells[c]->kind == SQ_X_CONST && sq_type_equal(cells[c]->type, p->cols[c].type, false);
+    }
+    return SQ_OK;
+}
+
+/* A project over constant rows is computed now, where nothing fails. */
+static sq_rc fold_values(struct sq_bind_env *env, struct sq_plan **plan)
+{
+    struct sq_plan *p = *plan, *in = p->inputs[0];
+    uint32_t n = count_rows(in), at = 0;
+    bool constant = n != UINT32_MAX && p->ncols > 0;
+    for (uint32_t c = 0; c < p->ncols; c++)
+        constant = constant && sq_expr_pure(p->u.project.exprs[c]);
+    if (!constant)
+        return SQ_OK;
+    struct sq_expr **row = SQ_NEW_ARRAY(env->arena, struct sq_expr *, in->ncols + 1);
+    struct sq_expr **cells = SQ_NEW_ARRAY(env->arena, struct sq_expr *, (size_t)n * p->ncols + 1);
+    if (!row || !cells)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < in->u.values.nbatches; i++)
+        for (uint32_t r = 0; r < in->u.values.rows[i].rows && constant; r++, at++)
+            SQ_TRY(fold_row(env, p, &in->u.values.rows[i], r, row, cells + (size_t)at * p->ncols, &constant));
+    return constant ? sq_values_plan(env->arena, cells, n, p->cols, p->ncols, plan) : SQ_OK;
+}
+
+static sq_rc fold_all_values(struct sq_bind_env *env, struct sq_plan **plan)
+{
+    for (uint32_t i = 0; i < (*plan)->ninputs; i++)
+        SQ_TRY(fold_all_values(env, &(*plan)->inputs[i]));
+    return (*plan)->kind == SQ_N_PROJECT && (*plan)->inputs[0]->kind == SQ_N_VALUES ? fold_values(env, plan) : SQ_OK;
+}
+
 /* ---- plans: projects ---- */
 
 static bool identity(const struct sq_plan *p)
@@ -315,6 +368,7 @@ sq_rc sq_rewrite_plan(struct sq_bind_env *env, struct sq_plan *p, struct sq_plan
     SQ_TRY(fold_plan(env, &p));                                  /* constants that came together */
     SQ_TRY(sq_prune_columns(env->arena, p, &p));
     SQ_TRY(sq_merge_projects(env->arena, p, &p));
+    SQ_TRY(fold_all_values(env, &p));
     SQ_ASSERT(p->ncols == ncols);
     if (p->cols != cols) {                                       /* a project that only gave names is gone */
         struct sq_plan *named = SQ_NEW(env->arena, struct sq_plan);

@@ -280,3 +280,13 @@ struct sq_plan *sq_node_values(struct sq_arena *a, const struct sq_field *cols, 
     p->u.values.nbatches = nbatches;
     return p;
 }
+
+sq_rc sq_expr_label(struct sq_arena *a, const struct sq_expr *e, const struct sq_plan *in, struct sq_str *text)
+{
+    struct sq_buf b;
+    sq_buf_init(&b, a->ctx);
+    sq_expr_print(&b, e, in->cols, in->ncols);
+    *text = b.rc == SQ_OK ? sq_str_dup(a, sq_buf_view(&b)) : (struct sq_str){NULL, 0};
+    sq_buf_free(&b);
+    return text->p ? SQ_OK : SQ_NOMEM;
+}
