@@ -445,12 +445,16 @@ static sq_rc unknown_name(struct sq_ctx *ctx, struct sq_arena *a, struct sq_str 
             return sq_fail(ctx, SQ_UNSUPPORTED, "%s is not supported yet", missing[i]);
     while (sq_function_at(n))
         n++;
+    for (size_t i = 0; sq_agg_at(i); i++)
+        n++;
     all = SQ_NEW_ARRAY(a, struct sq_str, n + 1);
     if (!all)
         return ctx->err.rc;
     for (size_t i = n = 0; sq_function_at(i); i++)
         if (!(sq_function_at(i)->flags & SQ_OPERATOR))
             all[n++] = sq_str_of(sq_function_at(i)->name);
+    for (size_t i = 0; sq_agg_at(i); i++)
+        all[n++] = sq_str_of(sq_agg_at(i)->name);
     near = sq_nearest(name, all, n);
     sq_fail(ctx, SQ_SEMANTIC, "no function '%.*s'", SQ_FMT(name));
     return near.n ? sq_hint(ctx, "did you mean %.*s?", SQ_FMT(near)) : sq_hint(ctx, "SHOW FUNCTIONS lists what there is");
@@ -528,6 +532,24 @@ sq_rc sq_function_resolve(struct sq_ctx *ctx, struct sq_arena *a, struct sq_str 
     out->fn = best.fn;
     out->param = best.param;
     return result_type(ctx, a, &best, args, n, &out->ret);
+}
+
+sq_rc sq_function_refine(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_resolved *r, const struct sq_vec *const *consts, uint32_t n, const struct sq_type **ret)
+{
+    static const struct {
+        const char *name;
+        sq_refine *refine;
+    } of[] = {
+        {"ROUND", sq_refine_round}, {"TRUNCATE", sq_refine_round}, {"+", sq_refine_date_shift}, {"-", sq_refine_date_shift},
+        {"TIMESTAMPADD", sq_refine_timestampadd},
+    };
+
+    (void)ctx;
+    *ret = r->ret;
+    for (size_t i = 0; i < SQ_LEN(of); i++)
+        if (strcmp(r->fn->name, of[i].name) == 0)
+            return of[i].refine(a, r->param, consts, n, ret);
+    return SQ_OK;
 }
 
 /* ---- what the kernels share ---- */

@@ -79,6 +79,9 @@ struct sq_resolved {
 /* Finds the overload. Errors (SQ_SEMANTIC) name the function, the argument types and what would fit, with a
  * "did you mean" on an unknown name; the caller adds the place. Names are matched ignoring case. */
 sq_rc sq_function_resolve(struct sq_ctx *, struct sq_arena *, struct sq_str name, const struct sq_type *const *args, uint32_t n, struct sq_resolved *);
+/* The result's type where constant arguments have a say in it (consts: NULL where not constant), else r->ret: ROUND(d, 2) of a DECIMAL has scale 2;
+ * a DATE plus hours is a TIMESTAMP. To be asked after the resolution; kernels follow call->ret. */
+sq_rc sq_function_refine(struct sq_ctx *, struct sq_arena *, const struct sq_resolved *r, const struct sq_vec *const *consts, uint32_t n, const struct sq_type **ret);
 bool sq_function_exists(struct sq_str name);
 /* All rows, for SHOW FUNCTIONS, HELP and the tests: i from 0; NULL at the end. Aggregates have rows of
  * their own: sq_agg_at. */

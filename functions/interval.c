@@ -5,8 +5,8 @@
  * A day-time interval is a number of milliseconds, a year-month interval a number of months; adding months keeps the day, or takes the month's last
  * where it has none. A TIME goes round the clock.
  *
- * FLINK: DATE + INTERVAL of hours is a TIMESTAMP there, by the interval's unit. The type does not carry the unit here, so DATE + a day-time interval
- * is a DATE, and an interval that is not whole days is an error that says what to do.
+ * FLINK: DATE + INTERVAL of hours is a TIMESTAMP there, by the interval's unit. The type does not carry the unit here: DATE + a constant interval that
+ * is not whole days is a TIMESTAMP(6), DATE + any other is a DATE, and an interval in a column that is not whole days is an error that says what to do.
  */
 #include "functions/kernel.h"
 
@@ -105,12 +105,20 @@ static sq_rc date_shift_ms(struct sq_call *call, struct operands o, struct sq_ro
     SQ_EACH_ROW(rows, i, r) {
         int64_t ms = SQ_AT(int64_t, *o.iv, r), day = SQ_AT(int32_t, *o.time, r) + ms / 86400000 * o.sign;
 
+        if (day < MIN_DAY || day > MAX_DAY)
+            return out_of_range(call);
+        if (call->ret->id == SQ_T_TIMESTAMP) {
+            struct sq_ts16 t = {.us = day * SQ_US_PER_DAY + ms % 86400000 * o.sign * SQ_US_PER_MS};
+
+            if (!in_range(t.us))
+                return out_of_range(call);
+            sq_ts_put(out, call->ret, r, t);
+            continue;
+        }
         if (ms % 86400000) {
             sq_fail(call->ctx, SQ_DATA, "an interval that is not whole days was added to a DATE");
             return sq_hint(call->ctx, "cast the date first: CAST(d AS TIMESTAMP(3)) + INTERVAL …");
         }
-        if (day < MIN_DAY || day > MAX_DAY)
-            return out_of_range(call);
         ((int32_t *)out->data)[r] = (int32_t)day;
     }
     return SQ_OK;
@@ -164,6 +172,17 @@ static sq_rc minus(IV_ARGS)
 {
     (void)nargs;
     return shift(call, operands(args, -1), rows, out);
+}
+
+sq_rc sq_refine_date_shift(struct sq_arena *a, const struct sq_type *const *param, const struct sq_vec *const *consts, uint32_t n, const struct sq_type **ret)
+{
+    uint32_t iv = n == 2 && param[0]->id == SQ_T_INTERVAL_DS ? 0 : 1;
+
+    if (n != 2 || param[iv]->id != SQ_T_INTERVAL_DS || param[!iv]->id != SQ_T_DATE || !consts[iv] || consts[iv]->type->id != SQ_T_INTERVAL_DS ||
+        sq_arg_null(consts[iv], 0) || *(const int64_t *)consts[iv]->data % 86400000 == 0)
+        return SQ_OK;
+    *ret = sq_type_new(a, SQ_T_TIMESTAMP, (*ret)->nullable, 6, 0);
+    return *ret ? SQ_OK : a->ctx->err.rc;
 }
 
 /* ---- intervals among themselves ---- */

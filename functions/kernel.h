@@ -134,6 +134,10 @@ int32_t sq_add_months(int32_t days, int64_t months);
 int64_t sq_now_us(const struct sq_call *);
 const struct sq_tz *sq_call_tz(const struct sq_call *);
 
+/* Result types that depend on constants (sq_function_refine): *ret stays where they do not. `param`: the types after casts. */
+typedef sq_rc sq_refine(struct sq_arena *, const struct sq_type *const *param, const struct sq_vec *const *consts, uint32_t n, const struct sq_type **ret);
+sq_refine sq_refine_round, sq_refine_date_shift, sq_refine_timestampadd;
+
 /* Units of time, from the name in a SYMBOL. */
 enum sq_time_unit {
     SQ_TU_NONE, SQ_TU_MILLENNIUM, SQ_TU_CENTURY, SQ_TU_DECADE, SQ_TU_YEAR, SQ_TU_QUARTER, SQ_TU_MONTH, SQ_TU_WEEK, SQ_TU_DAY, SQ_TU_HOUR, SQ_TU_MINUTE,

@@ -2,8 +2,7 @@
  *
  * math.c: ABS, rounding, roots, powers, logarithms, trigonometry.
  *
- * FLINK: ROUND and TRUNCATE of a DECIMAL with two arguments keep the argument's scale (Flink takes the second argument's, where that is a
- * literal), so ROUND(1.255, 2) prints as 1.260; the values are equal.
+ * ROUND and TRUNCATE of a DECIMAL have the scale of their second argument where that is constant (sq_refine_round), else the first one's.
  */
 #include "functions/kernel.h"
 
@@ -151,7 +150,7 @@ static void integer_put(struct sq_vec *out, const struct sq_type *t, uint32_t r,
     }
 }
 
-/* The scale of the result is the argument's, or 0 with one argument. */
+/* Rounded first, then brought to the result's scale. */
 static void round_decimal(struct sq_call *call, const struct sq_vec *args, uint32_t nargs, uint32_t r, struct sq_vec *out, enum how how, uint64_t *ov)
 {
     int s = args[0].type->s, places = places_at(args, nargs, r);
@@ -211,6 +210,24 @@ static sq_rc round_type(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_
     if (t->id == SQ_T_DECIMAL)
         *ret = sq_type_new(a, SQ_T_DECIMAL, true, p > SQ_DECIMAL_MAX ? SQ_DECIMAL_MAX : p, s);
     return *ret ? SQ_OK : ctx->err.rc;
+}
+
+sq_rc sq_refine_round(struct sq_arena *a, const struct sq_type *const *param, const struct sq_vec *const *consts, uint32_t n, const struct sq_type **ret)
+{
+    const struct sq_type *t = param[0];
+    int32_t places, p, s;
+
+    if (t->id != SQ_T_DECIMAL || n < 2 || !consts[1] || consts[1]->type->id != SQ_T_INT || sq_arg_null(consts[1], 0))
+        return SQ_OK;
+    places = SQ_AT(int32_t, *consts[1], 0);
+    if (places >= t->s)
+        *ret = sq_type_nullable(a, t, (*ret)->nullable);
+    else {
+        s = places < 0 ? 0 : places;
+        p = 1 + t->p - t->s + s;
+        *ret = sq_type_new(a, SQ_T_DECIMAL, (*ret)->nullable, p > SQ_DECIMAL_MAX ? SQ_DECIMAL_MAX : p, s);
+    }
+    return *ret ? SQ_OK : a->ctx->err.rc;
 }
 
 /* ---- functions of a real number ---- */

@@ -359,7 +359,7 @@ static sq_rc timestamp_add(TIME_ARGS)
     (void)nargs;
     if (!step && !months)
         return no_such_unit(call, "TIMESTAMPADD", sq_text_at(&args[0], 0));
-    if (is_date && step && step < SQ_US_PER_DAY) {
+    if (call->ret->id == SQ_T_DATE && step && step < SQ_US_PER_DAY) {
         sq_fail(call->ctx, SQ_SEMANTIC, "TIMESTAMPADD(%.*s, …) of a DATE", SQ_FMT(sq_text_at(&args[0], 0)));
         return sq_hint(call->ctx, "cast it first: CAST(d AS TIMESTAMP(3))");
     }
@@ -376,12 +376,24 @@ static sq_rc timestamp_add(TIME_ARGS)
             bad = __builtin_mul_overflow(n, step, &by) || __builtin_add_overflow(t.us, by, &t.us);
         if (bad || !in_range(t.us))
             return sq_fail(call->ctx, SQ_DATA, "a time is out of range: years go from 1 to 9999");
-        if (is_date)
+        if (call->ret->id == SQ_T_DATE)
             ((int32_t *)out->data)[r] = (int32_t)sq_floor_div(t.us, SQ_US_PER_DAY);
         else
             sq_ts_put(out, call->ret, r, t);
     }
     return SQ_OK;
+}
+
+/* Hours of a DATE make a TIMESTAMP. */
+sq_rc sq_refine_timestampadd(struct sq_arena *a, const struct sq_type *const *param, const struct sq_vec *const *consts, uint32_t n, const struct sq_type **ret)
+{
+    enum sq_time_unit unit = consts[0] ? sq_time_unit_of(sq_text_at(consts[0], 0)) : SQ_TU_NONE;
+
+    (void)n;
+    if (param[2]->id != SQ_T_DATE || unit < SQ_TU_HOUR || unit > SQ_TU_NANOSECOND)
+        return SQ_OK;
+    *ret = sq_type_new(a, SQ_T_TIMESTAMP, (*ret)->nullable, unit == SQ_TU_MILLISECOND ? 3 : 6, 0);
+    return *ret ? SQ_OK : a->ctx->err.rc;
 }
 
 /* Whole months from day b to day a >= b. */

@@ -246,6 +246,9 @@ static inline void check(const char *name, const char *spec, const char *ret, co
         sq_arena_free(&a);
         return;
     }
+    for (uint32_t i = 0; i < n; i++)
+        known[i] = &consts[i];
+    assert_int_equal(sq_function_refine(&eval_ctx, &a, &fn, known, n, &fn.ret), SQ_OK);
     if (ret) {
         eval_type_name(fn.ret, got, sizeof got);
         if (strcmp(got, ret) != 0)

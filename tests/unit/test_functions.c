@@ -32,6 +32,7 @@ static void errors(void **state)
     check("SUBSTT", "STRING:a", NULL, "!no function 'SUBSTT' (did you mean SUBSTR?)");
     check("substr", "INT:1", NULL, "!no function SUBSTR(INT): it takes (STRING, INT [, INT])");
     check("+", "STRING:1|INT:1", NULL, "!cannot apply '+' to (STRING, INT) (cast one side");
+    check("COUMT", "INT:1", NULL, "!did you mean COUNT?");
     check("=", "STRING:1|INT:1", NULL, "!cannot apply '=' to (STRING, INT)");
     check("-", "TIMESTAMP(3):2024-01-01|TIMESTAMP(3):2024-01-01", NULL, "!use TIMESTAMPDIFF");
     check("=", "DATE:2024-01-01|INT:1", NULL, "!cannot apply");
@@ -178,7 +179,8 @@ static void intervals(void **state)
     check("+", "LTZ(3):2024-01-01|DS:1000", "TIMESTAMP_LTZ(3)", "2024-01-01 00:00:01.000");
     check("+", "DATE:2024-01-31|YM:1", "DATE", "2024-02-29");
     check("+", "DATE:2024-01-31|DS:86400000", "DATE", "2024-02-01");
-    check("+", "DATE:2024-01-31|DS:3600000", "DATE", "!not whole days");
+    check("+", "DATE:2024-01-31|DS:3600000", "TIMESTAMP(6)", "2024-01-31 01:00:00.000000");
+    check("-", "DATE:2024-01-31|DS:90000000", "TIMESTAMP(6)", "2024-01-29 23:00:00.000000");
     check("-", "TIME(0):00:00:01|DS:2000", "TIME(0)", "23:59:59");
     check("+", "TIME(0):23:59:59|DS:86402000", "TIME(0)", "00:00:01");
     check("+", "TIMESTAMP(3):9999-12-31 23:59:59|DS:1000", NULL, "!out of range");
@@ -330,11 +332,13 @@ static void mathematics(void **state)
     check("ROUND", "INT:1250|INT:2", "INT", "1250");
     check("ROUND", "INT:1250|INT:-99", "INT", "0");
     check("ROUND", "DECIMAL(5,3):1.255", "DECIMAL(3, 0)", "1");
-    check("ROUND", "DECIMAL(5,3):1.255|INT:2", "DECIMAL(6, 3)", "1.260");
-    check("ROUND", "DECIMAL(3,2):9.99|INT:1", "DECIMAL(4, 2)", "10.00");
-    check("ROUND", "DECIMAL(5,0):12345|INT:-3", NULL, "12000");
+    check("ROUND", "DECIMAL(5,3):1.255|INT:2", "DECIMAL(5, 2)", "1.26");
+    check("ROUND", "DECIMAL(3,2):9.99|INT:1", "DECIMAL(3, 1)", "10.0");
+    check("ROUND", "DECIMAL(5,0):12345|INT:-3", "DECIMAL(6, 0)", "12000");
+    check("ROUND", "DECIMAL(5,3):1.255|INT:9", "DECIMAL(5, 3)", "1.255");
+    check("ROUND", "DECIMAL(5,3):1.255|INT", "DECIMAL(6, 3)", "NULL");
     check("TRUNCATE", "DOUBLE:42.345|INT:2", "DOUBLE", "42.34");
-    check("TRUNCATE", "DECIMAL(5,3):-1.259|INT:2", NULL, "-1.250");
+    check("TRUNCATE", "DECIMAL(5,3):-1.259|INT:2", "DECIMAL(5, 2)", "-1.25");
     check("TRUNCATE", "DOUBLE:-42.9", "DOUBLE", "-42.0");
     check("SQRT", "INT:4", "DOUBLE", "2.0");
     check("SQRT", "DOUBLE:-1", "DOUBLE", "NaN");
@@ -605,7 +609,7 @@ static void adding(void **state)
     check("TIMESTAMPADD", "SYMBOL:MONTH|INT:1|DATE:2024-01-31", "DATE", "2024-02-29");
     check("TIMESTAMPADD", "SYMBOL:SECOND|INT:-1|TIMESTAMP(3):2024-01-01", "TIMESTAMP(3)", "2023-12-31 23:59:59.000");
     check("TIMESTAMPADD", "SYMBOL:SQL_TSI_WEEK|INT:1|TIMESTAMP(3):2024-01-01", "TIMESTAMP(3)", "2024-01-08 00:00:00.000");
-    check("TIMESTAMPADD", "SYMBOL:HOUR|INT:1|DATE:2024-01-31", NULL, "!cast it first");
+    check("TIMESTAMPADD", "SYMBOL:HOUR|INT:25|DATE:2024-01-31", "TIMESTAMP(6)", "2024-02-01 01:00:00.000000");
     check("TIMESTAMPADD", "SYMBOL:DOW|INT:1|DATE:2024-01-31", NULL, "!TIMESTAMPADD takes YEAR");
     check("TIMESTAMPADD", "SYMBOL:YEAR|INT:9000|DATE:2024-01-31", NULL, "!out of range");
     check("TIMESTAMPDIFF", "SYMBOL:DAY|DATE:2024-02-28|DATE:2024-03-01", "INT", "2");
