@@ -278,8 +278,11 @@ static sq_rc each_row(struct aggregate *a, const struct sq_batch *in, uint32_t p
     uint32_t r = sq_row(in, pos);
     bool add = sq_kind_adds(sq_row_kind(in, r)), was = g->rows > 0;
 
-    if (!add && !was)
-        return SQ_OK;                            /* takes back a row that never came: its group is left to the clean-up */
+    if (!add && !was) {
+        a->base.ins[0].filtered++;               /* takes back a row that never came; its group is left to the clean-up */
+        return SQ_OK;
+    }
+    sq_op_accept(&a->base, 0, 1);
     if (!g->serial)
         g->serial = ++a->serial;
     if (was)
@@ -288,13 +291,7 @@ static sq_rc each_row(struct aggregate *a, const struct sq_batch *in, uint32_t p
     SQ_TRY(sq_agg_apply(a, in, (struct agg_rows){&r, &pos, &e, 1}));
     if (g->rows == 0) {
         a->out.kind[a->out.n - 1] = SQ_DELETE;
-        if (a->has_drop || a->nitems)            /* the next row of this group begins anew */
-            for (uint32_t i = 0; i < a->nitems; i++) {
-                struct agg_item *m = &a->items[i];
-                if (m->call.agg->drop)
-                    m->call.agg->drop(&m->call, (char *)e + m->offset);
-                memset((char *)e + m->offset, 0, m->call.agg->acc_size(&m->call));
-            }
+        sq_agg_clear(a, e);                      /* the next row of this group begins anew */
         return SQ_OK;
     }
     SQ_TRY(out_row(a, e, was ? SQ_UPDATE_AFTER : SQ_INSERT));

@@ -107,6 +107,12 @@ void sq_agg_state_close(struct aggregate *a)
     sq_free(a->base.ctx, a->items);
 }
 
+void sq_agg_clear(struct aggregate *a, struct sq_entry *e)
+{
+    drop_accs(a, e);
+    memset(SQ_PAYLOAD(e), 0, a->groups.stride - sizeof *e);
+}
+
 void sq_agg_remove(struct aggregate *a, struct sq_entry *e)
 {
     if (a->has_drop)

@@ -81,6 +81,7 @@ struct agg_rows { const uint32_t *sel, *pos; struct sq_entry *const *entry; uint
 /* Prepares the distinct sets for a batch; then rows of it may be applied. */
 sq_rc sq_agg_load(struct aggregate *, const struct sq_batch *);
 sq_rc sq_agg_apply(struct aggregate *, const struct sq_batch *, struct agg_rows);
+void sq_agg_clear(struct aggregate *, struct sq_entry *);    /* an empty group */
 void sq_agg_remove(struct aggregate *, struct sq_entry *);
 sq_rc sq_agg_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_agg_restore(struct sq_op *, struct sq_snapshot_in *);
