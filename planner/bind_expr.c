@@ -245,7 +245,7 @@ static sq_rc bind_is(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 
 static sq_rc bind_between(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
-    struct sq_expr *v, *lo, *hi, *both[2], *sides[2];
+    struct sq_expr *v, *lo, *hi, *both[2], *sides[2], *result;
     struct sq_span span = sq_bind_span(x->b, a->span);
     SQ_TRY(sq_bind_expr(x, a->args[0], &v));
     SQ_TRY(sq_bind_expr(x, a->args[1], &lo));
@@ -253,13 +253,14 @@ static sq_rc bind_between(struct sq_bind_x *x, const struct sq_ast_expr *a, stru
     SQ_TRY(call2(x, NAME(">="), v, lo, a->span, &both[0]));
     SQ_TRY(call2(x, NAME("<="), v, hi, a->span, &both[1]));
     SQ_TRY(lazy_and_or(x->b, SQ_X_AND, both, 2, span, &sides[0]));
+    result = sides[0];
     if (a->ival == 1) {
         SQ_TRY(call2(x, NAME(">="), v, hi, a->span, &both[0]));
         SQ_TRY(call2(x, NAME("<="), v, lo, a->span, &both[1]));
         SQ_TRY(lazy_and_or(x->b, SQ_X_AND, both, 2, span, &sides[1]));
-        SQ_TRY(lazy_and_or(x->b, SQ_X_OR, sides, 2, span, &sides[0]));
+        SQ_TRY(lazy_and_or(x->b, SQ_X_OR, sides, 2, span, &result));
     }
-    return negate(x, a->negated, sides[0], a->span, out);
+    return negate(x, a->negated, result, a->span, out);
 }
 
 static sq_rc bind_like(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
