@@ -67,7 +67,7 @@ static const struct row rows[] = {
     {"table.exec.emit.late-fire.delay", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often they do"},
     {"table.exec.emit.allow-lateness", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how long windows are kept for late rows"},
     /* sinks */
-    {"table.exec.sink.not-null-enforcer", NULL, SQ_OPT_ENUM, "ERROR", "ERROR|DROP", EFFECT, "a NULL for a NOT NULL column of a sink: fail, or drop the row and count it"},
+    {"table.exec.sink.not-null-enforcer", NULL, SQ_OPT_ENUM, "ERROR", "ERROR|DROP", LATER, "a NULL for a NOT NULL column of a sink: fail, or drop the row and count it"},
     {"table.exec.sink.type-length-enforcer", NULL, SQ_OPT_ENUM, "IGNORE", "IGNORE|TRIM_PAD|ERROR", LATER, "texts longer than a sink column's type"},
     {"table.exec.sink.upsert-materialize", NULL, SQ_OPT_ENUM, "AUTO", "NONE|AUTO|FORCE", TUNING, "put changes of one key in order before a sink; here they are in order"},
     {"table.exec.sink.keyed-shuffle", NULL, SQ_OPT_ENUM, "AUTO", "NONE|AUTO|FORCE", TUNING, "rows of one key go to one writer"},
@@ -104,9 +104,9 @@ static const struct row rows[] = {
     {"execution.target", NULL, SQ_OPT_STRING, NULL, NULL, TUNING, "where a client sends its jobs"},
     /* the command */
     {"sql-client.execution.result-mode", "execution.result-mode", SQ_OPT_ENUM, "TABLE", "TABLE|CHANGELOG|TABLEAU", EFFECT, "how a SELECT shows its result"},
-    {"sql-client.execution.max-table-result.rows", "execution.max-table-result-rows", SQ_OPT_INT, "1000000", NULL, EFFECT, "most rows that are shown of a result"},
+    {"sql-client.execution.max-table-result.rows", "execution.max-table-result-rows", SQ_OPT_INT, "1000000", NULL, EFFECT, "most rows that a query gives in result mode 'table'; not given: all of them"},
     {"sql-client.verbose", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "errors with all their causes"},
-    {"sql-client.display.max-column-width", "sql-client.display.max_column_width|table.display.max-column-width", SQ_OPT_INT, "30", NULL, EFFECT, "widest column that a table shows"},
+    {"sql-client.display.max-column-width", "sql-client.display.max_column_width|table.display.max-column-width", SQ_OPT_INT, "30", NULL, TUNING, "widest column that a table shows; here as wide as the terminal"},
     {"sql-client.display.print-time-cost", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "show how long a statement took"},
 };
 

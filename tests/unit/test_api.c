@@ -224,6 +224,8 @@ static void changes_and_final_rows(void **state)
     gives(w, "SET 'execution.runtime-mode' = 'batch'; SET 'sql-client.execution.result-mode' = 'table'; SELECT id, SUM(v) FROM r GROUP BY id ORDER BY id",
           "a|3\nb|5\n");
     gives(w, "RESET; SELECT id, v FROM r", "a|1\nb|5\na|2\n");
+    gives(w, "SET 'sql-client.execution.max-table-result.rows' = '2'; SELECT id, v FROM r", "a|1\nb|5\n");
+    assert_non_null(strstr(w->notices, "not shown"));
 }
 
 static void jobs(void **state)
