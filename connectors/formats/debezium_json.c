@@ -63,6 +63,7 @@ static sq_rc open_decoder(struct sq_ctx *ctx, const void *o, const struct sq_ses
     if (!x)
         return SQ_NOMEM;
     sq_rc rc = sq_json_dec_init(&x->d, ctx, o, wanted, n);
+    x->d.format = "debezium-json";
     x->d.opt.parser = false;                           /* Flink decodes these by way of its tree of nodes */
     if (rc != SQ_OK)
         close_decoder(x);

@@ -42,6 +42,7 @@ enum sq_json_status { SQ_JSON_OK, SQ_JSON_MALFORMED, SQ_JSON_FATAL };
 struct sq_json_dec {
     struct sq_ctx *ctx;
     struct sq_json_options opt;
+    const char *format;                                    /* "json": the prefix of its options, for hints */
     struct sq_arena arena;                                 /* lives as long as the decoder */
     struct sq_json_field root;                             /* a ROW of the wanted columns */
     struct sq_arena *heap;                                 /* of the batch: strings that are not in the record as they stand */

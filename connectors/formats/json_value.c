@@ -70,7 +70,7 @@ static sq_rc build_field(struct sq_arena *a, struct sq_json_field *f, struct sq_
 
 sq_rc sq_json_dec_init(struct sq_json_dec *d, struct sq_ctx *ctx, const struct sq_json_options *opt, const struct sq_table_column *cols, uint32_t n)
 {
-    *d = (struct sq_json_dec){.ctx = ctx, .opt = *opt};
+    *d = (struct sq_json_dec){.ctx = ctx, .opt = *opt, .format = "json"};
     sq_arena_init(&d->arena, ctx);
     sq_buf_init(&d->scratch, ctx);
     sq_buf_init(&d->reports, ctx);
@@ -142,6 +142,7 @@ enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_fi
         snprintf(msg, sizeof msg, "%snot %s: %s", in, type, shown);
     if (!d->opt.ignore_errors) {
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': %s", SQ_FMT(column->name), msg);
+        sq_hint(d->ctx, "to go on with NULL for such values, counted: '%s.ignore-parse-errors' = 'true'", d->format);
         return SQ_JSON_FATAL;
     }
     sq_buf_u32(&d->reports, d->column);
@@ -161,7 +162,7 @@ enum sq_json_status sq_json_missing(struct sq_json_dec *d, const struct sq_json_
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': the record has no such field", SQ_FMT(column->name));
     else
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': the object has no field '%.*s'", SQ_FMT(column->name), SQ_FMT(f->name));
-    sq_hint(d->ctx, "with 'json.fail-on-missing-field' = 'false' missing fields are NULL");
+    sq_hint(d->ctx, "with '%s.fail-on-missing-field' = 'false' missing fields are NULL", d->format);
     return SQ_JSON_FATAL;
 }
 
@@ -195,7 +196,8 @@ sq_rc sq_json_bad_record(struct sq_json_dec *d, struct sq_decode *dec, uint32_t 
     sq_buf_reset(&d->reports);
     if (!d->opt.ignore_errors) {
         dec->failed = record;
-        return sq_fail(d->ctx, SQ_DATA, "%s", msg);
+        sq_fail(d->ctx, SQ_DATA, "%s", msg);
+        return sq_hint(d->ctx, "to skip such records, counted: '%s.ignore-parse-errors' = 'true'", d->format);
     }
     dec->nbad++;
     if (dec->bad)

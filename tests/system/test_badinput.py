@@ -118,7 +118,7 @@ def a_read_only_database(case):
             os.chmod(case.dir / 'o.db', 0o644)
             case.write('o.db', 'this is not a database, and long enough to be looked at as one' * 20)
             p = case.run(sql=job(), expect=1)
-            contains(p.stderr, 'o.db', 'not a database')
+            contains(p.stderr, 'o.db', 'not a SQLite database')
         else:
             p = case.run(sql=job(), expect=1)
             contains(p.stderr, 'o.db', 'read')

@@ -23,6 +23,7 @@ class Maker:
 
     def __init__(self, r):
         self.r, self.n = r, 0
+        self.global_aggregate = False   # over no rows it gives a row in batch mode and, as in Flink, none in streaming mode
 
     def alias(self):
         self.n += 1
@@ -110,6 +111,7 @@ class Maker:
             arg = self.number(cols, 1)
             aggs.append(r.choice(['COUNT(*)', f'COUNT({arg})', f'SUM({arg})', f'MIN({arg})', f'MAX({arg})', f'COUNT(DISTINCT {arg})', f'SUM(DISTINCT {arg})',
                                   f'SUM({arg}) FILTER (WHERE {self.predicate(cols, 2)})', f'COUNT(*) FILTER (WHERE {self.predicate(cols, 2)})']))
+        self.global_aggregate |= not keys
         items = [*keys, *[(a, 'n') for a in aggs]]
         chosen = ', '.join(f'{e} AS c{i}' for i, (e, _) in enumerate(items))
         text = f'SELECT {chosen} FROM {source}{where}'
@@ -152,12 +154,13 @@ def random_queries(case):
     wrong = []
     for n in range(QUERIES):
         r = random.Random(SEED * 1000003 + n)
-        text, cols = Maker(r).query(3)
+        maker = Maker(r)
+        text, _ = maker.query(3)
         try:
             expected = bag(db.execute(text))
         except sqlite3.OperationalError as e:   # an integer overflow, too deep a query
             continue
-        for mode in ('streaming', 'batch'):
+        for mode in ('batch',) if maker.global_aggregate else ('streaming', 'batch'):
             sql = f"SET 'execution.runtime-mode' = '{mode}';\n{setup}{text};\n"
             p = case.run('--quiet', '--mode', 'json', '--batch-rows', str(r.choice([1, 7, 2048])), sql=sql, expect=None)
             got = bag(tuple(json.loads(line).values()) for line in p.stdout.splitlines()) if p.returncode == 0 else None
