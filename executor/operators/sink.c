@@ -4,6 +4,9 @@
  *
  * A NULL in a NOT NULL column of the table stops the job (Flink's table.exec.sink.not-null-enforcer = ERROR) before anything of its batch
  * is written.
+ *
+ * Where rows come with what they were before and the writer keeps rows by key, -U is handed on as -D: behind a filter it may come alone, because
+ * the row it changed to was left out; where its +U follows, that one counts.
  */
 #include "executor/runtime/runtime.h"
 
@@ -12,6 +15,7 @@ struct sink {
     struct sq_sink_spec spec;
     struct sq_writer *writer;
     bool finished;
+    uint8_t kind[SQ_BATCH_ROWS];
 };
 
 static const struct sq_sink_class *sink_of(const struct sq_op *op)
@@ -45,14 +49,33 @@ static sq_rc check_not_null(struct sq_op *op, const struct sq_batch *in, uint32_
     return SQ_OK;
 }
 
+/* The batch with every -U as -D. */
+static struct sq_batch as_upserts(struct sink *s, const struct sq_batch *in)
+{
+    struct sq_batch out = *in;
+
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t r = sq_row(in, i);
+        s->kind[r] = in->kind[r] == SQ_UPDATE_BEFORE ? SQ_DELETE : in->kind[r];
+    }
+    out.kind = s->kind;
+    return out;
+}
+
 static sq_rc sink_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     const struct sq_table_spec *t = op->plan->u.sink.table;
+    struct sink *s = SQ_OP(op, struct sink);
 
     for (uint32_t c = 0; c < in->ncols && c < t->ncols; c++)
         if (!t->cols[c].type->nullable)
             SQ_TRY(check_not_null(op, in, c));
-    SQ_TRY(sink_of(op)->write(SQ_OP(op, struct sink)->writer, in));
+    if (in->kind && s->spec.mode == SQ_MODE_UPSERT && op->plan->inputs[0]->mode == SQ_MODE_RETRACT) {
+        struct sq_batch upserts = as_upserts(s, in);
+        SQ_TRY(sink_of(op)->write(s->writer, &upserts));
+    } else {
+        SQ_TRY(sink_of(op)->write(s->writer, in));
+    }
     sq_op_accept(op, input, in->nsel);
     return SQ_OK;
 }
