@@ -160,10 +160,11 @@ static sq_rc lazy_and_or(struct sq_binder *b, enum sq_expr_kind kind, struct sq_
     bool nullable = false;
     for (uint32_t i = 0; i < n; i++)
         nullable |= args[i]->type->nullable;
-    *out = sq_expr_new(b->arena, kind, sq_type_nullable(b->arena, &sq_type_boolean, nullable), span, n);
-    if (!*out)
+    struct sq_expr *e = sq_expr_new(b->arena, kind, sq_type_nullable(b->arena, &sq_type_boolean, nullable), span, n);
+    if (!e)
         return SQ_NOMEM;
-    memcpy((*out)->args, args, sizeof(*args) * n);
+    memcpy(e->args, args, sizeof(*args) * n);
+    *out = e;                                                    /* which may be one of args */
     return SQ_OK;
 }
 
