@@ -97,6 +97,17 @@ sq_rc sq_bind_common(struct sq_binder *b, struct sq_expr *const *e, uint32_t n, 
     return SQ_OK;
 }
 
+/* Some constants have a say in the result's type: the 2 of ROUND(d, 2). */
+static sq_rc refine(struct sq_binder *b, const struct sq_resolved *r, struct sq_expr *e, struct sq_span span)
+{
+    const struct sq_vec **consts = SQ_NEW_ARRAY(b->arena, const struct sq_vec *, e->nargs + 1);
+    if (!consts)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < e->nargs; i++)
+        consts[i] = e->args[i]->kind == SQ_X_CONST ? e->args[i]->value : NULL;
+    return placed(b, sq_function_refine(b->ctx, b->arena, r, consts, e->nargs, &e->type), span);
+}
+
 sq_rc sq_bind_call(struct sq_binder *b, struct sq_str name, struct sq_expr **args, uint32_t n, struct sq_span span, struct sq_expr **out)
 {
     const struct sq_type **types = SQ_NEW_ARRAY(b->arena, const struct sq_type *, n ? n : 1);
@@ -119,7 +130,7 @@ sq_rc sq_bind_call(struct sq_binder *b, struct sq_str name, struct sq_expr **arg
             SQ_TRY(sq_bind_cast(b, args[i], p, &e->args[i]));
     }
     *out = e;
-    return SQ_OK;
+    return refine(b, &r, e, span);
 }
 
 static sq_rc call1(struct sq_bind_x *x, struct sq_str name, struct sq_expr *a, struct sq_span span, struct sq_expr **out)
