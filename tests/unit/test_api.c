@@ -27,11 +27,9 @@ struct world {
 static void hear(void *arg, const char *text)
 {
     struct world *w = arg;
+    size_t n = strlen(w->notices);
 
-    if (strlen(w->notices) + strlen(text) + 2 < sizeof w->notices) {
-        strcat(w->notices, text);
-        strcat(w->notices, "\n");
-    }
+    snprintf(w->notices + n, sizeof w->notices - n, "%s\n", text);
 }
 
 static int setup(void **state)
@@ -39,7 +37,7 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
     sqluice_config config = {.notice = hear, .notice_arg = w};
 
-    strcpy(w->dir, "/tmp/sqluice-api-XXXXXX");
+    snprintf(w->dir, sizeof w->dir, "/tmp/sqluice-api-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
     w->ctx = (struct sq_ctx){.budget = &w->budget, .os = &sq_os_posix};
     sq_buf_init(&w->text, &w->ctx);
@@ -96,8 +94,7 @@ static int run(struct world *w, const char *sql)
 
     for (; *sql && n + sizeof w->dir < sizeof text; sql++) {
         if (*sql == '%') {
-            strcpy(text + n, w->dir);
-            n += strlen(w->dir);
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s", w->dir);
         } else {
             text[n++] = *sql;
         }
