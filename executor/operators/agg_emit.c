@@ -82,13 +82,6 @@ static sq_rc append_results(struct aggregate *a, struct sq_entry *const *e, uint
     return SQ_OK;
 }
 
-static sq_rc append_keys(struct aggregate *a, struct sq_entry *const *e, uint32_t n, struct sq_col *cols)
-{
-    for (uint32_t k = 0; k < n; k++)
-        SQ_TRY(sq_keys_append(&a->keys, &e[k]->key, e[k]->flags & SQ_ENTRY_NULL, cols));
-    return SQ_OK;
-}
-
 static bool same_value(const struct sq_col *x, uint32_t i, const struct sq_col *y, uint32_t j)
 {
     bool nx = sq_vec_null(&x->vec, i), ny = sq_vec_null(&y->vec, j);
@@ -109,6 +102,22 @@ static bool same_values(const struct aggregate *a, const struct sq_col *x, uint3
         if (!same_value(&x[c], i, &y[c], j))
             return false;
     return true;
+}
+
+/* Column by column: changed[t] where value i[t] of x and j[t] of y differ. */
+static void mark_changed(const struct sq_col *x, const uint32_t *i, const struct sq_col *y, const uint32_t *j, uint32_t n, uint8_t *changed)
+{
+    enum sq_phys phys = sq_type_phys(x->vec.type);
+    const uint64_t *a = x->vec.data, *b = y->vec.data;
+
+    if ((phys == SQ_P_I64 || phys == SQ_P_F64) && !x->vec.valid && !y->vec.valid) {
+        for (uint32_t t = 0; t < n; t++)
+            changed[t] |= a[i[t]] != b[j[t]];
+        return;
+    }
+    for (uint32_t t = 0; t < n; t++)
+        if (!changed[t])
+            changed[t] = !same_value(x, i[t], y, j[t]);
 }
 
 /* ---- net ---- */
@@ -140,17 +149,23 @@ sq_rc sq_agg_net_before(struct aggregate *a)
 static sq_rc emit_flat(struct aggregate *a)
 {
     struct sq_batch out = {.rows = a->ntouched, .ncols = a->ngroup + a->nitems, .cols = a->vecs, .kind = a->kind, .sel = a->val_index};
-    uint32_t old = 0;
-    bool updates = false;
+    uint32_t old[SQ_BATCH_ROWS], now[SQ_BATCH_ROWS], nold = 0;
+    uint8_t changed[SQ_BATCH_ROWS];
 
     SQ_TRY(append_results(a, a->touched, a->ntouched, a->val_cols));
     for (uint32_t t = 0; t < a->ntouched; t++) {
         bool was = a->was_live[t];
         a->kind[t] = was ? SQ_UPDATE_AFTER : SQ_INSERT;
-        updates |= was;
-        if (!was || !same_values(a, a->old_cols, old, a->val_cols, t))
-            a->val_index[out.nsel++] = t;
-        old += was;
+        changed[t] = !was;
+        old[t] = was ? nold : 0;                 /* of a new group: any, it is not compared */
+        now[t] = t;
+        nold += was;
+    }
+    for (uint32_t c = 0; c < a->nitems && nold > 0; c++)
+        mark_changed(&a->old_cols[c], old, &a->val_cols[c], now, a->ntouched, changed);
+    for (uint32_t t = 0; t < a->ntouched; t++) {
+        a->val_index[out.nsel] = t;
+        out.nsel += changed[t];
     }
     for (uint32_t c = 0; c < a->ngroup; c++) {
         sq_col_seal(&a->key_cols[c]);
@@ -160,7 +175,7 @@ static sq_rc emit_flat(struct aggregate *a)
         sq_col_seal(&a->val_cols[c]);
         a->vecs[a->ngroup + c] = a->val_cols[c].vec;
     }
-    if (!updates)
+    if (nold == 0)
         out.kind = NULL;
     if (out.nsel == out.rows)
         out.sel = NULL;
@@ -229,7 +244,7 @@ sq_rc sq_agg_net_after(struct aggregate *a)
 
     for (uint32_t t = 0; a->retracts && t < a->ntouched; t++)
         gone |= group_of(a->touched[t])->rows == 0;
-    SQ_TRY(append_keys(a, a->touched, a->ntouched, a->key_cols));
+    SQ_TRY(sq_keys_append(&a->keys, a->touched, a->ntouched, a->key_cols));
     SQ_TRY(a->upsert && !gone ? emit_flat(a) : emit_changes(a));
     for (uint32_t t = 0; gone && t < a->ntouched; t++)
         if (group_of(a->touched[t])->rows == 0)
@@ -241,7 +256,7 @@ sq_rc sq_agg_net_after(struct aggregate *a)
 
 static sq_rc out_row(struct aggregate *a, struct sq_entry *e, enum sq_kind kind)
 {
-    SQ_TRY(append_keys(a, &e, 1, a->out.cols));
+    SQ_TRY(sq_keys_append(&a->keys, &e, 1, a->out.cols));
     SQ_TRY(append_results(a, &e, 1, a->out.cols + a->ngroup));
     return sq_out_row(&a->out, kind);
 }
@@ -319,7 +334,7 @@ sq_rc sq_agg_each(struct aggregate *a, const struct sq_batch *in)
 static sq_rc final_rows(struct aggregate *a, struct sq_entry *const *e, uint32_t n)
 {
     sq_out_reset(&a->out);
-    SQ_TRY(append_keys(a, e, n, a->out.cols));
+    SQ_TRY(sq_keys_append(&a->keys, e, n, a->out.cols));
     SQ_TRY(append_results(a, e, n, a->out.cols + a->ngroup));
     SQ_TRY(sq_out_rows(&a->out, n));
     return sq_emit_batch(&a->base, sq_out_batch(&a->out));

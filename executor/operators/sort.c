@@ -165,7 +165,7 @@ static sq_rc unpack_counted(struct sort *s)
 
     while ((e = sq_hashtab_next(&s->table, &it)))
         for (int64_t n = *(int64_t *)SQ_PAYLOAD(e); n > 0; n--) {
-            SQ_TRY(sq_keys_append(&s->keys, &e->key, false, s->rows->cols));
+            SQ_TRY(sq_keys_append(&s->keys, &e, 1, s->rows->cols));
             SQ_TRY(sq_out_rows(s->rows, 1));
         }
     return SQ_OK;
