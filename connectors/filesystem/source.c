@@ -599,7 +599,7 @@ static sq_rc decode(struct reader *r, struct split *s)
         return failed_record(r, s, d.failed, rc);
     if (rc != SQ_OK)
         return rc;
-    SQ_ASSERT(d.consumed <= d.nrec && r->out.n <= r->batch_rows);
+    SQ_ASSERT(d.consumed <= d.nrec && r->out.n <= (r->batch_rows > 1 ? r->batch_rows : 2));   /* an update is two rows, kept together */
     if (d.consumed == 0 && r->out.n == 0 && d.nrec > 0)
         return sq_fail(r->ctx, SQ_INTERNAL, "format '%s' makes no progress", r->table->format.format->name);
 
