@@ -206,8 +206,7 @@ static int setup(void **state)
         "CREATE TABLE c (id INT, k STRING, v INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'changes')",
         "CREATE TABLE u (id INT, k STRING, v INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'upserts')",
         "CREATE TABLE r (a ROW<b INT, c ROW<d STRING>>, l ARRAY<INT>, m MAP<STRING, INT>) WITH ('connector' = 'stream')",
-        "CREATE TABLE e (id INT, ms BIGINT, ts AS TO_TIMESTAMP_LTZ(ms, 3), p STRING METADATA VIRTUAL, twice AS id * 2, "
-        "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'stream')",
+        "CREATE TABLE e (id INT, ms BIGINT, ts AS TO_TIMESTAMP_LTZ(ms, 3), p STRING METADATA VIRTUAL, twice AS id * 2, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector' = 'stream')",
         "CREATE TABLE app (k STRING, n BIGINT) WITH ('connector' = 'filesystem')",
         "CREATE TABLE log (k STRING, n BIGINT) WITH ('connector' = 'log')",
         "CREATE TABLE db (k STRING, n BIGINT) WITH ('connector' = 'db')",
