@@ -254,6 +254,116 @@ static sq_rc plan(const char *sql, bool changelog, struct sq_job_plan **j)
     return sq_plan_select(&env, s->query, changelog, &config, j);
 }
 
+/* ---- every plan must hold together ---- */
+
+static void check_expr(const struct sq_expr *e, const struct sq_field *cols, uint32_t ncols)
+{
+    assert_non_null(e);
+    assert_non_null(e->type);
+    if (e->kind == SQ_X_COL) {
+        assert_true(e->col < ncols);
+        assert_int_equal(sq_type_phys(e->type), sq_type_phys(cols[e->col].type));
+    }
+    if (e->kind == SQ_X_CONST)
+        assert_int_equal(sq_type_phys(e->type), sq_type_phys(e->value->type));
+    if (e->kind == SQ_X_IN)
+        for (uint32_t i = 1; i < e->nargs; i++)
+            assert_true(e->args[i]->kind == SQ_X_CONST || e->args[i]->kind == SQ_X_CAST || e->args[i]->kind == SQ_X_CALL);
+    for (uint32_t i = 0; i < e->nargs; i++)
+        check_expr(e->args[i], cols, ncols);
+}
+
+static void check_same_columns(const struct sq_plan *a, const struct sq_plan *b)
+{
+    assert_int_equal(a->ncols, b->ncols);
+    for (uint32_t i = 0; i < a->ncols; i++)
+        assert_int_equal(sq_type_phys(a->cols[i].type), sq_type_phys(b->cols[i].type));
+}
+
+static void check_aggregate(const struct sq_plan *p, const struct sq_plan *in)
+{
+    assert_int_equal(p->ncols, p->u.agg.ngroup + p->u.agg.nitems);
+    for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
+        assert_true(p->u.agg.group[i] < in->ncols);
+    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
+        assert_true(p->u.agg.items[i].arg < (int32_t)in->ncols);
+        assert_true(p->u.agg.items[i].filter < (int32_t)in->ncols);
+    }
+}
+
+static void check_join(const struct sq_plan *p)
+{
+    const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
+    assert_int_equal(p->ncols, l->ncols + r->ncols);
+    for (uint32_t i = 0; i < p->ncols; i++)
+        assert_int_equal(sq_type_phys(p->cols[i].type), sq_type_phys(i < l->ncols ? l->cols[i].type : r->cols[i - l->ncols].type));
+    for (uint32_t i = 0; i < p->u.join.nkeys; i++) {
+        assert_true(p->u.join.keys[i].left < l->ncols && p->u.join.keys[i].right < r->ncols);
+        assert_int_equal(sq_type_phys(l->cols[p->u.join.keys[i].left].type), sq_type_phys(r->cols[p->u.join.keys[i].right].type));
+    }
+    if (p->u.join.residual)
+        check_expr(p->u.join.residual, p->cols, p->ncols);
+}
+
+static void check_plan(const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->ninputs ? p->inputs[0] : NULL;
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        check_plan(p->inputs[i]);
+    for (uint32_t i = 0; i < p->nkeys; i++)
+        for (uint32_t k = 0; k < p->keys[i].n; k++)
+            assert_true(p->keys[i].cols[k] < p->ncols);
+    switch (p->kind) {
+    case SQ_N_SCAN:
+        for (uint32_t i = 0; i < p->ncols; i++) {
+            assert_true(p->u.scan.cols[i] < p->u.scan.table->ncols);
+            assert_true(i == 0 || p->u.scan.cols[i - 1] < p->u.scan.cols[i]);
+        }
+        break;
+    case SQ_N_VALUES:
+        for (uint32_t i = 0; i < p->u.values.nbatches; i++)
+            assert_null(sq_batch_check(&p->u.values.rows[i]));
+        break;
+    case SQ_N_FILTER:
+        check_same_columns(p, in);
+        check_expr(p->u.filter.pred, in->cols, in->ncols);
+        break;
+    case SQ_N_PROJECT:
+        for (uint32_t i = 0; i < p->ncols; i++) {
+            check_expr(p->u.project.exprs[i], in->cols, in->ncols);
+            assert_int_equal(sq_type_phys(p->cols[i].type), sq_type_phys(p->u.project.exprs[i]->type));
+        }
+        break;
+    case SQ_N_WATERMARK:
+        check_same_columns(p, in);
+        check_expr(p->u.watermark.expr, p->cols, p->ncols);
+        break;
+    case SQ_N_AGGREGATE:
+        check_aggregate(p, in);
+        break;
+    case SQ_N_JOIN:
+        check_join(p);
+        break;
+    case SQ_N_UNION:
+        for (uint32_t i = 0; i < p->ninputs; i++)
+            check_same_columns(p, p->inputs[i]);
+        break;
+    case SQ_N_SORT:
+    case SQ_N_LIMIT:
+        for (uint32_t i = 0; i < p->u.sort.nkeys; i++)
+            assert_true(p->u.sort.keys[i].col < p->ncols);
+        check_same_columns(p, in);
+        break;
+    case SQ_N_SINK:
+        assert_int_equal(p->ncols, p->u.sink.table->ncols);
+        check_same_columns(p, in);
+        break;
+    case SQ_N_COLLECT:
+        check_same_columns(p, in);
+        break;
+    }
+}
+
 static void check_text(const char *sql, const char *got, const char *want)
 {
     if (strcmp(got, want) != 0)
@@ -266,6 +376,8 @@ static void explains_as(const char *sql, bool changelog, bool modes, const char 
     struct sq_buf b;
     if (plan(sql, changelog, &j) != SQ_OK)
         fail_msg("\n%s\n%s (%s)", sql, ctx.err.msg, ctx.err.hint);
+    for (uint32_t i = 0; i < j->nroots; i++)
+        check_plan(j->roots[i]);
     sq_buf_init(&b, &ctx);
     must(sq_explain(&b, j, modes));
     check_text(sql, b.p, want);
