@@ -616,6 +616,7 @@ static sq_rc decode(struct reader *r, struct split *s)
     s->pos = pos;
     r->stats.records += d.consumed;
     r->stats.bad += d.nbad;
+    r->stats.bad_values += d.nbad_values;
     r->stats.filtered += d.nfiltered;
     return SQ_OK;
 }

@@ -247,7 +247,7 @@ static sq_rc decode(struct sq_decoder *x, struct sq_decode *dec)
 
     x->d.heap = &dec->out->heap;
     dec->consumed = 0;
-    dec->nbad = dec->nfiltered = 0;
+    dec->nbad = dec->nfiltered = dec->nbad_values = 0;
     dec->failed = 0;
     while (dec->consumed < dec->nrec && dec->out->n - first < dec->max_rows) {
         SQ_TRY(decode_record(&x->d, dec, dec->consumed, first, &full));

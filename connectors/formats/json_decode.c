@@ -571,7 +571,7 @@ sq_rc sq_json_decode(struct sq_decoder *x, struct sq_decode *dec)
     bool done = true;
 
     dec->consumed = 0;
-    dec->nbad = dec->nfiltered = 0;
+    dec->nbad = dec->nfiltered = dec->nbad_values = 0;
     dec->failed = 0;
     x->d.heap = &out->heap;
     sq_buf_reset(&x->d.reports);

@@ -183,6 +183,7 @@ void sq_json_report(struct sq_json_dec *d, struct sq_decode *dec, uint32_t recor
         uint32_t column;
         memcpy(&column, d->reports.p + at, 4);
         const char *reason = d->reports.p + at + 4;
+        dec->nbad_values++;
         if (dec->bad)
             dec->bad(dec->bad_arg, record, d->root.child[column].name, reason);
         at += 4 + strlen(reason) + 1;

@@ -123,6 +123,8 @@ static void source_line(struct sq_buf *b, const struct sq_op *op)
         sq_buf_printf(b, "%llu records = %llu good (%llu rows) + %llu bad", (unsigned long long)st.records, (unsigned long long)good,
                       (unsigned long long)st.rows, (unsigned long long)st.bad);
     part(b, st.filtered, "without a row");
+    if (st.bad_values)
+        sq_buf_printf(b, st.bad_values == 1 ? "; %llu value did not fit and is NULL" : "; %llu values did not fit and are NULL", (unsigned long long)st.bad_values);
     if (!source_balances(op, &st))
         sq_buf_printf(b, "  (does not balance: %llu rows went on)", (unsigned long long)op->m.out);
 }

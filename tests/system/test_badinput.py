@@ -39,7 +39,7 @@ def ignored_and_counted(case):
     case.write('t.ndjson', '{"id":"a","v":1}\n{"id":"b","v":"twelve"}\n{"id":\nnull\n{"id":"c","v":3}')
     p = case.run(sql=job(source=IGNORE))
     equal([r for r in rows(case) if r[0]], [('a', 1), ('b', None), ('c', 3)])
-    contains(p.stderr, 'bad')
+    contains(p.stderr, '5 records = 3 rows + 2 bad; 1 value did not fit and is NULL')
 
 
 @test
