@@ -851,6 +851,10 @@ static void test_changelog(void **state)
     PLAN("INSERT INTO db1 SELECT k, w FROM t",
          "Sink db1 (db) upsert by (k), emit=net\n"
          "  Scan t (stream) columns k, w\n");
+    PLAN("INSERT INTO db2 SELECT k, COUNT(*) FROM t GROUP BY k",
+         "Sink db2 (db) upsert by (k, n), emit=net\n"
+         "  Aggregate by (k): COUNT(*) [retract]  state: one row for each (k), kept for good; 'table.exec.state.ttl' would bound it\n"
+         "    Scan t (stream) columns k\n");
     PLAN("INSERT INTO db SELECT k, w FROM t",
          "Sink db (db) insert, emit=net\n"
          "  Scan t (stream) columns k, w\n");
@@ -897,11 +901,21 @@ static void test_changelog(void **state)
          "      Scan c (changes) columns k [retract]\n"
          "      Scan t (stream) columns k\n");
     NOTICED("db has no PRIMARY KEY; rows are upserted by (k), the key of the query\n");
-    PLAN("EXECUTE STATEMENT SET BEGIN INSERT INTO log SELECT k, w FROM t; INSERT INTO db1 SELECT k, w FROM t; END",
+    PLAN("EXECUTE STATEMENT SET BEGIN INSERT INTO log SELECT k, w FROM t; INSERT INTO db1 SELECT k, COUNT(*) FROM t WHERE v > 1 GROUP BY k; INSERT INTO app SELECT a.k, b.w FROM t a JOIN t b ON a.id = b.id; END",
          "Sink log (log) insert, emit=each\n"
-         "  Scan t (stream) columns k, w\n"
+         "  Project k, w AS n\n"
+         "    Scan t (stream) columns id, k, v, w\n"
          "Sink db1 (db) upsert by (k), emit=net\n"
-         "  Scan t (stream) columns k, w\n");
+         "  Aggregate by (k): COUNT(*) [upsert by (k)]  state: one row for each (k), kept for good; 'table.exec.state.ttl' would bound it\n"
+         "    Filter v > 1\n"
+         "      Project k, v\n"
+         "        Scan t (stream) columns id, k, v, w (the same as above)\n"
+         "Sink app (filesystem) insert, emit=net\n"
+         "  Project k, w AS n\n"
+         "    Join INNER on id = id  state: the rows of both sides, kept for good; 'table.exec.state.ttl' would bound it\n"
+         "      Project id, k\n"
+         "        Scan t (stream) columns id, k, v, w (the same as above)\n"
+         "      Scan t (stream) columns id, w\n");
 }
 
 static void test_inserts(void **state)
@@ -1133,8 +1147,8 @@ static void test_changelog_wrong(void **state)
           "sink 'app' (connector 'filesystem') takes only inserts, but the query updates rows (LEFT JOIN) | t LEFT JOIN o ON t.id = o.id | write to a table with a PRIMARY KEY in a database, use the format 'debezium-json', or run it with 'execution.runtime-mode' = 'batch'");
     WRONG("INSERT INTO app SELECT k, v FROM c",
           "sink 'app' (connector 'filesystem') takes only inserts, but the query updates rows (it reads a table of changes) | c | write to a table with a PRIMARY KEY in a database, use the format 'debezium-json', or run it with 'execution.runtime-mode' = 'batch'");
-    REFUSED("INSERT INTO db2 SELECT k, COUNT(*) FROM t GROUP BY k",
-          "the rows of the query are updated by (k), but the PRIMARY KEY of 'db2' is (k, n): that is not supported yet | k | declare PRIMARY KEY (k) NOT ENFORCED, or group the rows by (k, n)");
+    REFUSED("INSERT INTO kv SELECT MAX(v), k, id FROM t GROUP BY k, id",
+          "the rows of the query are updated by (k, v), but the PRIMARY KEY of 'kv' is (id): that is not supported yet | k, id | declare PRIMARY KEY (k, v) NOT ENFORCED, or group the rows by (id)");
     REFUSED("INSERT INTO kv SELECT t.id, t.k, o.id FROM t LEFT JOIN o ON t.id = o.id",
           "the query updates rows (LEFT JOIN) and has no key, so they cannot be upserted by the PRIMARY KEY (id) of 'kv': that is not supported yet | t LEFT JOIN o ON t.id = o.id | group the rows by (id)");
     WRONG("INSERT INTO db SELECT 'x', COUNT(*) FROM t",
