@@ -110,7 +110,7 @@ void sq_agg_state_close(struct aggregate *a)
 void sq_agg_clear(struct aggregate *a, struct sq_entry *e)
 {
     drop_accs(a, e);
-    memset(SQ_PAYLOAD(e), 0, a->groups.stride - sizeof *e);
+    memset(group_of(e) + 1, 0, a->groups.stride - sizeof *e - sizeof(struct group));
 }
 
 void sq_agg_remove(struct aggregate *a, struct sq_entry *e)
