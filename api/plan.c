@@ -83,6 +83,7 @@ static sq_rc job_config(sqluice_stmt *s, const struct sq_bind_env *env, struct s
         .batch = env->session.batch,
         .parallelism = 1,
         .batch_rows = s->db->config.batch_rows,
+        .drop_nulls = sq_str_is(sq_setting(set, "table.exec.sink.not-null-enforcer"), "DROP"),
         .mini_batch = !sq_setting_given(set, "table.exec.mini-batch.enabled") ? -1 : sq_setting_bool(set, "table.exec.mini-batch.enabled"),
         .state_ttl_ms = sq_setting_ms(set, "table.exec.state.ttl"),
     };

@@ -67,7 +67,7 @@ static const struct row rows[] = {
     {"table.exec.emit.late-fire.delay", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often they do"},
     {"table.exec.emit.allow-lateness", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how long windows are kept for late rows"},
     /* sinks */
-    {"table.exec.sink.not-null-enforcer", NULL, SQ_OPT_ENUM, "ERROR", "ERROR|DROP", LATER, "a NULL for a NOT NULL column of a sink: fail, or drop the row and count it"},
+    {"table.exec.sink.not-null-enforcer", NULL, SQ_OPT_ENUM, "ERROR", "ERROR|DROP", EFFECT, "a NULL for a NOT NULL column of a sink: fail, or drop the row and count it"},
     {"table.exec.sink.type-length-enforcer", NULL, SQ_OPT_ENUM, "IGNORE", "IGNORE|TRIM_PAD|ERROR", LATER, "texts longer than a sink column's type"},
     {"table.exec.sink.upsert-materialize", NULL, SQ_OPT_ENUM, "AUTO", "NONE|AUTO|FORCE", TUNING, "put changes of one key in order before a sink; here they are in order"},
     {"table.exec.sink.keyed-shuffle", NULL, SQ_OPT_ENUM, "AUTO", "NONE|AUTO|FORCE", TUNING, "rows of one key go to one writer"},
