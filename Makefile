@@ -124,6 +124,7 @@ LAYERS_test_connectors := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
 LAYERS_test_executor  := executor functions base
+LAYERS_test_runtime   := executor functions base
 LAYERS_test_expr      := executor functions base
 LAYERS_test_state     := executor functions base
 
