@@ -337,7 +337,7 @@ static sq_rc emit_left(struct join *j, const struct jrow *row, enum sq_kind kind
 static sq_rc semi_right(struct join *j, const struct sq_batch *in, uint32_t pos, const struct match *m, size_t n)
 {
     enum sq_kind kind = sq_row_kind(in, sq_row(in, pos));
-    bool add = sq_kind_adds(kind);
+    bool add = sq_kind_adds((uint8_t)kind);
 
     for (size_t k = 0; k < n; k++) {
         struct jrow *row = m[k].other;
