@@ -49,7 +49,7 @@ static sq_rc make_cast(struct sq_binder *b, struct sq_expr *e, const struct sq_t
         SQ_TRY(type_text(b, to, &to_text));
         return sq_fail_at(b->ctx, SQ_SEMANTIC, span, "cannot cast %s to %s", from_text, to_text);
     }
-    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable), span, 1);
+    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable || sq_cast_gives_null(e->type, to)), span, 1);
     if (!*out)
         return SQ_NOMEM;
     (*out)->args[0] = e;

@@ -1328,6 +1328,9 @@ static void test_types(void **state)
     type_is("(i + 1) * 2 - (3 - i)", "(i + 1) * 2 - (3 - i) :: INT");
     type_is("NOT (i > 1 AND TRUE)", "NOT i > 1 :: BOOLEAN");
     type_is("b IS NULL", "FALSE :: BOOLEAN NOT NULL");
+    type_is("CAST(b AS DECIMAL(19, 0))", "CAST(b AS DECIMAL(19, 0)) :: DECIMAL(19, 0) NOT NULL");
+    type_is("CAST(b AS DECIMAL(20, 2))", "CAST(b AS DECIMAL(20, 2)) :: DECIMAL(20, 2)");
+    type_is("CAST(b AS DECIMAL(20, 2)) IS NULL", "CAST(b AS DECIMAL(20, 2)) IS NULL :: BOOLEAN NOT NULL");
 }
 
 /* ---- limits and failures ---- */
