@@ -83,6 +83,27 @@ def one_failed_statement_stops_the_file(case):
 
 
 @test
+def where_an_error_is(case):
+    """in text that is no file the command's name stands for it, with and without a place"""
+    assert case.run('-c', 'SELECT x', expect=2).stderr.startswith('sqluice:1:8: error: ')
+    assert case.run('-c', "SELECT CAST('x' AS INT)", expect=1).stderr.startswith('sqluice:1:8: error: ')
+    assert case.run(stdin='SELECT x', expect=2).stderr.startswith('stdin:1:8: error: ')
+
+
+@test
+def the_last_line_is_ended(case):
+    """in every mode, whatever is printed, also when there are no rows"""
+    sql = ('SELECT 1', 'SELECT 1 WHERE FALSE', 'EXPLAIN SELECT 1', 'SHOW TABLES', 'SHOW FUNCTIONS', 'SET', 'HELP', "SET 'pipeline.name' = 'x'", 'SELECT x',
+           "CREATE TABLE t (a INT) WITH ('connector' = 'print'); DESCRIBE t", "CREATE TABLE t (a INT) WITH ('connector' = 'print'); SHOW CREATE TABLE t")
+    for mode in ('table', 'csv', 'json', 'vertical'):
+        for text in sql:
+            for more in ([], ['--changelog']):
+                p = case.run('-m', mode, *more, '-c', text, expect=None)
+                for out in (p.stdout, p.stderr):
+                    assert out == '' or out.endswith('\n') and not out.endswith('\n\n'), (mode, text, out)
+
+
+@test
 def standard_input(case):
     """a pipe is a job file"""
     contains(case.run(stdin='SELECT 6 * 7 AS answer;').stdout, 'answer', '42')
