@@ -122,7 +122,7 @@ static sq_rc bind_own(struct sq_binder *b, struct sq_span place, const struct sq
     return rc;
 }
 
-/* The declared columns in order, computed ones from those before them and the stored ones. */
+/* The declared columns in order: metadata as the declared type, computed columns from those before them and the stored ones. */
 static sq_rc compute_columns(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, struct sq_plan **p)
 {
     struct sq_expr **exprs = SQ_NEW_ARRAY(b->arena, struct sq_expr *, t->ncols ? t->ncols : 1);
@@ -135,8 +135,12 @@ static sq_rc compute_columns(struct sq_binder *b, const struct sq_ast_from *f, c
         const struct sq_column *c = &t->cols[i];
         if (c->kind == SQ_COLUMN_COMPUTED)
             continue;
-        if (!(exprs[i] = sq_expr_col(b->arena, c->stored, c->type, (struct sq_span){0, 0})))
+        const struct sq_type *stored = (*p)->cols[c->stored].type;
+        bool cast = c->kind == SQ_COLUMN_METADATA && !sq_type_equal(stored, c->type, false);
+        if (!(exprs[i] = sq_expr_col(b->arena, c->stored, cast ? stored : c->type, (struct sq_span){0, 0})))
             return SQ_NOMEM;
+        if (cast)
+            SQ_TRY(sq_bind_cast(b, exprs[i], c->type, &exprs[i]));
         s.cols[s.ncols++] = (struct sq_scope_col){.name = c->name, .rel = UINT32_MAX, .expr = exprs[i]};
     }
     for (uint32_t i = 0; i < t->ncols; i++) {

@@ -138,7 +138,8 @@ static void add_columns(struct sq_table *t, const struct sq_ast_table *d, struct
             t->cols[i].kind = c->kind == SQ_C_METADATA ? SQ_COLUMN_METADATA : SQ_COLUMN_PHYSICAL;
             t->cols[i].is_virtual = c->is_virtual;
             t->cols[i].stored = t->spec.ncols;
-            stored[t->spec.ncols++] = (struct sq_table_column){.name = t->cols[i].name, .type = t->cols[i].type, .role = c->kind == SQ_C_METADATA ? SQ_COL_METADATA : SQ_COL_PHYSICAL};
+            stored[t->spec.ncols++] = (struct sq_table_column){.name = t->cols[i].name, .type = c->metadata_key.p ? &sq_type_ltz3 : t->cols[i].type,   /* a key of its own: a time outside */
+                                                                     .role = c->kind == SQ_C_METADATA ? SQ_COL_METADATA : SQ_COL_PHYSICAL};
         }
         fields[nfields++] = (struct sq_field){t->cols[i].name, t->cols[i].type};
     }
@@ -213,6 +214,7 @@ static int setup(void **state)
         "CREATE TABLE db1 (k STRING, n BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'db')",
         "CREATE TABLE db2 (k STRING, n BIGINT, PRIMARY KEY (k, n) NOT ENFORCED) WITH ('connector' = 'db')",
         "CREATE TABLE kv (id INT NOT NULL, k STRING, v INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'kv')",
+        "CREATE TABLE timed (k STRING, ts TIMESTAMP(6) METADATA FROM 'time') WITH ('connector' = 'log')",
         "CREATE TABLE nn (id INT NOT NULL, k STRING) WITH ('connector' = 'log')",
         "CREATE VIEW vw (key, total) AS SELECT k, SUM(v) FROM t GROUP BY k",
     };
@@ -939,6 +941,10 @@ static void test_inserts(void **state)
          "  Project k, 7 AS n\n"
          "    Filter v > 1\n"
          "      Scan t (stream) columns k, v\n");
+    PLAN("INSERT INTO timed SELECT k, ts FROM t",      /* to the declared type, then to the connector's */
+         "Sink timed (log) insert, emit=each\n"
+         "  Project k, CAST(CAST(ts AS TIMESTAMP(6)) AS TIMESTAMP_LTZ(3)) AS ts\n"
+         "    Scan t (stream) columns k, ts\n");
     PLAN("INSERT INTO app SELECT 'x', v + w FROM f",
          "Sink app (filesystem) insert, emit=net\n"
          "  Project 'x' AS k, CAST(v AS BIGINT) + w AS n\n"
@@ -1110,6 +1116,8 @@ static void test_not_yet(void **state)
 static void test_inserts_wrong(void **state)
 {
     (void)state;
+    WRONG("INSERT INTO timed SELECT k, k FROM t",
+          "column 2 ('k0') of the query is STRING, and cannot be written to 'ts' of 'timed', which is TIMESTAMP(6) | k | query: (k STRING, k0 STRING), sink: (k STRING, ts TIMESTAMP(6))");
     WRONG("INSERT INTO log SELECT id, k FROM t",
           "column 1 ('id') of the query is INT, and cannot be written to 'k' of 'log', which is STRING | id | query: (id INT, k STRING), sink: (k STRING, n BIGINT)");
     WRONG("INSERT INTO log SELECT k FROM t",
