@@ -121,6 +121,7 @@ LAYERS_test_cast      := functions base
 LAYERS_test_agg       := functions base
 LAYERS_test_json      := connectors base
 LAYERS_test_connectors := connectors base
+LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
 LAYERS_test_executor  := executor functions base
