@@ -187,7 +187,7 @@ static int bind(sqluice_stmt *s, int index, const struct sq_vec *(*make)(sqluice
     if (!s)
         return SQLUICE_MISUSE;
     rc = sq_api_enter(s->db);
-    if (rc == SQ_OK && s->state != SQ_STMT_READY)
+    if (rc == SQ_OK && (s->state != SQ_STMT_READY || s->stepping))
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "a value cannot be bound to a statement that has begun to run");
     if (rc == SQ_OK && (index < 1 || (uint32_t)index > s->ast->nparams))
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "there is no parameter %d: the statement has %u", index, s->ast->nparams);
@@ -330,8 +330,6 @@ static sq_rc next_info(sqluice_stmt *s, bool *row)
 static sq_rc step(sqluice_stmt *s, bool *row)
 {
     *row = false;
-    if (s->state == SQ_STMT_READY && !all_bound(s))
-        return sq_fail(&s->db->ctx, SQ_MISUSE, "a parameter '?' of the statement has no value");
     switch (s->kind) {
     case SQLUICE_STMT_INFO: return next_info(s, row);
     case SQLUICE_STMT_QUERY: return sq_stmt_next(s, row);
@@ -354,18 +352,30 @@ int sqluice_step(sqluice_stmt *s)
     if (!s)
         return SQLUICE_MISUSE;
     rc = sq_api_enter(s->db);
-    s->on_row = false;
-    if (rc == SQ_OK && s->state == SQ_STMT_FAILED)
+    if (rc == SQ_OK && (s->stepping || s->doomed))
+        rc = sq_fail(&s->db->ctx, SQ_MISUSE, s->doomed ? "the statement is finalized" : "a callback cannot step the statement that it was called from");
+    else if (rc == SQ_OK && s->state == SQ_STMT_READY && !all_bound(s))
+        rc = sq_fail(&s->db->ctx, SQ_MISUSE, "a parameter '?' of the statement has no value");
+    else if (rc == SQ_OK && s->state == SQ_STMT_FAILED)
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "the statement has failed: finalize it");
     else if (rc == SQ_OK && s->state != SQ_STMT_DONE) {
+        s->on_row = false;
+        s->stepping = true;
+        s->busy++;
         rc = without_secrets(s->db, s->text, step(s, &row));
+        s->stepping = false;
+        s->busy--;
         s->state = rc != SQ_OK ? SQ_STMT_FAILED : row ? SQ_STMT_RUNNING : SQ_STMT_DONE;
         s->on_row = row;
         s->serial += row;
         if (!row)
             sq_stmt_close_job(s);
     }
+    if (s->doomed && rc == SQ_OK)
+        rc = sq_fail(&s->db->ctx, SQ_MISUSE, "the statement was finalized by a callback");
     code = sq_api_leave(s->db, rc, s->base);
+    if (s->doomed)
+        sqluice_finalize(s);
     return code != SQLUICE_OK ? code : row ? SQLUICE_ROW : SQLUICE_DONE;
 }
 
@@ -376,6 +386,9 @@ void sqluice_finalize(sqluice_stmt *s)
     sqluice *db;
 
     if (!s)
+        return;
+    s->doomed = true;
+    if (s->busy)
         return;
     db = s->db;
     sq_stmt_close_job(s);
