@@ -171,6 +171,15 @@ static sq_rc assign_watermark(struct sq_binder *b, const struct sq_ast_from *f, 
     return SQ_OK;
 }
 
+/* Counts a view or WITH query that is about to be put in. */
+static sq_rc use_view(struct sq_binder *b, const struct sq_ast_from *f, struct sq_str name)
+{
+    if (++b->view_uses > SQ_VIEW_USES)
+        return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->name.span), "the statement puts in more than %d views and WITH queries, counting those inside of others, at '%.*s'",
+                          SQ_VIEW_USES, SQ_FMT(name));
+    return SQ_OK;
+}
+
 /* A view is bound like a subquery; errors in its text, which is another statement's, point at its name here. */
 static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, struct sq_plan **plan)
 {
@@ -180,6 +189,7 @@ static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const s
         return SQ_WRONG(b, f->hint[0].key_span, "OPTIONS cannot be given to a view: '%.*s' is one", SQ_FMT(t->name));
     if (b->view_depth == SQ_VIEW_DEPTH)
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->name.span), "views are nested more than %d deep at '%.*s'", SQ_VIEW_DEPTH, SQ_FMT(t->name));
+    SQ_TRY(use_view(b, f, t->name));
     b->ctes = NULL;
     b->fixed = sq_bind_span(b, f->name.span);
     b->view_depth++;
@@ -205,6 +215,7 @@ static sq_rc bind_cte(struct sq_binder *b, const struct sq_ast_from *f, const st
     struct sq_cte *ctes = b->ctes;
     if (f->nhint)
         return SQ_WRONG(b, f->hint[0].key_span, "OPTIONS cannot be given to a WITH query");
+    SQ_TRY(use_view(b, f, c->name));
     b->ctes = c->next;
     sq_rc rc = sq_bind_select_query(b, c->ast->query, true, plan);
     b->ctes = ctes;

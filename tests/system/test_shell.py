@@ -161,6 +161,24 @@ def the_shell(case):
 
 
 @test
+def files_that_are_no_tests(case):
+    """sqluice test: said with exit code 2, and nothing is written outside the run's own directory"""
+    outside = case.dir / 'outside'
+    for text, why in (('garbage\n', 'a block starts with'), (f'file {outside}\n  x\n', "in the run's directory"),
+                      ('file a/../../outside\n  x\n', "in the run's directory"), ('file x sometimes\n  x\n', 'escaped'), ('clock yesterday\n', 'a clock is written'),
+                      ('clock 2024-01-01 12:61:00\n', 'a clock is written'), ('mode fast\n', 'mode is'), ('rows\n  1\n', 'belongs below')):
+        case.write('x.test', text)
+        p = case.run('test', 'x.test', expect=2)
+        contains(p.stdout, why, '1 not run')
+    assert not outside.exists()
+    (case.dir / 'empty').mkdir()
+    contains(case.run('test', 'empty', expect=2).stderr, 'no *.test file')
+    case.run('test', 'not-there', expect=2)
+    case.write('x.test', 'clock 2024-05-01 12:00:00\nfile sub/x.ndjson escaped\n  {"a":1}\\n\nquery SELECT CAST(CURRENT_TIMESTAMP AS STRING)\nrows\n  2024-05-01 12:00:00.000\n')
+    case.run('test', 'x.test')
+
+
+@test
 def progress_on_a_terminal_only(case):
     """a line for long work on a terminal, none in a pipe"""
     case.write('slow.sql', "CREATE TABLE g (a INT) WITH ('connector'='datagen','number-of-rows'='3000','rows-per-second'='1000');"
