@@ -81,6 +81,35 @@ static sq_rc measure(sqluice *db, struct sq_str text, uint32_t *used, bool *any)
     return rc;
 }
 
+#ifndef NDEBUG
+/* Debug builds hold every statement to the parser's promise: what its AST prints to parses back to the same. */
+static sq_rc check_print(sqluice_stmt *s)
+{
+    struct sq_ctx *ctx = &s->db->ctx;
+    struct sq_buf first, again;
+    struct sq_arena tmp;
+    struct sq_ast_stmt *back = NULL;
+    uint32_t at = 0;
+
+    sq_buf_init(&first, ctx);
+    sq_buf_init(&again, ctx);
+    sq_arena_init(&tmp, ctx);
+    sq_rc rc = sq_unparse_stmt(&first, s->ast);
+    if (rc == SQ_OK)
+        rc = sq_parse(ctx, &tmp, sq_buf_view(&first), &at, &back, NULL);
+    if (rc == SQ_OK && back)
+        rc = sq_unparse_stmt(&again, back);
+    if (rc == SQ_OK && !sq_str_eq(sq_buf_view(&first), sq_buf_view(&again)))
+        rc = sq_fail(ctx, SQ_INTERNAL, "a statement does not print back to itself: %.300s", first.p);
+    else if (rc == SQ_SYNTAX)
+        rc = sq_fail(ctx, SQ_INTERNAL, "a statement prints to what does not parse: %.300s", first.p);
+    sq_arena_free(&tmp);
+    sq_buf_free(&first);
+    sq_buf_free(&again);
+    return rc == SQ_LIMIT ? SQ_OK : rc;
+}
+#endif
+
 static sq_rc read_stmt(sqluice_stmt *s, struct sq_str text)
 {
     struct sq_ctx *ctx = &s->db->ctx;
@@ -92,6 +121,9 @@ static sq_rc read_stmt(sqluice_stmt *s, struct sq_str text)
     SQ_TRY(sq_parse(ctx, &s->arena, s->text, &at, &s->ast, NULL));
     if (!s->ast)
         return sq_fail(ctx, SQ_INTERNAL, "a statement was read twice and came out different");
+#ifndef NDEBUG
+    SQ_TRY(check_print(s));
+#endif
     s->kind = kind_of(s->ast);
     s->params = SQ_NEW_ARRAY(&s->arena, const struct sq_vec *, s->ast->nparams + 1);
     if (!s->params)
