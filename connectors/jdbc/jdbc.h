@@ -58,6 +58,21 @@ struct sq_jdbc_conn {                    /* a dialect's connection begins with t
 };
 struct sq_jdbc_stmt;
 
+enum sq_jdbc_kind {
+    SQ_JDBC_NULL,
+    SQ_JDBC_INT, SQ_JDBC_DOUBLE,
+    SQ_JDBC_TEXT, SQ_JDBC_BYTES,
+    SQ_JDBC_DATE,                        /* i: days since 1970 */
+    SQ_JDBC_TIME,                        /* i: microseconds of the day; outside of it where the database allows that */
+    SQ_JDBC_DATETIME, SQ_JDBC_INSTANT    /* i: microseconds since 1970; of a local time, or of a point in time */
+};
+struct sq_jdbc_value {
+    enum sq_jdbc_kind kind;
+    int64_t i;
+    double d;
+    struct sq_str s;
+};
+
 struct sq_jdbc_dialect {
     const char *name, *scheme;           /* "SQLite", "sqlite" */
     const char *drivers;                 /* Java classes that go with it, '|' between */
@@ -87,9 +102,9 @@ struct sq_jdbc_dialect {
     sq_rc (*scan)(struct sq_jdbc_conn *, const char *select, struct sq_jdbc_stmt **);
     sq_rc (*run)(struct sq_jdbc_stmt *);                 /* a statement without rows; ready to be bound again */
     sq_rc (*step)(struct sq_jdbc_stmt *, bool *row);
-    /* Appends column i of the row to out. SQ_DATA "'abc' is not a DOUBLE" where it does not fit; the caller names column and row. */
-    sq_rc (*read)(struct sq_jdbc_stmt *, uint32_t i, const struct sq_tz *, struct sq_col *out);
-    /* Text of column i, for messages; may be empty. Good until the next call. */
+    /* What the row has in column i; texts are good until the next step. */
+    sq_rc (*value)(struct sq_jdbc_stmt *, uint32_t i, struct sq_jdbc_value *);
+    /* Column i as text, for string columns and messages; may be empty. Good until the next call. */
     struct sq_str (*text)(struct sq_jdbc_stmt *, uint32_t i);
     void (*finalize)(struct sq_jdbc_stmt *);             /* NULL is fine */
     bool (*retriable)(struct sq_jdbc_conn *);            /* of the last error: worth trying again (locked, deadlock, gone away) */
@@ -107,5 +122,11 @@ sq_rc sq_jdbc_names(struct sq_buf *, const struct sq_jdbc_dialect *, const struc
 int64_t sq_jdbc_find_column(const struct sq_jdbc_dialect *, const struct sq_jdbc_info *, struct sq_str name);
 /* "did you mean": the nearest column of the table, as the hint of the error that is set. Returns its rc. */
 sq_rc sq_jdbc_near_column(struct sq_ctx *, const struct sq_jdbc_info *, struct sq_str name);
+
+/* Appends column i of the row to out. SQ_DATA "'abc' is not a DOUBLE" where it does not fit; the caller names column and row. */
+sq_rc sq_jdbc_append(struct sq_ctx *, const struct sq_jdbc_dialect *, struct sq_jdbc_stmt *, uint32_t i, const struct sq_tz *, struct sq_col *out);
+/* How many bytes of a value a message shows. */
+enum { SQ_JDBC_SHOWN = 60 };
+uint32_t sq_jdbc_cut(struct sq_str);
 
 #endif

@@ -274,7 +274,7 @@ static sq_rc read_rows(struct reader *r, const struct split *s, bool *more)
         if (!*more)
             return SQ_OK;
         for (uint32_t i = 0; i < r->spec->ncols; i++) {
-            sq_rc rc = r->d->read(r->stmt, i, tz, &r->out.cols[i]);
+            sq_rc rc = sq_jdbc_append(r->ctx, r->d, r->stmt, i, tz, &r->out.cols[i]);
             if (rc != SQ_OK)
                 return rc == SQ_DATA ? bad_value(r, s, i) : rc;
         }
