@@ -397,10 +397,11 @@ static const char *stored_as(const struct sq_type *t)
     }
 }
 
-static sq_rc sqlite_column_type(struct sq_ctx *ctx, struct sq_buf *b, const struct sq_type *t, bool in_key)
+static sq_rc sqlite_column_type(struct sq_ctx *ctx, const struct sq_jdbc_conn *conn, struct sq_buf *b, const struct sq_type *t, const struct sq_jdbc_in_key *key)
 {
     const char *name = stored_as(t);
-    (void)in_key;
+    (void)conn;
+    (void)key;
     if (!name)
         return sq_fail(ctx, SQ_UNSUPPORTED, "%s cannot be kept in a SQLite database", sq_tid_name(t->id));
     return sq_buf_puts(b, name);
@@ -435,18 +436,23 @@ static sq_rc sqlite_upsert(struct sq_buf *b, const struct sq_jdbc_dialect *d, st
     return any ? b->rc : sq_buf_puts(b, "NOTHING");
 }
 
-static sq_rc sqlite_add_key(struct sq_buf *b, const struct sq_jdbc_dialect *d, struct sq_str table, const struct sq_str *cols, const uint32_t *key, uint32_t nkey)
+static sq_rc sqlite_add_key(struct sq_jdbc_conn *base, struct sq_buf *b, const struct sq_jdbc_info *info, const struct sq_sink_spec *spec, const struct sq_jdbc_key *key)
 {
     struct sq_buf name;
+    (void)info;
+    if (key)
+        return SQ_OK;                              /* a collation cannot be altered in SQLite */
     sq_buf_init(&name, b->ctx);
-    sq_buf_str(&name, table);
+    sq_buf_str(&name, base->table->name);
     sq_buf_puts(&name, "_key");
     sq_buf_puts(b, "CREATE UNIQUE INDEX ");
-    d->quote(b, sq_buf_view(&name));
+    sqlite_quote(b, sq_buf_view(&name));
     sq_buf_puts(b, " ON ");
-    d->quote(b, table);
-    sq_buf_puts(b, " (");
-    sq_jdbc_names(b, d, cols, key, nkey);
+    sqlite_quote(b, base->table->name);
+    for (uint32_t k = 0; k < spec->nkey; k++) {
+        sq_buf_puts(b, k ? ", " : " (");
+        sqlite_quote(b, spec->table->cols[spec->key[k]].name);
+    }
     sq_rc rc = sq_buf_putc(b, ')');
     sq_buf_free(&name);
     return rc;
@@ -553,7 +559,7 @@ static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc
     }
     /* INTEGER PRIMARY KEY has no index of its own: it is the rowid, and may be left out of an INSERT */
     if (rc == SQ_OK && npk == 1 && strcasecmp(info->cols[pk[0]].type.p, "INTEGER") == 0) {
-        info->keys[info->nkeys++] = (struct sq_jdbc_key){pk, 1, NULL};
+        info->keys[info->nkeys++] = (struct sq_jdbc_key){.cols = pk, .n = 1};
         info->cols[pk[0]].has_default = true;
     }
 out:
@@ -588,7 +594,7 @@ static sq_rc read_index(struct conn *c, struct sq_arena *arena, struct sq_str in
     }
     sqlite_finalize(s);
     if (rc == SQ_OK && whole && n)
-        info->keys[info->nkeys++] = (struct sq_jdbc_key){cols, n, merges};
+        info->keys[info->nkeys++] = (struct sq_jdbc_key){.cols = cols, .n = n, .merges = merges};
     return rc;
 }
 
