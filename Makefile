@@ -131,6 +131,7 @@ LAYERS_test_connectors := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
 LAYERS_test_executor  := executor functions base
+LAYERS_test_runtime   := executor functions base
 LAYERS_test_expr      := executor functions base
 LAYERS_test_state     := executor functions base
 
@@ -168,7 +169,7 @@ $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
 .PHONY: deps-build demo test bench check tidy install uninstall help
 deps-build:
-	$(Q)tools/deps install build run
+	$(Q)tools/deps install build features run
 
 demo: deps-build
 	$(Q)$(MAKE) --no-print-directory all

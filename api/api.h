@@ -59,6 +59,7 @@ struct sqluice_stmt {
     uint64_t catalog_version, settings_version;
     struct sq_job_plan *plan;            /* queries and INSERTs, EXPLAIN's too */
     bool changelog;
+    int64_t rows_left;                   /* of 'sql-client.execution.max-table-result.rows'; -1: no limit */
     const struct sq_tz *tz;              /* for TIMESTAMP_LTZ as text */
     const struct sq_field *cols;
     uint32_t ncols;

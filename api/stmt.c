@@ -8,6 +8,7 @@
  * Rows of SHOW, DESCRIBE, EXPLAIN are made at the first step, all at once; rows of queries come from a job (run.c).
  */
 #include "api/api.h"
+#include "base/text.h"
 
 #include <limits.h>
 
@@ -102,6 +103,16 @@ static sq_rc read_stmt(sqluice_stmt *s, struct sq_str text)
     return plans_early(s) && s->ast->nparams == 0 ? sq_stmt_plan(s) : SQ_OK;
 }
 
+/* A message that quotes the statement must not quote its secrets. */
+static sq_rc without_secrets(sqluice *db, struct sq_str text, sq_rc rc)
+{
+    if (rc != SQ_OK) {
+        sq_secrets_scrub(db->ctx.err.msg, text);
+        sq_secrets_scrub(db->ctx.err.hint, text);
+    }
+    return rc;
+}
+
 int sqluice_prepare(sqluice *db, const char *text, int bytes, sqluice_stmt **stmt, int *tail)
 {
     struct sq_str all;
@@ -138,7 +149,7 @@ int sqluice_prepare(sqluice *db, const char *text, int bytes, sqluice_stmt **stm
         db->ctx.err = err;
         *stmt = NULL;
     }
-    return sq_api_leave(db, rc, 0);
+    return sq_api_leave(db, without_secrets(db, (struct sq_str){text, used}, rc), 0);
 }
 
 int sqluice_incomplete(sqluice *db, const char *text)
@@ -347,7 +358,7 @@ int sqluice_step(sqluice_stmt *s)
     if (rc == SQ_OK && s->state == SQ_STMT_FAILED)
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "the statement has failed: finalize it");
     else if (rc == SQ_OK && s->state != SQ_STMT_DONE) {
-        rc = step(s, &row);
+        rc = without_secrets(s->db, s->text, step(s, &row));
         s->state = rc != SQ_OK ? SQ_STMT_FAILED : row ? SQ_STMT_RUNNING : SQ_STMT_DONE;
         s->on_row = row;
         s->serial += row;

@@ -392,6 +392,7 @@ static sq_rc result_type(struct sq_ctx *ctx, struct sq_arena *a, const struct ma
         return SQ_OK;
     for (uint32_t i = 0; i < n; i++)
         nullable |= args[i]->nullable;
+    nullable |= flags & SQ_DERIVED_NULL && (*ret)->nullable;
     if (flags & SQ_LAZY)                         /* CASE and IF: as their branches; AND and OR: as their operands */
         nullable = m->sig.ret == W_T ? m->common->nullable : nullable;
     else if (!(flags & SQ_STRICT) || (flags & SQ_ALWAYS_NULLABLE))

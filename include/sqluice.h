@@ -91,7 +91,8 @@ SQLUICE_API const char *sqluice_version(void);
 /* config may be NULL. On failure *db is NULL (out of memory) or an engine that only errmsg and close may be called on. */
 SQLUICE_API int sqluice_open(const sqluice_config *config, sqluice **db);
 SQLUICE_API void sqluice_close(sqluice *db);                     /* statements left open are finalized; NULL is a no-op */
-/* Makes the running call return SQLUICE_INTERRUPT soon. The flag falls when the outermost call returns. */
+/* Makes the running call return SQLUICE_INTERRUPT soon. An INSERT first writes and commits what is final, and has its account; a second request
+ * breaks it off. Between two steps of a query the next one returns it. While no statement is under way it is void. */
 SQLUICE_API void sqluice_interrupt(sqluice *db);
 
 /* ---- errors: of the last failed call on the engine ---- */
@@ -117,7 +118,8 @@ SQLUICE_API int sqluice_prepare(sqluice *db, const char *text, int bytes, sqluic
 /* 1: text ends inside a statement, a string or a comment (a shell then asks for more lines). */
 SQLUICE_API int sqluice_incomplete(sqluice *db, const char *text);
 
-/* Values for '?', numbered from 1; texts are copied. */
+/* Values for '?', numbered from 1; texts are copied. The type of a '?' is that of its value (BIGINT, DOUBLE, STRING, NULL), so such a statement is checked,
+ * and has columns, when all are bound. */
 SQLUICE_API int sqluice_bind_null(sqluice_stmt *, int index);
 SQLUICE_API int sqluice_bind_int64(sqluice_stmt *, int index, int64_t);
 SQLUICE_API int sqluice_bind_double(sqluice_stmt *, int index, double);

@@ -49,7 +49,7 @@ static sq_rc make_cast(struct sq_binder *b, struct sq_expr *e, const struct sq_t
         SQ_TRY(type_text(b, to, &to_text));
         return sq_fail_at(b->ctx, SQ_SEMANTIC, span, "cannot cast %s to %s", from_text, to_text);
     }
-    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable), span, 1);
+    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable || sq_cast_gives_null(e->type, to)), span, 1);
     if (!*out)
         return SQ_NOMEM;
     (*out)->args[0] = e;
@@ -97,6 +97,17 @@ sq_rc sq_bind_common(struct sq_binder *b, struct sq_expr *const *e, uint32_t n, 
     return SQ_OK;
 }
 
+/* Some constants have a say in the result's type: the 2 of ROUND(d, 2). */
+static sq_rc refine(struct sq_binder *b, const struct sq_resolved *r, struct sq_expr *e, struct sq_span span)
+{
+    const struct sq_vec **consts = SQ_NEW_ARRAY(b->arena, const struct sq_vec *, e->nargs + 1);
+    if (!consts)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < e->nargs; i++)
+        consts[i] = e->args[i]->kind == SQ_X_CONST ? e->args[i]->value : NULL;
+    return placed(b, sq_function_refine(b->ctx, b->arena, r, consts, e->nargs, &e->type), span);
+}
+
 sq_rc sq_bind_call(struct sq_binder *b, struct sq_str name, struct sq_expr **args, uint32_t n, struct sq_span span, struct sq_expr **out)
 {
     const struct sq_type **types = SQ_NEW_ARRAY(b->arena, const struct sq_type *, n ? n : 1);
@@ -119,7 +130,7 @@ sq_rc sq_bind_call(struct sq_binder *b, struct sq_str name, struct sq_expr **arg
             SQ_TRY(sq_bind_cast(b, args[i], p, &e->args[i]));
     }
     *out = e;
-    return SQ_OK;
+    return refine(b, &r, e, span);
 }
 
 static sq_rc call1(struct sq_bind_x *x, struct sq_str name, struct sq_expr *a, struct sq_span span, struct sq_expr **out)
@@ -160,10 +171,11 @@ static sq_rc lazy_and_or(struct sq_binder *b, enum sq_expr_kind kind, struct sq_
     bool nullable = false;
     for (uint32_t i = 0; i < n; i++)
         nullable |= args[i]->type->nullable;
-    *out = sq_expr_new(b->arena, kind, sq_type_nullable(b->arena, &sq_type_boolean, nullable), span, n);
-    if (!*out)
+    struct sq_expr *e = sq_expr_new(b->arena, kind, sq_type_nullable(b->arena, &sq_type_boolean, nullable), span, n);
+    if (!e)
         return SQ_NOMEM;
-    memcpy((*out)->args, args, sizeof(*args) * n);
+    memcpy(e->args, args, sizeof(*args) * n);
+    *out = e;                                                    /* which may be one of args */
     return SQ_OK;
 }
 
@@ -245,7 +257,7 @@ static sq_rc bind_is(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 
 static sq_rc bind_between(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
-    struct sq_expr *v, *lo, *hi, *both[2], *sides[2];
+    struct sq_expr *v, *lo, *hi, *both[2], *sides[2], *result;
     struct sq_span span = sq_bind_span(x->b, a->span);
     SQ_TRY(sq_bind_expr(x, a->args[0], &v));
     SQ_TRY(sq_bind_expr(x, a->args[1], &lo));
@@ -253,13 +265,14 @@ static sq_rc bind_between(struct sq_bind_x *x, const struct sq_ast_expr *a, stru
     SQ_TRY(call2(x, NAME(">="), v, lo, a->span, &both[0]));
     SQ_TRY(call2(x, NAME("<="), v, hi, a->span, &both[1]));
     SQ_TRY(lazy_and_or(x->b, SQ_X_AND, both, 2, span, &sides[0]));
+    result = sides[0];
     if (a->ival == 1) {
         SQ_TRY(call2(x, NAME(">="), v, hi, a->span, &both[0]));
         SQ_TRY(call2(x, NAME("<="), v, lo, a->span, &both[1]));
         SQ_TRY(lazy_and_or(x->b, SQ_X_AND, both, 2, span, &sides[1]));
-        SQ_TRY(lazy_and_or(x->b, SQ_X_OR, sides, 2, span, &sides[0]));
+        SQ_TRY(lazy_and_or(x->b, SQ_X_OR, sides, 2, span, &result));
     }
-    return negate(x, a->negated, sides[0], a->span, out);
+    return negate(x, a->negated, result, a->span, out);
 }
 
 static sq_rc bind_like(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)

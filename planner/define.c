@@ -174,6 +174,24 @@ static sq_rc put_key_column(struct sq_build *b, uint32_t *pk, struct sq_str name
     return SQ_OK;
 }
 
+static sq_rc enforced(struct sq_build *b, struct sq_span at)
+{
+    const struct sq_ast_table *def = b->def;
+    struct sq_buf text;
+
+    sq_buf_init(&text, b->env->ctx);
+    for (uint32_t i = 0; i < def->npk; i++) {
+        sq_buf_puts(&text, i ? ", " : "(");
+        sq_unparse_ident(&text, def->pk[i]);
+    }
+    if (sq_buf_puts(&text, def->npk ? ") " : "") == SQ_OK) {
+        sq_fail_at(b->env->ctx, SQ_SEMANTIC, at, "a PRIMARY KEY cannot be enforced: the rows are not kept here");
+        sq_hint(b->env->ctx, "write PRIMARY KEY %sNOT ENFORCED", text.p ? text.p : "");
+    }
+    sq_buf_free(&text);
+    return b->env->ctx->err.rc;
+}
+
 static sq_rc put_key(struct sq_build *b)
 {
     const struct sq_ast_table *def = b->def;
@@ -192,9 +210,7 @@ static sq_rc put_key(struct sq_build *b)
         return SQ_OK;
     if (!def->pk_enforced_given || def->pk_enforced) {
         struct sq_span at = def->pk_span.len ? def->pk_span : beside >= 0 ? def->cols[beside].span : def->name.span;
-
-        sq_fail_at(ctx, SQ_SEMANTIC, at, "a PRIMARY KEY cannot be enforced: the rows are not kept here");
-        return sq_hint(ctx, "write PRIMARY KEY %sNOT ENFORCED", beside >= 0 ? "" : "(…) ");
+        return enforced(b, at);
     }
     pk = SQ_NEW_ARRAY(&b->t->arena, uint32_t, def->npk + 1);
     if (!pk)

@@ -320,6 +320,129 @@ static sq_rc plan_insert(struct sq_bind_env *env, const struct sq_ast_insert *in
     return SQ_OK;
 }
 
+/* ---- scans that several inserts share ---- */
+
+/* FLINK: inserts of one job read a table once, so that they see the same rows of a source that is not repeatable. Two scans in one insert (a table
+ * joined with itself) stay two. */
+
+struct scan_use {
+    struct sq_plan **slot;                 /* where the scan hangs */
+    uint32_t root;
+    bool done;
+};
+
+static void find_scans(struct sq_plan **slot, uint32_t root, struct scan_use *uses, uint32_t *n)
+{
+    if ((*slot)->kind == SQ_N_SCAN) {
+        if (uses)
+            uses[*n] = (struct scan_use){slot, root, false};
+        (*n)++;
+    }
+    for (uint32_t i = 0; i < (*slot)->ninputs; i++)
+        find_scans(&(*slot)->inputs[i], root, uses, n);
+}
+
+static bool has_join(const struct sq_plan *p)
+{
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        if (has_join(p->inputs[i]))
+            return true;
+    return p->kind == SQ_N_JOIN;
+}
+
+static bool same_source(const struct scan_use *a, const struct scan_use *b)
+{
+    const struct sq_plan *p = *a->slot, *q = *b->slot;
+    return a->root != b->root && p->u.scan.table == q->u.scan.table && p->u.scan.ext == q->u.scan.ext;
+}
+
+/* A scan of every column that one of the uses reads. */
+static sq_rc widest_scan(struct sq_arena *a, struct scan_use *const *group, uint32_t n, struct sq_plan **out)
+{
+    const struct sq_table_spec *t = (*group[0]->slot)->u.scan.table;
+    struct sq_plan *p = SQ_NEW(a, struct sq_plan);
+    uint32_t *cols = SQ_NEW_ARRAY(a, uint32_t, t->ncols + 1), k = 0;
+    struct sq_field *fields = SQ_NEW_ARRAY(a, struct sq_field, t->ncols + 1);
+    if (!p || !cols || !fields)
+        return SQ_NOMEM;
+    *p = **group[0]->slot;
+    for (uint32_t c = 0; c < t->ncols; c++) {
+        bool used = false;
+        for (uint32_t i = 0; i < n; i++)
+            for (uint32_t j = 0; j < (*group[i]->slot)->ncols; j++)
+                used |= (*group[i]->slot)->u.scan.cols[j] == c;
+        if (!used)
+            continue;
+        fields[k] = (struct sq_field){t->cols[c].name, t->cols[c].type};
+        cols[k++] = c;
+    }
+    p->u.scan.cols = cols;
+    p->cols = fields;
+    p->ncols = k;
+    *out = p;
+    return sq_infer_keys(a, p);
+}
+
+/* Hangs the wide scan where a narrow one was, behind a project that picks its columns. */
+static sq_rc use_scan(struct sq_arena *a, struct scan_use *u, struct sq_plan *wide)
+{
+    struct sq_plan *old = *u->slot;
+    uint32_t *pick = SQ_NEW_ARRAY(a, uint32_t, old->ncols + 1);
+    if (!pick)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < old->ncols; i++)
+        while (wide->u.scan.cols[pick[i]] != old->u.scan.cols[i])
+            pick[i]++;
+    *u->slot = wide;
+    if (old->ncols == wide->ncols)
+        return SQ_OK;
+    struct sq_plan *p = sq_node_select(a, wide, pick, old->ncols);
+    if (!p)
+        return SQ_NOMEM;
+    p->cols = old->cols;
+    p->mode = old->mode;
+    p->keys = old->keys;
+    p->nkeys = old->nkeys;
+    p->net = old->net;
+    p->final = old->final;
+    p->bounded = old->bounded;
+    *u->slot = p;
+    return SQ_OK;
+}
+
+static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
+{
+    uint32_t n = 0, most = 0;
+    for (uint32_t i = 0; i < j->nroots; i++) {
+        find_scans(&j->roots[i], i, NULL, &most);
+        if (j->config.batch && has_join(j->roots[i]))            /* sources are read one after the other there, and a join wants one side first */
+            return SQ_OK;
+    }
+    struct scan_use *uses = SQ_NEW_ARRAY(env->arena, struct scan_use, most + 1), **group = SQ_NEW_ARRAY(env->arena, struct scan_use *, most + 1);
+    if (!uses || !group)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < j->nroots; i++)
+        find_scans(&j->roots[i], i, uses, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        struct sq_plan *wide;
+        if (uses[i].done || (*uses[i].slot)->mode == SQ_MODE_UPSERT)
+            continue;
+        group[k++] = &uses[i];
+        for (uint32_t m = i + 1; m < n; m++)
+            if (!uses[m].done && same_source(&uses[i], &uses[m]) && uses[m].root != group[k - 1]->root)
+                group[k++] = &uses[m];
+        if (k < 2)
+            continue;
+        SQ_TRY(widest_scan(env->arena, group, k, &wide));
+        for (uint32_t m = 0; m < k; m++) {
+            group[m]->done = true;
+            SQ_TRY(use_scan(env->arena, group[m], wide));
+        }
+    }
+    return SQ_OK;
+}
+
 /* ---- finishing ---- */
 
 static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
@@ -348,11 +471,18 @@ static sq_rc name_node(struct sq_ctx *ctx, struct sq_plan *p)
     return rc;
 }
 
+/* Gives numbers in the order of printing; a scan that is shared has the first place's. `all`, where given, has room for every node. */
 static void number(struct sq_plan *p, struct sq_plan **all, uint32_t *n)
 {
-    if (all)
+    if (!all) {
+        (*n)++;
+    } else {
+        for (uint32_t i = 0; i < *n; i++)
+            if (all[i] == p)
+                return;
         all[*n] = p;
-    p->id = (*n)++;
+        p->id = (*n)++;
+    }
     for (uint32_t i = 0; i < p->ninputs; i++)
         number(p->inputs[i], all, n);
 }
@@ -360,10 +490,12 @@ static void number(struct sq_plan *p, struct sq_plan **all, uint32_t *n)
 static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     j->bounded = true;
+    if (j->nroots > 1)
+        SQ_TRY(share_scans(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
         SQ_TRY(name_node(env->ctx, j->roots[i]));
-        number(j->roots[i], NULL, &j->nnodes);
+        number(j->roots[i], NULL, &j->nnodes);                   /* an upper bound */
     }
     struct sq_plan **all = SQ_NEW_ARRAY(env->arena, struct sq_plan *, j->nnodes + 1);
     if (!all)

@@ -7,6 +7,7 @@
  *
  * FLINK: columns and their names are its own. SHOW CONNECTORS and SHOW OPTIONS are beyond it: what the descriptor tables say.
  */
+#include "base/text.h"
 #include "connectors/connector.h"
 #include "planner/catalog.h"
 
@@ -411,14 +412,26 @@ static sq_rc describe(struct show *s)
 
 /* ---- SHOW CREATE ---- */
 
-static void redact(struct sq_ast_table *d, const struct sq_table *t)
+static sq_rc redact(struct show *s, struct sq_ast_table *d, const struct sq_table *t)
 {
+    struct sq_buf b;
+    sq_rc rc = SQ_OK;
+
+    sq_buf_init(&b, s->env->ctx);
     for (uint32_t i = 0; i < d->noptions; i++) {
         const struct sq_option *row = sq_option_lookup(sq_str_of(t->connector->name), d->options[i].key);
 
         if ((row && row->flags & SQ_OPT_SECRET) || sq_option_secret(NULL, 0, d->options[i].key))
-            d->options[i].value = SQ_STR("****");
+            sq_buf_puts(&b, SQ_HIDDEN);
+        else
+            sq_secrets_hide(&b, d->options[i].value);   /* a URL may hold some */
+        d->options[i].value = b.rc == SQ_OK ? sq_str_dup(s->env->arena, sq_buf_view(&b)) : (struct sq_str){0};
+        if (!d->options[i].value.p)
+            rc = SQ_NOMEM;
+        sq_buf_reset(&b);
     }
+    sq_buf_free(&b);
+    return rc;
 }
 
 static sq_rc create_text(struct show *s, const struct sq_table *t, struct sq_buf *b)
@@ -438,7 +451,7 @@ static sq_rc create_text(struct show *s, const struct sq_table *t, struct sq_buf
         return sq_unparse_stmt(b, &st);
     }
     SQ_TRY(sq_table_define(s->env->ctx, s->env->arena, t, &st.table));
-    redact(st.table, t);
+    SQ_TRY(redact(s, st.table, t));
     st.name = st.table->name;
     return sq_unparse_stmt(b, &st);
 }

@@ -144,8 +144,8 @@ static sq_rc check_driver(struct sq_ctx *ctx, const struct sq_table_spec *t, con
         if (in_list(later[i].drivers, j->options.driver))
             of = later[i].scheme;
     for (size_t i = 0; i < SQ_LEN(dialects); i++)
-        if (in_list(dialects[i]->drivers, j->options.driver))
-            of = dialects[i]->scheme;
+        if (in_list(dialects[i]->drivers, j->options.driver) && (!of || strncmp(dialects[i]->drivers, j->options.driver.p, j->options.driver.n) == 0))
+            of = dialects[i]->scheme;    /* each takes the other's too; its own come first */
     sq_fail_at(ctx, SQ_SEMANTIC, span_of(t, "driver", "connector.driver"), "'driver' = '%.*s' does not go with a url of 'jdbc:%s:'", SQ_FMT(j->options.driver),
                j->dialect->scheme);
     if (of)
