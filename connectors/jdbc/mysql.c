@@ -28,10 +28,11 @@
 #ifdef SQ_HAVE_MYSQL
 #include "base/os.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_PACKET = 1 << 20, SLICE_US = 200000, FIRST_WAIT_US = 100000, LAST_WAIT_US = 3000000 };
+enum { MAX_PACKET = 1 << 20, SLICE_US = 200000, SLICE_MS = 200, FIRST_WAIT_US = 100000, LAST_WAIT_US = 3000000 };
 
 enum {                                   /* the server's and the library's error codes that mean something here */
     TOO_MANY = 1040, NO_RIGHTS_DB = 1044, WRONG_PASSWORD = 1045, NO_DATABASE = 1049, TABLE_THERE = 1050, SHUTDOWN = 1053, UNKNOWN_ERROR = 1105,
@@ -105,11 +106,30 @@ static bool retriable(struct sq_jdbc_conn *base)
 
 /* ---- statements ---- */
 
+/* Waits for the answer in slices, so that a statement that waits for a lock does not keep Ctrl-C waiting. */
+sq_rc sq_mysql_run(struct sq_mysql_conn *c, const char *sql, size_t n, bool *good)
+{
+    *good = c->lib.send_query(c->db, sql, (unsigned long)n) == 0;
+    for (int64_t waited = 0; *good && (c->at->socket_ms == 0 || waited < c->at->socket_ms); waited += SLICE_MS) {
+        struct pollfd fd = {.fd = c->lib.get_socket(c->db), .events = POLLIN};
+        if (poll(&fd, 1, SLICE_MS) > 0)
+            break;
+        if (sq_check_interrupt(c->base.ctx) != SQ_OK) {
+            c->lost = true;              /* its answer will not be read */
+            return SQ_INTERRUPT;
+        }
+    }
+    *good = *good && c->lib.read_query_result(c->db) == 0;
+    return SQ_OK;
+}
+
 sq_rc sq_mysql_query(struct sq_mysql_conn *c, const char *sql, size_t n, const char *doing)
 {
+    bool good;
     if (c->lost)
         return sq_mysql_fail_with(c, doing, GONE, "it was lost before");
-    return c->lib.real_query(c->db, sql, (unsigned long)n) == 0 ? SQ_OK : sq_mysql_fail(c, doing);
+    SQ_TRY(sq_mysql_run(c, sql, n, &good));
+    return good ? SQ_OK : sq_mysql_fail(c, doing);
 }
 
 sq_rc sq_mysql_rows(struct sq_mysql_conn *c, const char *sql, MYSQL_RES **res)
@@ -238,13 +258,15 @@ static sq_rc check_tls(struct sq_mysql_conn *c)
     return cannot_connect(c, TLS_FAILED, "the server has no TLS");
 }
 
-/* Values exact, texts whole, times in UTC; and a reader that takes its time is not cut off. */
+/* Values exact, texts whole, times in UTC; a reader that takes its time is not cut off, and who alters a table does not keep it waiting for a day. */
 static sq_rc set_session(struct sq_mysql_conn *c)
 {
+    static const char early[] = "SET SESSION lock_wait_timeout = 60";
     static const char ours[] = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', "
                                "time_zone = '+00:00', autocommit = 1, net_write_timeout = 28800, lc_messages = 'en_US'";
     MYSQL_RES *res;
     struct sq_buf sql;
+    SQ_TRY(sq_mysql_query(c, early, sizeof early - 1, "use"));
     if (c->at->variables) {
         sq_buf_init(&sql, c->base.ctx);
         sq_rc rc = sq_buf_printf(&sql, "SET SESSION %s", c->at->variables);
@@ -257,7 +279,7 @@ static sq_rc set_session(struct sq_mysql_conn *c)
     c->maria = strstr(c->lib.get_server_info(c->db), "MariaDB") != NULL;
     if (c->maria) {                      /* long IN lists stay lists: as a subquery they would scan the table */
         static const char lists[] = "SET SESSION in_predicate_conversion_threshold = 0";
-        c->lib.real_query(c->db, lists, sizeof lists - 1);
+        SQ_TRY(sq_mysql_run(c, lists, sizeof lists - 1, &(bool){false}));
     }
     SQ_TRY(sq_mysql_rows(c, "SELECT @@max_allowed_packet", &res));
     MYSQL_ROW row = c->lib.fetch_row(res);
@@ -395,7 +417,8 @@ static sq_rc commit_work(struct sq_jdbc_conn *base)
 static void rollback_work(struct sq_jdbc_conn *base)
 {
     struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
-    if (c->db && !c->lost && c->lib.real_query(c->db, "ROLLBACK", 8) != 0)
+    bool good;
+    if (c->db && !c->lost && (sq_mysql_run(c, "ROLLBACK", 8, &good) != SQ_OK || !good))
         c->lost = true;                                  /* whatever it was: a fresh connection has no transaction */
 }
 

@@ -52,7 +52,9 @@ struct sq_mysql_conn {
 sq_rc sq_mysql_fail(struct sq_mysql_conn *, const char *doing);
 sq_rc sq_mysql_fail_with(struct sq_mysql_conn *, const char *doing, unsigned code, const char *text);
 bool sq_mysql_bad_value(unsigned code);  /* an error that the row is to blame for */
-sq_rc sq_mysql_query(struct sq_mysql_conn *, const char *sql, size_t n, const char *doing);
+/* Runs a statement; *good says whether the server did. SQ_INTERRUPT when somebody asked to stop while the server kept it waiting. */
+sq_rc sq_mysql_run(struct sq_mysql_conn *, const char *sql, size_t n, bool *good);
+sq_rc sq_mysql_query(struct sq_mysql_conn *, const char *sql, size_t n, const char *doing);   /* the same; what the server refuses is an error */
 /* Runs a SELECT and keeps its rows; *res is for free_result. */
 sq_rc sq_mysql_rows(struct sq_mysql_conn *, const char *sql, MYSQL_RES **res);
 sq_rc sq_mysql_quote(struct sq_buf *, struct sq_str);

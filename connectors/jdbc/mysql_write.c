@@ -264,17 +264,18 @@ static sq_rc tail(const struct batch *b)
 static sq_rc send(const struct batch *b)
 {
     struct sq_mysql_conn *c = b->c;
+    bool good;
     SQ_TRY(tail(b));
     if (c->sql.n + PACKET_SLACK > c->packet) {
         sq_fail(c->base.ctx, SQ_DATA, "a row for table '%.*s' takes %zu bytes, and database '%s' takes %zu at once", SQ_FMT(c->base.table->name), c->sql.n,
                 c->base.table->database, c->packet);
         return sq_hint(c->base.ctx, "raise the server's max_allowed_packet");
     }
-    if (!c->lost && c->lib.real_query(c->db, c->sql.p, (unsigned long)c->sql.n) == 0)
+    SQ_TRY(sq_mysql_run(c, c->sql.p, c->sql.n, &good));
+    if (good)
         return c->lib.warning_count(c->db) ? check_warnings(b) : SQ_OK;
-    if (!c->lost && sq_mysql_bad_value(c->lib.code(c->db)))
-        return bad_value(b, c->lib.code(c->db), c->lib.error(c->db));
-    return sq_mysql_fail(c, "write");
+    unsigned code = c->lib.code(c->db);
+    return sq_mysql_bad_value(code) ? bad_value(b, code, c->lib.error(c->db)) : sq_mysql_fail(c, "write");
 }
 
 sq_rc sq_mysql_put_rows(struct sq_jdbc_conn *base, const struct sq_sink_spec *spec, bool upserts, const struct sq_batch *rows)
