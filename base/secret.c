@@ -6,7 +6,7 @@
  * form, and what stands behind a word that reads like a secret's name is its value:
  *     'a.password' = 'x'     "token": "x"     password = x     'secret' 'x'     ?apikey=x&…     scheme://user:x@host
  * A value in quotes goes up to its closing quote, or to the end of the text; one without goes up to the next blank or sign that ends it.
- * Too much may be hidden (WHERE token = 'x'), too little should not.
+ * Too much may be hidden (WHERE token = 'x'), too little should not. Time is linear in the text.
  */
 #include "base/text.h"
 
@@ -72,6 +72,14 @@ static uint32_t quoted_end(struct sq_str t, uint32_t at)
     return t.n;
 }
 
+static bool may_have_value(struct sq_str t, uint32_t i)
+{
+    if (i < t.n && (is_quote(t.p[i]) || t.p[i] == '\\'))
+        return true;
+    i = skip_blanks(t, i);
+    return i < t.n && (t.p[i] == '=' || t.p[i] == ':');
+}
+
 /* What separates a word that ends at `i` from its value: how, and where the value begins. */
 struct gap { bool sign, quote, comma; uint32_t at; };
 
@@ -106,6 +114,16 @@ static bool names_bare_value(struct sq_str t, uint32_t from)
     return i == 0 || strchr("(,?&;'\"`{", t.p[i - 1]) || (i >= 3 && sq_str_iis((struct sq_str){t.p + i - 3, 3}, "SET"));
 }
 
+/* l.token = r.token joins two tables. */
+static bool same_column(struct sq_str key, struct sq_str value)
+{
+    uint32_t n = 0;
+
+    while (n < key.n && n < value.n && key.p[key.n - 1 - n] == value.p[value.n - 1 - n] && key.p[key.n - 1 - n] != '.')
+        n++;
+    return n > 0 && n < value.n && value.p[value.n - 1 - n] == '.' && (n == key.n || key.p[key.n - 1 - n] == '.');
+}
+
 /* The value of the word [from, to): [*a, *b). */
 static bool value_of(struct sq_str t, uint32_t from, uint32_t to, uint32_t *a, uint32_t *b)
 {
@@ -128,20 +146,27 @@ static bool value_of(struct sq_str t, uint32_t from, uint32_t to, uint32_t *a, u
     }
     if (!g.sign || g.comma || !names_bare_value(t, from - (from > 0 && is_quote(t.p[from - 1]))))
         return false;
-    *a = i = g.at;
+    for (i = g.at; i < t.n && is_word(t.p[i]);)
+        i++;
+    if (same_column((struct sq_str){t.p + from, to - from}, (struct sq_str){t.p + g.at, i - g.at}))
+        return false;
+    *a = g.at;
     while (i < t.n && !is_blank(t.p[i]) && !is_quote(t.p[i]) && !strchr(url ? "&;" : ",);", t.p[i]))
         i++;
     *b = i;
-    return i > *a && !sq_secret_name((struct sq_str){t.p + *a, i - *a});    /* l.token = r.token */
+    return i > *a;
 }
+
+enum { URL = 1024 };   /* how far its '@' is looked for */
 
 /* scheme://user:password@host, where `i` is behind the "://". */
 static bool user_info(struct sq_str t, uint32_t i, uint32_t *a, uint32_t *b)
 {
     uint32_t slash = UINT32_MAX, colon = UINT32_MAX, at = UINT32_MAX;
+    uint32_t end = t.n - i < URL ? t.n : i + URL;
     bool port = true;
 
-    for (; i < t.n && !is_blank(t.p[i]) && t.p[i] != '\'' && t.p[i] != '"'; i++) {
+    for (; i < end && !is_blank(t.p[i]) && t.p[i] != '\'' && t.p[i] != '"'; i++) {
         if (t.p[i] == ':' && colon == UINT32_MAX)
             colon = i;
         else if (t.p[i] == '@' && (slash == UINT32_MAX || !port))
@@ -164,18 +189,21 @@ bool sq_secret_next(struct sq_str t, uint32_t *at, uint32_t *a, uint32_t *b)
 
     while (i < t.n) {
         if (t.p[i] == ':' && i + 2 < t.n && t.p[i + 1] == '/' && t.p[i + 2] == '/') {
-            *at = i += 3;
-            if (user_info(t, i, a, b))
+            i += 3;
+            if (user_info(t, i, a, b)) {
+                *at = *b;
                 return true;
+            }
         } else if (!is_word(t.p[i])) {
             i++;
         } else {
             from = i;
             while (i < t.n && is_word(t.p[i]))
                 i++;
-            *at = i;
-            if (value_of(t, from, i, a, b) && near_secret((struct sq_str){t.p + from, i - from}))
+            if (may_have_value(t, i) && near_secret((struct sq_str){t.p + from, i - from}) && value_of(t, from, i, a, b)) {
+                *at = *b;      /* what is inside is hidden with it */
                 return true;
+            }
         }
     }
     return false;

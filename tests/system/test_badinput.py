@@ -168,6 +168,8 @@ def secrets_are_not_shown(case):
                 f"CREATE TABLE x (a INT) WITH ('connector' = 'print', 'password' '{secret}');",
                 f"CREATE TABLE x (a INT) WITH ('connector' = 'print', 'password = '{secret}');",
                 f"CREATE TABLE x (a INT) WITH ('connector' = 'print', 'password' = '{secret});",
+                "CREATE TABLE x (a INT) WITH ('connector' = 'filesystem', 'path' = 'a/b', 'format' = 'json');"
+                f"CREATE VIEW v AS SELECT a FROM x /*+ OPTIONS('path' = 'a/b?token={secret}') */; SHOW CREATE VIEW v; SHOW CREATE TABLE v; DESCRIBE v; SELECT * FROM v;",
                 f"SET 'x.token' = '{secret}'; SET; SET 'x.token'; SELECT y;"):
         p = case.run(sql=sql, expect=None)
         assert p.returncode in (1, 2), p.stderr

@@ -396,6 +396,7 @@ static void secrets(void **state)
         {"'password' = 'x'", "'password' = '****'"},
         {"'a.SASL.jaas.config'='u \"p\" it''s;', 'b' = 'c'", "'a.SASL.jaas.config'='****', 'b' = 'c'"},
         {"password = x, b = c", "password = ****, b = c"},
+        {"(password = mypassword)", "(password = ****)"}, {"(token = r.token)", "(token = r.token)"}, {"(token = r.atoken)", "(token = ****)"},
         {"SET my.token = x;", "SET my.token = ****;"},
         {"'pasword' = 'x', 'db_pwd' = 'y'", "'pasword' = '****', 'db_pwd' = '****'"},
         {"{\"apikey\": \"x\", \"b\": \"c\"}", "{\"apikey\": \"****\", \"b\": \"c\"}"},
