@@ -361,6 +361,42 @@ def a_server_that_does_not_come_back(case):
     equal(server().sql('SELECT COUNT(*) FROM survivor'), [['16000']])
 
 
+@test
+def a_server_that_dies_while_it_is_read(case):
+    """a scan cannot go on where it was: an error that says so"""
+    fresh('wide')
+    server().sql("CREATE TABLE wide (id INT PRIMARY KEY, s TEXT); INSERT INTO wide SELECT seq, REPEAT('x', 500) FROM seq_1_to_100000")
+    case.write('job.sql', f"CREATE TABLE t (id INT, s STRING) {with_('wide')}; SELECT * FROM t;")
+    p = subprocess.Popen([ENGINE, '--quiet', '--mode', 'json', 'job.sql'], cwd=case.dir, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        p.stdout.readline()                              # and no more: the pipe fills, and the scan stands still
+        time.sleep(0.5)
+        server().kill()
+        _, err = p.communicate(timeout=60)
+    finally:
+        p.kill()
+        server().start()
+    assert p.returncode != 0
+    contains(err, "cannot read database '127.0.0.1:", 'the connection is lost')
+
+
+@test
+def two_jobs_at_once(case):
+    """both make the table, and write the same keys in different orders: locks and deadlocks are got over"""
+    fresh('shared')
+    case.write('1.ndjson', ''.join(json.dumps({'k': f'k{i}', 'v': 1}) + '\n' for i in range(30000)))
+    case.write('2.ndjson', ''.join(json.dumps({'k': f'k{i}', 'v': 2}) + '\n' for i in reversed(range(30000))))
+    jobs = []
+    for n in (1, 2):
+        case.write(f'{n}.sql', f"CREATE TABLE src (k STRING, v INT) {file(f'{n}.ndjson')};\nCREATE TABLE t (k STRING, v INT, PRIMARY KEY (k) NOT ENFORCED) "
+                   f"{with_('shared', **{'sink.max-retries': '30', 'sink.buffer-flush.max-rows': '3000'})};\nINSERT INTO t SELECT k, v FROM src;")
+        jobs.append(subprocess.Popen([ENGINE, f'{n}.sql'], cwd=case.dir, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    for job in jobs:
+        _, err = job.communicate(timeout=120)
+        equal(job.returncode, 0, err)
+    equal(server().sql('SELECT COUNT(*), COUNT(DISTINCT k), MIN(v) >= 1, MAX(v) <= 2 FROM shared'), [['30000', '30000', '1', '1']])
+
+
 # ---- tables that exist ----
 
 TWO = '(id INT, s STRING, PRIMARY KEY (id) NOT ENFORCED)'
