@@ -12,6 +12,7 @@
 #ifdef SQ_HAVE_MYSQL
 #include "base/text.h"
 
+#include <errmsg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -43,7 +44,14 @@ struct sq_jdbc_stmt {
     bool done, rebind;
 };
 
-static sq_rc fail(struct sq_jdbc_stmt *s) { return sq_mysql_fail_with(s->c, "read", s->c->lib.stmt_errno(s->s), s->c->lib.stmt_error(s->s)); }
+/* Rows that break off leave their error with the connection, or nowhere. */
+static sq_rc fail(struct sq_jdbc_stmt *s)
+{
+    struct sq_mysql_conn *c = s->c;
+    if (c->lib.stmt_errno(s->s))
+        return sq_mysql_fail_with(c, "read", c->lib.stmt_errno(s->s), c->lib.stmt_error(s->s));
+    return c->lib.code(c->db) ? sq_mysql_fail(c, "read") : sq_mysql_fail_with(c, "read", CR_SERVER_LOST, "the rows broke off");
+}
 
 /* ---- opening ---- */
 
@@ -157,7 +165,7 @@ sq_rc sq_mysql_scan(struct sq_jdbc_conn *base, const char *select, struct sq_jdb
     struct sq_jdbc_stmt *s;
     struct sq_buf sql;
     if (c->lost)
-        return sq_mysql_fail_with(c, "read", 2006, "a scan was left before its end");
+        return sq_mysql_fail_with(c, "read", CR_SERVER_GONE_ERROR, "a scan was left before its end");
     s = sq_calloc(base->ctx, sizeof *s);
     if (!s)
         return SQ_NOMEM;
