@@ -36,6 +36,11 @@ CFLAGS   += -std=c11 -g $(OPT) -fPIC -fvisibility=hidden -ffunction-sections -fd
 LDFLAGS  += $(SAN) -Wl,--gc-sections
 LDLIBS   += -lutf8proc -lm -ldl -lpthread
 
+# Build features: what is not installed when it is built is refused by name when a table wants it.
+ifeq ($(shell pkg-config --exists libmariadb 2>/dev/null && echo yes),yes)
+MYSQL    := -DSQ_HAVE_MYSQL $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libmariadb))
+endif
+
 objs      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 OBJ_base       := $(call objs,$(SRC_base))
 OBJ_functions  := $(call objs,$(SRC_functions))
@@ -48,6 +53,8 @@ OBJ_shell      := $(call objs,$(SRC_shell))
 LIB_OBJ        := $(foreach l,$(LAYERS),$(OBJ_$(l)))
 # gcc turns loops over vectors into vector instructions from here on only
 $(call objs,functions/arith.c functions/cast.c functions/compare.c): OPT := $(if $(filter -O2,$(OPT)),-O3,$(OPT))
+
+$(call objs,$(wildcard connectors/jdbc/mysql*.c)): CPPFLAGS += $(MYSQL)
 
 .PHONY: all
 all: $(BUILD)/.deps sqluice $(BUILD)/libsqluice.a $(BUILD)/libsqluice.so
@@ -79,7 +86,7 @@ $(BUILD)/.deps: tools/deps
 $(LIB_OBJ) $(OBJ_shell) $(GEN_parser): | $(BUILD)/.deps
 
 # Other flags, other objects: the stamp changes only when the flags do.
-FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
+FLAGS := $(CC) $(CPPFLAGS) $(MYSQL) $(CFLAGS)
 ifneq ($(file <$(BUILD)/.flags),$(FLAGS))
 $(shell mkdir -p $(BUILD))
 $(file >$(BUILD)/.flags,$(FLAGS))
@@ -163,7 +170,7 @@ $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
 .PHONY: deps-build demo test bench check tidy install uninstall help
 deps-build:
-	$(Q)tools/deps install build run
+	$(Q)tools/deps install build features run
 
 demo: deps-build
 	$(Q)$(MAKE) --no-print-directory all

@@ -8,26 +8,27 @@
 
 #include <stdio.h>
 
-static const struct sq_jdbc_dialect *const dialects[] = {&sq_jdbc_sqlite};
+static const struct sq_jdbc_dialect *const dialects[] = {&sq_jdbc_sqlite, &sq_jdbc_mysql, &sq_jdbc_mariadb};
 
 /* Known to Flink's users, not here yet. */
 static const struct { const char *scheme, *drivers; } later[] = {
-    {"mysql", "com.mysql.jdbc.Driver|com.mysql.cj.jdbc.Driver"}, {"mariadb", "org.mariadb.jdbc.Driver"}, {"postgresql", "org.postgresql.Driver"},
+    {"postgresql", "org.postgresql.Driver"},
     {"oracle", "oracle.jdbc.OracleDriver"}, {"sqlserver", "com.microsoft.sqlserver.jdbc.SQLServerDriver"}, {"derby", "org.apache.derby.jdbc.EmbeddedDriver"},
     {"db2", "com.ibm.db2.jcc.DB2Driver"}, {"trino", "io.trino.jdbc.TrinoDriver"}, {"clickhouse", ""}, {"oceanbase", ""}, {"dm", ""}, {"h2", ""},
 };
 
+#define THERE_IS "there are 'jdbc:sqlite:PATH', 'jdbc:mysql://HOST:PORT/DATABASE' and 'jdbc:mariadb://HOST:PORT/DATABASE'"
 #define OFF(field) offsetof(struct sq_jdbc_options, field)
 #define LOOKUP "for lookup joins; a scan of the table does not use it"
 #define PARALLEL "how many workers; the result does not depend on it"
 
 static const struct sq_option rows[] = {
-    {"url", "connector.url", SQ_OPT_STRING, NULL, OFF(url), NULL, SQ_OPT_REQUIRED, "jdbc:sqlite:PATH, the path relative to the working directory"},
+    {"url", "connector.url", SQ_OPT_STRING, NULL, OFF(url), NULL, SQ_OPT_REQUIRED, "jdbc:sqlite:PATH, jdbc:mysql://HOST:PORT/DATABASE or jdbc:mariadb://HOST:PORT/DATABASE"},
     {"table-name", "connector.table", SQ_OPT_STRING, NULL, OFF(table_name), NULL, SQ_OPT_REQUIRED, "the table's name in the database"},
     {"driver", "connector.driver", SQ_OPT_STRING, NULL, OFF(driver), NULL, 0, "a Java class; only checked to go with the url"},
     {"username", "connector.username", SQ_OPT_STRING, NULL, OFF(username), NULL, 0, "the database user"},
     {"password", "connector.password", SQ_OPT_STRING, NULL, OFF(password), NULL, SQ_OPT_SECRET, "its password; ${env:NAME} and ${file:PATH} keep it out of the job file"},
-    {"connection.max-retry-timeout", "connector.connection.max-retry-timeout", SQ_OPT_DURATION, "60s", OFF(retry_timeout_ms), NULL, 0, "how long connecting may take"},
+    {"connection.max-retry-timeout", "connector.connection.max-retry-timeout", SQ_OPT_DURATION, "60s", OFF(retry_timeout_ms), NULL, 0, "how long a server that does not answer is tried"},
     {"scan.partition.column", "connector.read.partition.column", SQ_OPT_STRING, NULL, OFF(partition_column), NULL, 0, "an integer column whose ranges are read as splits of their own"},
     {"scan.partition.num", "connector.read.partition.num", SQ_OPT_INT, NULL, OFF(partition_num), NULL, 0, "how many ranges"},
     {"scan.partition.lower-bound", "connector.read.partition.lower-bound", SQ_OPT_INT, NULL, OFF(partition_lower), NULL, 0, "the least value that is read"},
@@ -44,9 +45,10 @@ static const struct sq_option rows[] = {
     {"lookup.max-retries", "connector.lookup.max-retries", SQ_OPT_INT, "3", OFF(lookup_int), NULL, 0, LOOKUP},
     {"sink.buffer-flush.max-rows", "connector.write.flush.max-rows", SQ_OPT_INT, NULL, OFF(flush_rows), NULL, 0, "rows of a transaction; 10,000 unless given (Flink: 100); 0: no limit but time"},
     {"sink.buffer-flush.interval", "connector.write.flush.interval", SQ_OPT_DURATION, "1 s", OFF(flush_interval_ms), NULL, 0, "rows wait no longer than this; 0: until there are enough"},
-    {"sink.max-retries", "connector.write.max-retries", SQ_OPT_INT, "3", OFF(max_retries), NULL, 0, "how often a transaction that met a lock is tried again"},
+    {"sink.max-retries", "connector.write.max-retries", SQ_OPT_INT, "3", OFF(max_retries), NULL, 0, "how often a transaction that met a lock or lost its connection is tried again"},
     {"sink.parallelism", NULL, SQ_OPT_INT, NULL, OFF(sink_parallelism), NULL, 0, PARALLEL},
     {"sink.create-table", NULL, SQ_OPT_ENUM, "if-missing", OFF(create_table), "if-missing|never", 0, "whether a table that is not there is created"},
+    {"sink.accept-collation", NULL, SQ_OPT_BOOL, "false", OFF(accept_collation), NULL, 0, "take a key whose collation holds different texts for equal; rows of such keys replace one another"},
     {"compatible-mode", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "the url's kind of database is the only mode"},
     {"connector.read.query", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "create a view in the database and read it as 'table-name'"},
 };
@@ -73,6 +75,19 @@ static bool in_list(const char *list, struct sq_str s)
     return false;
 }
 
+/* "?password=…" or "//user:password@host" */
+static bool has_secret(struct sq_str url)
+{
+    const char *host = memmem(url.p, url.n, "//", 2), *end = url.p + url.n;
+    for (uint32_t i = 0; i + 9 < url.n; i++)
+        if ((url.p[i] == '?' || url.p[i] == '&') && sq_str_iis((struct sq_str){url.p + i + 1, 9}, "password="))
+            return true;
+    if (!host || host - url.p < 5 || host[-1] != ':')
+        return false;
+    const char *q = memchr(host, '?', (size_t)(end - host)), *at = memchr(host, '@', (size_t)((q ? q : end) - host));
+    return at && memchr(host, ':', (size_t)(at - host));
+}
+
 static sq_rc find_dialect(struct sq_ctx *ctx, struct sq_span at, struct sq_str scheme, const struct sq_jdbc_dialect **out)
 {
     struct sq_str all[SQ_LEN(dialects) + SQ_LEN(later)];
@@ -88,12 +103,12 @@ static sq_rc find_dialect(struct sq_ctx *ctx, struct sq_span at, struct sq_str s
         all[n++] = sq_str_of(later[i].scheme);
         if (sq_str_is(scheme, later[i].scheme)) {
             sq_fail_at(ctx, SQ_UNSUPPORTED, at, "'url': databases of the kind 'jdbc:%s:' are not supported yet", later[i].scheme);
-            return sq_hint(ctx, "there is 'jdbc:sqlite:PATH'");
+            return sq_hint(ctx, THERE_IS);
         }
     }
     struct sq_str near = sq_nearest(scheme, all, n);
     sq_fail_at(ctx, SQ_SEMANTIC, at, "'url': there is no kind of database 'jdbc:%.*s:'", SQ_FMT(scheme));
-    return near.n ? sq_hint(ctx, "did you mean 'jdbc:%.*s:'?", SQ_FMT(near)) : sq_hint(ctx, "there is 'jdbc:sqlite:PATH'");
+    return near.n ? sq_hint(ctx, "did you mean 'jdbc:%.*s:'?", SQ_FMT(near)) : sq_hint(ctx, THERE_IS);
 }
 
 static sq_rc parse_url(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_jdbc_table *j)
@@ -103,10 +118,14 @@ static sq_rc parse_url(struct sq_ctx *ctx, struct sq_arena *arena, const struct 
     uint32_t colon = 5;
     if (url.n < 5 || memcmp(url.p, "jdbc:", 5) != 0) {
         sq_fail_at(ctx, SQ_SEMANTIC, at, "'url' does not begin with 'jdbc:'");
-        return sq_hint(ctx, "write 'jdbc:sqlite:PATH'");
+        return sq_hint(ctx, THERE_IS);
     }
     if (memchr(url.p, 0, url.n))
         return sq_fail_at(ctx, SQ_SEMANTIC, at, "'url' holds a NUL byte");
+    if (has_secret(url)) {
+        sq_fail(ctx, SQ_SEMANTIC, "table '%.*s': 'url' holds a password", SQ_FMT(t->name));   /* without a place: the line would be shown */
+        return sq_hint(ctx, "urls are shown; write it as 'password' = '…', or as 'password' = '${env:NAME}'");
+    }
     while (colon < url.n && url.p[colon] != ':')
         colon++;
     SQ_TRY(find_dialect(ctx, at, (struct sq_str){url.p + 5, colon - 5}, &j->dialect));
@@ -124,6 +143,9 @@ static sq_rc check_driver(struct sq_ctx *ctx, const struct sq_table_spec *t, con
     for (size_t i = 0; i < SQ_LEN(later); i++)
         if (in_list(later[i].drivers, j->options.driver))
             of = later[i].scheme;
+    for (size_t i = 0; i < SQ_LEN(dialects); i++)
+        if (in_list(dialects[i]->drivers, j->options.driver) && (!of || strncmp(dialects[i]->drivers, j->options.driver.p, j->options.driver.n) == 0))
+            of = dialects[i]->scheme;    /* each takes the other's too; its own come first */
     sq_fail_at(ctx, SQ_SEMANTIC, span_of(t, "driver", "connector.driver"), "'driver' = '%.*s' does not go with a url of 'jdbc:%s:'", SQ_FMT(j->options.driver),
                j->dialect->scheme);
     if (of)
@@ -191,6 +213,11 @@ sq_rc sq_jdbc_names(struct sq_buf *b, const struct sq_jdbc_dialect *d, const str
     return b->rc;
 }
 
+const struct sq_tz *sq_jdbc_zone(const struct sq_jdbc_table *t, const struct sq_session *session)
+{
+    return t->tz ? t->tz : session ? session->tz : sq_tz_utc;
+}
+
 int64_t sq_jdbc_find_column(const struct sq_jdbc_dialect *d, const struct sq_jdbc_info *info, struct sq_str name)
 {
     for (uint32_t i = 0; i < info->ncols; i++)
@@ -222,6 +249,6 @@ sq_rc sq_jdbc_near_column(struct sq_ctx *ctx, const struct sq_jdbc_info *info, s
 }
 
 const struct sq_connector sq_connector_jdbc = {
-    .name = "jdbc", .help = "a table of a database", .package = "libsqlite3-0", .options = rows, .noptions = SQ_LEN(rows), .source = &sq_jdbc_source,
+    .name = "jdbc", .help = "a table of a database", .package = "libsqlite3-0 (SQLite), libmariadb3 (MySQL, MariaDB)", .options = rows, .noptions = SQ_LEN(rows), .source = &sq_jdbc_source,
     .sink = &sq_jdbc_sink, .table = jdbc_table,
 };

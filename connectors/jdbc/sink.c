@@ -80,13 +80,17 @@ static bool in_key(const struct writer *w, uint32_t col)
 static sq_rc create_statement(struct writer *w, struct sq_buf *sql)
 {
     const struct sq_table_spec *t = w->spec->table;
+    struct sq_jdbc_in_key share = {.columns = w->spec->nkey};
+    for (uint32_t k = 0; k < w->spec->nkey; k++)
+        share.texts += sq_tid_is_string(t->cols[w->spec->key[k]].type->id) || sq_tid_is_binary(t->cols[w->spec->key[k]].type->id);
+    sq_buf_reset(sql);
     sq_buf_puts(sql, "CREATE TABLE ");
     w->d->quote(sql, w->table->name);
     for (uint32_t i = 0; i < t->ncols; i++) {
         sq_buf_puts(sql, i ? ", " : " (");
         w->d->quote(sql, t->cols[i].name);
         sq_buf_putc(sql, ' ');
-        if (w->d->column_type(w->ctx, sql, t->cols[i].type, in_key(w, i)) != SQ_OK)
+        if (w->d->column_type(w->ctx, w->conn, sql, t->cols[i].type, in_key(w, i) ? &share : NULL) != SQ_OK)
             return sq_wrap(w->ctx, "table '%.*s', column '%.*s'", SQ_FMT(t->name), SQ_FMT(t->cols[i].name));
         if (in_key(w, i))
             sq_buf_puts(sql, " NOT NULL");
@@ -96,7 +100,8 @@ static sq_rc create_statement(struct writer *w, struct sq_buf *sql)
         sq_jdbc_names(sql, w->d, w->names, w->spec->key, w->spec->nkey);
         sq_buf_putc(sql, ')');
     }
-    return sq_buf_putc(sql, ')');
+    sq_buf_putc(sql, ')');
+    return w->d->create_tail ? sq_buf_puts(sql, w->d->create_tail) : sql->rc;
 }
 
 static sq_rc missing_table(struct writer *w, const struct sq_buf *ddl)
@@ -157,6 +162,8 @@ static const struct sq_jdbc_key *find_key(struct writer *w, const struct sq_jdbc
     for (uint32_t i = 0; i < info->nkeys; i++) {
         const struct sq_jdbc_key *key = &info->keys[i];
         uint32_t same = 0;
+        if (key->partial || key->nullable)
+            continue;
         for (uint32_t k = 0; k < key->n && key->n == w->spec->nkey; k++)
             for (uint32_t j = 0; j < w->spec->nkey; j++)
                 same += w->d->same_name(info->cols[key->cols[k]].name, w->names[w->spec->key[j]]);
@@ -166,25 +173,63 @@ static const struct sq_jdbc_key *find_key(struct writer *w, const struct sq_jdbc
     return NULL;
 }
 
+/* True when a row can be equal to another in this key without being equal in the upsert key. */
+static bool other_key_meets(struct writer *w, const struct sq_jdbc_info *info, const struct sq_jdbc_key *key)
+{
+    uint32_t of_upsert = 0;
+    for (uint32_t k = 0; k < key->n; k++) {
+        const struct sq_jdbc_column *c = &info->cols[key->cols[k]];
+        bool written = false;
+        for (uint32_t i = 0; i < w->spec->table->ncols; i++)
+            written = written || w->d->same_name(c->name, w->names[i]);
+        if (!written && (c->counted || (!c->not_null && !c->has_default)))
+            return false;                                /* a number of its own, or NULL: never equal */
+        for (uint32_t i = 0; i < w->spec->nkey; i++)
+            of_upsert += w->d->same_name(c->name, w->names[w->spec->key[i]]);
+    }
+    return key->partial || of_upsert < w->spec->nkey;
+}
+
+static sq_rc check_other_keys(struct writer *w, const struct sq_jdbc_info *info, const struct sq_jdbc_key *mine)
+{
+    for (uint32_t i = 0; w->d->any_key && i < info->nkeys; i++) {
+        if (&info->keys[i] == mine || !other_key_meets(w, info, &info->keys[i]))
+            continue;
+        sq_fail(w->ctx, SQ_EXTERNAL, "table '%.*s': table '%.*s' in database '%s' has another unique key, '%s': a row that is equal in it would be replaced too",
+                SQ_FMT(w->spec->table->name), SQ_FMT(w->table->name), w->table->database, info->keys[i].name);
+        return sq_hint(w->ctx, "drop that key, or make it one that is not unique");
+    }
+    return SQ_OK;
+}
+
+static sq_rc no_such_key(struct writer *w, const struct sq_jdbc_key *key, const char *list, const char *mend)
+{
+    struct sq_str t = w->spec->table->name, name = w->table->name;
+    if (!key) {
+        sq_fail(w->ctx, SQ_EXTERNAL, "table '%.*s': rows are replaced by (%s), and table '%.*s' in database '%s' has no unique key of exactly these columns",
+                SQ_FMT(t), list, SQ_FMT(name), w->table->database);
+        return sq_hint(w->ctx, "make it so with: %s", mend);
+    }
+    sq_fail(w->ctx, SQ_EXTERNAL, "table '%.*s': the key (%s) of table '%.*s' in database '%s' has the collation %s, which takes different keys for equal",
+            SQ_FMT(t), list, SQ_FMT(name), w->table->database, key->merges);
+    if (*mend)
+        return sq_hint(w->ctx, "make it so with: %s; or take it as it is with 'sink.accept-collation' = 'true'", mend);
+    return sq_hint(w->ctx, "'sink.accept-collation' = 'true' takes it as it is: rows of such keys replace one another");
+}
+
 static sq_rc check_key(struct writer *w, const struct sq_jdbc_info *info)
 {
     const struct sq_jdbc_key *key = find_key(w, info);
     struct sq_buf list, sql;
-    if (key && !key->merges)
-        return SQ_OK;
+    if (key && (!key->merges || w->table->options.accept_collation))
+        return check_other_keys(w, info, key);
     sq_buf_init(&list, w->ctx);
     sq_buf_init(&sql, w->ctx);
     sq_rc rc = sq_jdbc_names(&list, w->d, w->names, w->spec->key, w->spec->nkey);
     if (rc == SQ_OK)
-        rc = w->d->add_key(&sql, w->d, w->table->name, w->names, w->spec->key, w->spec->nkey);
-    if (rc == SQ_OK && key) {
-        rc = sq_fail(w->ctx, SQ_EXTERNAL, "table '%.*s': the key (%s) of table '%.*s' in database '%s' has the collation %s, which takes different keys for equal",
-                     SQ_FMT(w->spec->table->name), list.p, SQ_FMT(w->table->name), w->table->database, key->merges);
-    } else if (rc == SQ_OK) {
-        sq_fail(w->ctx, SQ_EXTERNAL, "table '%.*s': rows are replaced by (%s), and table '%.*s' in database '%s' has no unique key of exactly these columns",
-                SQ_FMT(w->spec->table->name), list.p, SQ_FMT(w->table->name), w->table->database);
-        rc = sq_hint(w->ctx, "make it so with: %s", sql.p);
-    }
+        rc = w->d->add_key(w->conn, &sql, info, w->spec, key);
+    if (rc == SQ_OK)
+        rc = no_such_key(w, key, list.p, sql.p ? sql.p : "");
     sq_buf_free(&list);
     sq_buf_free(&sql);
     return rc;
@@ -229,6 +274,8 @@ static sq_rc with_retries(struct writer *w, sq_rc (*try)(struct writer *, void *
             sq_fail(w->ctx, rc, "%s (tried %lld times)", keep.msg, (long long)i + 1);
             return sq_hint(w->ctx, "%s", hint);
         }
+        sq_notice(w->ctx, "table '%.*s': %s; trying again (%lld of %lld)", SQ_FMT(w->spec->table->name), keep.msg, (long long)i + 1,
+                  (long long)w->table->options.max_retries);
         w->ctx->os->sleep_us(w->ctx->os->arg, RETRY_US << (i < 6 ? i : 6));
         SQ_TRY(sq_check_interrupt(w->ctx));
     }
@@ -328,8 +375,10 @@ static sq_rc open_writer(struct writer *w)
     SQ_TRY_OUT(open_buffers(w));
     SQ_TRY_OUT(create_statement(w, &ddl));               /* first: what cannot be kept is refused before anything is made */
     SQ_TRY_OUT(w->d->open(w->ctx, w->table, true, &w->conn));
+    SQ_TRY_OUT(create_statement(w, &ddl));               /* again: now it is known which database it is */
     SQ_TRY_OUT(with_retries(w, check_in_transaction, &(struct check){&arena, &ddl}));
-    SQ_TRY_OUT(prepare_statements(w));
+    if (!w->d->put_rows)
+        SQ_TRY_OUT(prepare_statements(w));
 out:
     sq_buf_free(&ddl);
     sq_arena_free(&arena);
@@ -480,22 +529,51 @@ static sq_rc write_row(struct writer *w, const struct sq_batch *b, uint32_t r)
     return w->d->run(w->put);
 }
 
+/* Unpacks rows from *i on, up to a batch of them: all, or those that are removed or put alone. */
+enum which { ALL, REMOVED, PUT };
+
+static sq_rc next_rows(struct writer *w, enum which which, size_t *i)
+{
+    sq_out_reset(&w->out);
+    for (; *i < w->nrows && w->out.n < SQ_BATCH_ROWS; ++*i) {
+        const struct entry *e = &w->rows[*i];
+        if (which != ALL && e->removed != (which == REMOVED))
+            continue;
+        if (!sq_row_unpack(w->bytes.p + e->row_at, w->bytes.p + e->end, w->out.cols, w->out.ncols))
+            return w->ctx->err.rc == SQ_NOMEM ? SQ_NOMEM : sq_fail(w->ctx, SQ_INTERNAL, "a buffered row is damaged");
+        SQ_TRY(sq_out_row(&w->out, e->removed ? SQ_DELETE : SQ_INSERT));
+    }
+    return SQ_OK;
+}
+
+/* Deletes first: a key is in the buffer once, so the order means nothing to it, and a unique value that goes makes room for its next row. */
+static sq_rc write_many(struct writer *w)
+{
+    bool any = false;
+    for (size_t i = 0; i < w->nrows; i++)
+        any = any || w->rows[i].removed;
+    for (size_t i = 0; any && i < w->nrows;) {
+        SQ_TRY(next_rows(w, REMOVED, &i));
+        SQ_TRY(w->d->remove_rows(w->conn, w->spec, sq_out_batch(&w->out), i == w->nrows));
+    }
+    for (size_t i = 0; i < w->nrows;) {
+        SQ_TRY(next_rows(w, PUT, &i));
+        if (w->out.n)
+            SQ_TRY(w->d->put_rows(w->conn, w->spec, w->upserts, sq_out_batch(&w->out)));
+    }
+    return SQ_OK;
+}
+
 static sq_rc write_rows(struct writer *w, void *arg)
 {
     (void)arg;
+    if (w->d->put_rows)
+        return write_many(w);
     for (size_t i = 0; i < w->nrows;) {
-        size_t n = w->nrows - i < SQ_BATCH_ROWS ? w->nrows - i : SQ_BATCH_ROWS;
-        sq_out_reset(&w->out);
-        for (size_t k = i; k < i + n; k++) {
-            const struct entry *e = &w->rows[k];
-            if (!sq_row_unpack(w->bytes.p + e->row_at, w->bytes.p + e->end, w->out.cols, w->out.ncols))
-                return w->ctx->err.rc == SQ_NOMEM ? SQ_NOMEM : sq_fail(w->ctx, SQ_INTERNAL, "a buffered row is damaged");
-            SQ_TRY(sq_out_row(&w->out, e->removed ? SQ_DELETE : SQ_INSERT));
-        }
+        SQ_TRY(next_rows(w, ALL, &i));
         const struct sq_batch *b = sq_out_batch(&w->out);
         for (uint32_t r = 0; r < b->rows; r++)
             SQ_TRY(write_row(w, b, r));
-        i += n;
     }
     return SQ_OK;
 }

@@ -72,7 +72,7 @@ static sq_rc check_table(struct reader *r)
         struct sq_buf type;
         SQ_TRY(find_column(r, c->name, &real));
         sq_buf_init(&type, r->ctx);
-        sq_rc rc = r->d->column_type(r->ctx, &type, c->type, false);
+        sq_rc rc = r->d->column_type(r->ctx, NULL, &type, c->type, NULL);
         sq_buf_free(&type);
         if (rc != SQ_OK)
             return sq_wrap(r->ctx, "table '%.*s', column '%.*s'", SQ_FMT(t->name), SQ_FMT(c->name));
@@ -266,7 +266,7 @@ static sq_rc bad_value(struct reader *r, const struct split *s, uint32_t i)
 static sq_rc read_rows(struct reader *r, const struct split *s, bool *more)
 {
     uint32_t max = r->spec->batch_rows && r->spec->batch_rows <= SQ_BATCH_ROWS ? r->spec->batch_rows : SQ_BATCH_ROWS;
-    const struct sq_tz *tz = r->spec->session ? r->spec->session->tz : sq_tz_utc;
+    const struct sq_tz *tz = sq_jdbc_zone(r->table, r->spec->session);
     sq_out_reset(&r->out);
     *more = true;
     while (r->out.n < max) {
@@ -274,7 +274,7 @@ static sq_rc read_rows(struct reader *r, const struct split *s, bool *more)
         if (!*more)
             return SQ_OK;
         for (uint32_t i = 0; i < r->spec->ncols; i++) {
-            sq_rc rc = r->d->read(r->stmt, i, tz, &r->out.cols[i]);
+            sq_rc rc = sq_jdbc_append(r->ctx, r->d, r->stmt, i, tz, &r->out.cols[i]);
             if (rc != SQ_OK)
                 return rc == SQ_DATA ? bad_value(r, s, i) : rc;
         }

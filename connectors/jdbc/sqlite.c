@@ -343,192 +343,20 @@ static sq_rc sqlite_bind(struct sq_jdbc_stmt *s, uint32_t param, const struct sq
 
 /* ---- values out ---- */
 
-static sq_rc unfit_value(struct sq_jdbc_stmt *s, uint32_t i, const struct sq_type *t)
-{
-    struct sq_ctx *ctx = s->c->base.ctx;
-    struct sq_buf b;
-    sq_buf_init(&b, ctx);
-    sq_type_print(&b, t);
-    const char *type = b.p ? b.p : "", *a = *type == 'I' ? "an" : "a";
-    if (s->c->lib.column_type(s->s, (int)i) == SQLITE_BLOB) {
-        sq_fail(ctx, SQ_DATA, "a BLOB is not %s %s", a, type);
-    } else {
-        struct sq_str v = text_of(s, i);
-        uint32_t n = v.n > 60 ? 60 : v.n;
-        while (n > 0 && n < v.n && ((unsigned char)v.p[n] & 0xc0) == 0x80)
-            n--;
-        sq_fail(ctx, SQ_DATA, "'%.*s%s' is not %s %s", (int)n, v.p, n < v.n ? "…" : "", a, type);
-    }
-    sq_buf_free(&b);
-    return SQ_DATA;
-}
-
-static bool get_int(struct sq_jdbc_stmt *s, uint32_t i, int64_t *v)
+static sq_rc sqlite_value(struct sq_jdbc_stmt *s, uint32_t i, struct sq_jdbc_value *v)
 {
     const struct sq_sqlite *lib = &s->c->lib;
-    double d;
+    const char *p;
     switch (lib->column_type(s->s, (int)i)) {
-    case SQLITE_INTEGER: *v = lib->column_int64(s->s, (int)i); return true;
-    case SQLITE_FLOAT:
-        d = lib->column_double(s->s, (int)i);
-        if (!(d >= -9223372036854775808.0 && d < 9223372036854775808.0) || d != floor(d))
-            return false;
-        *v = (int64_t)d;
-        return true;
-    case SQLITE_TEXT: return sq_parse_int(text_of(s, i), v);
-    default: return false;
-    }
-}
-
-static bool get_double(struct sq_jdbc_stmt *s, uint32_t i, double *v)
-{
-    const struct sq_sqlite *lib = &s->c->lib;
-    switch (lib->column_type(s->s, (int)i)) {
-    case SQLITE_INTEGER:
-    case SQLITE_FLOAT: *v = lib->column_double(s->s, (int)i); return true;
-    case SQLITE_TEXT: return sq_parse_double(text_of(s, i), true, v);
-    default: return false;
-    }
-}
-
-static bool get_decimal(struct sq_jdbc_stmt *s, uint32_t i, const struct sq_type *t, sq_i128 *v)
-{
-    const struct sq_sqlite *lib = &s->c->lib;
-    switch (lib->column_type(s->s, (int)i)) {
-    case SQLITE_INTEGER: return sq_decimal_rescale(lib->column_int64(s->s, (int)i), 0, t->p, t->s, v);
-    case SQLITE_FLOAT: return sq_decimal_from_double(lib->column_double(s->s, (int)i), t->p, t->s, v);
-    case SQLITE_TEXT: return sq_parse_decimal(text_of(s, i), t->p, t->s, v);
-    default: return false;
-    }
-}
-
-static bool get_bool(struct sq_jdbc_stmt *s, uint32_t i, uint8_t *v)
-{
-    int64_t n;
-    if (s->c->lib.column_type(s->s, (int)i) == SQLITE_TEXT) {
-        struct sq_str t = text_of(s, i);
-        if (sq_str_iis(t, "true") || sq_str_iis(t, "false")) {
-            *v = t.n == 4;
-            return true;
-        }
-    }
-    if (!get_int(s, i, &n) || n < 0 || n > 1)
-        return false;
-    *v = (uint8_t)n;
-    return true;
-}
-
-/* TIMESTAMP: a blank or T between; LTZ: with Z it is UTC, without it the session's zone. */
-static bool get_timestamp(struct sq_jdbc_stmt *s, uint32_t i, const struct sq_type *t, const struct sq_tz *tz, struct sq_ts16 *v)
-{
-    bool ltz = t->id == SQ_T_TIMESTAMP_LTZ, utc = false;
-    if (s->c->lib.column_type(s->s, (int)i) != SQLITE_TEXT)
-        return false;
-    struct sq_str text = text_of(s, i);
-    if (ltz && text.n && text.p[text.n - 1] == 'Z') {
-        utc = true;
-        text.n--;
-    }
-    if (!sq_parse_timestamp(text, memchr(text.p, 'T', text.n) != NULL, t->p, v))
-        return false;
-    if (ltz && !utc)
-        v->us = sq_tz_to_utc(tz, v->us);
-    return true;
-}
-
-static bool get_text(struct sq_jdbc_stmt *s, uint32_t i, const struct sq_type *t, struct sq_str *v)
-{
-    if (s->c->lib.column_type(s->s, (int)i) == SQLITE_BLOB)
-        return false;
-    *v = text_of(s, i);
-    return sq_utf8_valid(v->p, v->n) && (t->p == SQ_STRING_MAX || sq_utf8_length(*v) <= (uint32_t)t->p);
-}
-
-static sq_rc add_int(struct sq_jdbc_stmt *s, uint32_t i, struct sq_col *out)
-{
-    int64_t v;
-    int8_t i8;
-    int16_t i16;
-    int32_t i32;
-    if (!get_int(s, i, &v))
-        return unfit_value(s, i, out->vec.type);
-    switch (sq_type_phys(out->vec.type)) {
-    case SQ_P_I8:
-        i8 = (int8_t)v;
-        return i8 == v ? sq_col_append_fixed(out, &i8) : unfit_value(s, i, out->vec.type);
-    case SQ_P_I16:
-        i16 = (int16_t)v;
-        return i16 == v ? sq_col_append_fixed(out, &i16) : unfit_value(s, i, out->vec.type);
-    case SQ_P_I32:
-        i32 = (int32_t)v;
-        return i32 == v ? sq_col_append_fixed(out, &i32) : unfit_value(s, i, out->vec.type);
+    case SQLITE_NULL: v->kind = SQ_JDBC_NULL; break;
+    case SQLITE_INTEGER: *v = (struct sq_jdbc_value){.kind = SQ_JDBC_INT, .i = lib->column_int64(s->s, (int)i)}; break;
+    case SQLITE_FLOAT: *v = (struct sq_jdbc_value){.kind = SQ_JDBC_DOUBLE, .d = lib->column_double(s->s, (int)i)}; break;
+    case SQLITE_TEXT: *v = (struct sq_jdbc_value){.kind = SQ_JDBC_TEXT, .s = text_of(s, i)}; break;
     default:
-        return sq_col_append_fixed(out, &v);
+        p = lib->column_blob(s->s, (int)i);
+        *v = (struct sq_jdbc_value){.kind = SQ_JDBC_BYTES, .s = {p ? p : "", (uint32_t)lib->column_bytes(s->s, (int)i)}};
     }
-}
-
-static sq_rc add_time(struct sq_jdbc_stmt *s, uint32_t i, const struct sq_tz *tz, struct sq_col *out)
-{
-    const struct sq_type *t = out->vec.type;
-    struct sq_ts16 ts;
-    int32_t v;
-    if (sq_tid_is_timestamp(t->id)) {
-        if (!get_timestamp(s, i, t, tz, &ts))
-            return unfit_value(s, i, t);
-        return sq_type_phys(t) == SQ_P_TS16 ? sq_col_append_fixed(out, &ts) : sq_col_append_fixed(out, &ts.us);
-    }
-    bool good = s->c->lib.column_type(s->s, (int)i) == SQLITE_TEXT;
-    good = good && (t->id == SQ_T_DATE ? sq_parse_date(text_of(s, i), &v) : sq_parse_time(text_of(s, i), &v));
-    return good ? sq_col_append_fixed(out, &v) : unfit_value(s, i, t);
-}
-
-static sq_rc add_bytes(struct sq_jdbc_stmt *s, uint32_t i, struct sq_col *out)
-{
-    const struct sq_type *t = out->vec.type;
-    int type = s->c->lib.column_type(s->s, (int)i);
-    if (type != SQLITE_BLOB && type != SQLITE_TEXT)
-        return unfit_value(s, i, t);
-    const char *p = s->c->lib.column_blob(s->s, (int)i);
-    int n = s->c->lib.column_bytes(s->s, (int)i);
-    if (t->p != SQ_STRING_MAX && n > t->p)
-        return unfit_value(s, i, t);
-    return sq_col_append_view(out, p ? p : "", (uint32_t)n);
-}
-
-static sq_rc sqlite_read(struct sq_jdbc_stmt *s, uint32_t i, const struct sq_tz *tz, struct sq_col *out)
-{
-    const struct sq_type *t = out->vec.type;
-    struct sq_str text;
-    sq_i128 dec;
-    double d;
-    float f;
-    uint8_t b;
-    if (s->c->lib.column_type(s->s, (int)i) == SQLITE_NULL) {
-        if (t->nullable)
-            return sq_col_append_null(out);
-        return sq_fail(s->c->base.ctx, SQ_DATA, "it is NULL, and the column is declared NOT NULL");
-    }
-    switch (t->id) {
-    case SQ_T_BOOLEAN: return get_bool(s, i, &b) ? sq_col_append_fixed(out, &b) : unfit_value(s, i, t);
-    case SQ_T_TINYINT:
-    case SQ_T_SMALLINT:
-    case SQ_T_INT:
-    case SQ_T_BIGINT:
-    case SQ_T_INTERVAL_YM:
-    case SQ_T_INTERVAL_DS: return add_int(s, i, out);
-    case SQ_T_FLOAT:
-        if (!get_double(s, i, &d))
-            return unfit_value(s, i, t);
-        f = (float)d;
-        return sq_col_append_fixed(out, &f);
-    case SQ_T_DOUBLE: return get_double(s, i, &d) ? sq_col_append_fixed(out, &d) : unfit_value(s, i, t);
-    case SQ_T_DECIMAL: return get_decimal(s, i, t, &dec) ? sq_col_append_fixed(out, &dec) : unfit_value(s, i, t);
-    case SQ_T_CHAR:
-    case SQ_T_VARCHAR: return get_text(s, i, t, &text) ? sq_col_append_view(out, text.p, text.n) : unfit_value(s, i, t);
-    case SQ_T_BINARY:
-    case SQ_T_VARBINARY: return add_bytes(s, i, out);
-    default: return add_time(s, i, tz, out);
-    }
+    return SQ_OK;
 }
 
 /* ---- what SQL looks like ---- */
@@ -569,10 +397,11 @@ static const char *stored_as(const struct sq_type *t)
     }
 }
 
-static sq_rc sqlite_column_type(struct sq_ctx *ctx, struct sq_buf *b, const struct sq_type *t, bool in_key)
+static sq_rc sqlite_column_type(struct sq_ctx *ctx, const struct sq_jdbc_conn *conn, struct sq_buf *b, const struct sq_type *t, const struct sq_jdbc_in_key *key)
 {
     const char *name = stored_as(t);
-    (void)in_key;
+    (void)conn;
+    (void)key;
     if (!name)
         return sq_fail(ctx, SQ_UNSUPPORTED, "%s cannot be kept in a SQLite database", sq_tid_name(t->id));
     return sq_buf_puts(b, name);
@@ -607,18 +436,23 @@ static sq_rc sqlite_upsert(struct sq_buf *b, const struct sq_jdbc_dialect *d, st
     return any ? b->rc : sq_buf_puts(b, "NOTHING");
 }
 
-static sq_rc sqlite_add_key(struct sq_buf *b, const struct sq_jdbc_dialect *d, struct sq_str table, const struct sq_str *cols, const uint32_t *key, uint32_t nkey)
+static sq_rc sqlite_add_key(struct sq_jdbc_conn *base, struct sq_buf *b, const struct sq_jdbc_info *info, const struct sq_sink_spec *spec, const struct sq_jdbc_key *key)
 {
     struct sq_buf name;
+    (void)info;
+    if (key)
+        return SQ_OK;                              /* a collation cannot be altered in SQLite */
     sq_buf_init(&name, b->ctx);
-    sq_buf_str(&name, table);
+    sq_buf_str(&name, base->table->name);
     sq_buf_puts(&name, "_key");
     sq_buf_puts(b, "CREATE UNIQUE INDEX ");
-    d->quote(b, sq_buf_view(&name));
+    sqlite_quote(b, sq_buf_view(&name));
     sq_buf_puts(b, " ON ");
-    d->quote(b, table);
-    sq_buf_puts(b, " (");
-    sq_jdbc_names(b, d, cols, key, nkey);
+    sqlite_quote(b, base->table->name);
+    for (uint32_t k = 0; k < spec->nkey; k++) {
+        sq_buf_puts(b, k ? ", " : " (");
+        sqlite_quote(b, spec->table->cols[spec->key[k]].name);
+    }
     sq_rc rc = sq_buf_putc(b, ')');
     sq_buf_free(&name);
     return rc;
@@ -725,7 +559,7 @@ static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc
     }
     /* INTEGER PRIMARY KEY has no index of its own: it is the rowid, and may be left out of an INSERT */
     if (rc == SQ_OK && npk == 1 && strcasecmp(info->cols[pk[0]].type.p, "INTEGER") == 0) {
-        info->keys[info->nkeys++] = (struct sq_jdbc_key){pk, 1, NULL};
+        info->keys[info->nkeys++] = (struct sq_jdbc_key){.cols = pk, .n = 1};
         info->cols[pk[0]].has_default = true;
     }
 out:
@@ -760,7 +594,7 @@ static sq_rc read_index(struct conn *c, struct sq_arena *arena, struct sq_str in
     }
     sqlite_finalize(s);
     if (rc == SQ_OK && whole && n)
-        info->keys[info->nkeys++] = (struct sq_jdbc_key){cols, n, merges};
+        info->keys[info->nkeys++] = (struct sq_jdbc_key){.cols = cols, .n = n, .merges = merges};
     return rc;
 }
 
@@ -845,5 +679,5 @@ const struct sq_jdbc_dialect sq_jdbc_sqlite = {
     .close = sqlite_close, .quote = sqlite_quote, .column_type = sqlite_column_type, .describe = sqlite_describe, .same_name = sq_str_ieq,
     .unfit = sqlite_unfit, .upsert = sqlite_upsert, .add_key = sqlite_add_key, .begin = sqlite_begin, .commit = sqlite_commit,
     .rollback = sqlite_rollback, .exec = sqlite_exec, .prepare = sqlite_prepare, .bind = sqlite_bind, .scan = sqlite_scan, .run = sqlite_run,
-    .step = sqlite_step, .read = sqlite_read, .text = text_of, .finalize = sqlite_finalize, .retriable = sqlite_retriable,
+    .step = sqlite_step, .value = sqlite_value, .text = text_of, .finalize = sqlite_finalize, .retriable = sqlite_retriable,
 };
