@@ -36,6 +36,10 @@ CFLAGS   += -std=c11 -g $(OPT) -fPIC -fvisibility=hidden -ffunction-sections -fd
 LDFLAGS  += $(SAN) -Wl,--gc-sections
 LDLIBS   += -lutf8proc -lm -ldl -lpthread
 
+# Build features: what a header is there for. Without it the rest builds, and a table that wants it gets an error that names the package.
+HAVE_KAFKA := $(shell pkg-config --exists rdkafka 2>/dev/null && echo 1)
+CPPFLAGS   += $(if $(HAVE_KAFKA),-DSQ_HAVE_KAFKA)
+
 objs      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 OBJ_base       := $(call objs,$(SRC_base))
 OBJ_functions  := $(call objs,$(SRC_functions))
@@ -184,6 +188,9 @@ bench: deps-build
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
+$(BUILD)/tests/services/produce $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O3 -std=c++17 -march=native -o $@ $< -lsimdjson
