@@ -3,8 +3,8 @@
  * client.h: the functions of librdkafka, found when a table first needs them, and what is made of them: a client with its queue
  * of events. The header <librdkafka/rdkafka.h> is used at build time only; nothing links to the library.
  *
- * No callbacks: what librdkafka has to say comes as events of one queue, which the reader's thread asks (sq_kafka_serve). Its log lines go there
- * too, and nothing is ever printed.
+ * What librdkafka has to say comes as events of one queue, which the reader's thread asks (sq_kafka_serve). Its log lines go there too, and nothing
+ * is ever printed. The one callback takes messages in, on the reader's thread (source.c).
  */
 #ifndef SQ_KAFKA_CLIENT_H
 #define SQ_KAFKA_CLIENT_H
@@ -17,7 +17,8 @@
     X(version) X(version_str) X(conf_new) X(conf_set) X(conf_destroy) X(conf_set_events) X(new) X(destroy_flags) X(set_log_queue)        \
     X(queue_get_main) X(queue_new) X(queue_destroy) X(queue_poll) X(event_type) X(event_error) X(event_error_string) X(event_destroy)    \
     X(metadata) X(metadata_destroy) X(topic_new) X(topic_destroy) X(topic_name) X(consume_start_queue) X(consume_stop)                   \
-    X(consume_batch_queue) X(message_destroy) X(message_timestamp) X(message_headers) X(header_get_all) X(offsets_for_times)             \
+    X(consume_callback_queue) X(yield) X(message_timestamp) X(message_detach_headers) X(headers_destroy) X(header_get_all)                \
+    X(offsets_for_times)                                                                                                               \
     X(get_watermark_offsets) X(committed) X(commit) X(topic_partition_list_new) X(topic_partition_list_add)                              \
     X(topic_partition_list_destroy) X(err2str) X(err2name) X(last_error)
 

@@ -2,11 +2,12 @@
  *
  * source.c: reads the partitions of topics.
  *
- * librdkafka's threads fetch ahead into one queue of the reader. A poll takes up to a batch's worth of messages from it (`msg`), cuts them into
- * *runs* of one partition, and decodes a run: the values are laid side by side into one padded buffer (the decoder may read 64 bytes beyond
- * a record, which librdkafka's buffers do not promise; copying 2,048 small values costs 2 % of what fetching them does), and the messages are
- * given back at once, unless their headers are wanted. Long strings of the batch point into that buffer, which is filled anew at the next poll.
- * A batch is of one run, so of one partition.
+ * librdkafka's threads fetch ahead into one queue of the reader. A fetch takes up to a batch's worth of messages from it: a callback lays
+ * their values side by side into one padded buffer, and librdkafka gets them back at once. (The decoder may read 64 bytes beyond a record,
+ * which librdkafka's buffers do not promise; copying small values costs 2 % of what fetching them does. The callback, with rd_kafka_yield behind
+ * the last message, takes the queue's lock once for all of them; rd_kafka_consume_batch_queue takes it for each.) The messages are then cut
+ * into *runs* of one partition, and a run is decoded: a batch is of one partition. Long strings of it point into the buffer, which is filled
+ * anew only at a later poll.
  *
  * Keys: the run's keys are decoded before its values, into columns of their own; the output's columns refer to them as dictionaries. A message
  * whose key gives no row gives none either (as in Flink), and is counted as filtered. A message without a value is filtered too.
@@ -24,7 +25,7 @@
 
 #include <stdio.h>
 
-enum { PAD = 64, RAW_SHOWN = 4096, RUN_BYTES = 8 << 20, IDLE_US = 500, IDLE_MAX_US = 10000, PROBE_MS = 200, LOOK_MS = 1000 };
+enum { PAD = 64, RAW_SHOWN = 4096, FETCH_BYTES = 1 << 20, TEXT_MIN = 256 << 10, IDLE_US = 500, IDLE_MAX_US = 10000, PROBE_MS = 200, LOOK_MS = 1000 };
 enum { QUEUE_KB = 65536, QUEUE_MIN_KB = 1024, QUEUE_MAX_KB = 16384 };   /* fetched ahead: of all partitions, of each */
 
 struct part {
@@ -38,11 +39,11 @@ struct part {
     bool moved;                    /* since the last commit */
 };
 
-struct record {                    /* of a run */
-    int64_t offset, ts_ms;
-    uint8_t ts_type;
+struct extra {                     /* of a message, for metadata columns */
+    int64_t ts_ms;
     int32_t epoch;
-    uint32_t key_row;
+    uint8_t ts_type;
+    rd_kafka_headers_t *headers;
 };
 
 struct reader {
@@ -57,24 +58,32 @@ struct reader {
     size_t nparts, cap_parts;
     uint32_t ended, reported;      /* how many parts */
 
-    rd_kafka_message_t **msg;      /* batch_rows of them */
-    uint32_t nmsg, at;             /* msg[at..nmsg) are still to be looked at */
     uint32_t batch_rows;
 
-    /* the run */
+    /* the messages of a fetch, side by side; [at, nmsg) are still to be looked at */
+    uint32_t nmsg, at;
+    struct sq_slice *rec, *key;    /* p NULL: the message has none */
+    int64_t *offset;
+    uint32_t *from_part;
+    rd_kafka_resp_err_t *err;      /* not a message: what happened to the partition */
+    struct extra *extra;           /* NULL: not wanted */
+    char *text;                    /* values and keys, padded */
+    size_t text_n, text_cap;
+    char said[300];                /* of the last err that is an error */
+    const rd_kafka_topic_t *last_rkt;
+    int32_t last_partition;
+    uint32_t last_part;
+    sq_rc taking;                  /* what went wrong in the callback */
+
+    /* the run: messages [begin, end) of one partition, [done, end) are still to be decoded */
     struct part *cur;
-    struct sq_slice *rec, *key;
-    struct record *info;
-    rd_kafka_message_t **held;     /* messages of the records, when headers are wanted */
-    uint32_t nrec, done;           /* rec[done..nrec) are still to be decoded */
+    uint32_t done, end;
     int64_t run_next;              /* offset behind the run */
-    char *text;                    /* padded: values, then keys */
-    size_t text_cap;
     uint32_t *row_record;
 
     struct sq_decoder *values, *keys;
     struct sq_out out, key_out, meta;
-    uint32_t *key_record, *key_index;
+    uint32_t *key_record, *key_index, *key_row;
     bool has_keys, wants_meta, wants_headers, wants_epoch;
     struct from { uint8_t where; uint32_t col; } *from;   /* per wanted column: 0 out, 1 key_out, 2 meta */
     uint8_t *meta_kind;            /* per column of meta: enum sq_kafka_meta */
@@ -168,11 +177,13 @@ static sq_rc open_columns(struct reader *r)
 
 static void give_back(struct reader *r)
 {
-    for (; r->at < r->nmsg; r->at++)
-        r->client.api.message_destroy(r->msg[r->at]);
-    for (uint32_t i = 0; r->wants_headers && i < r->nrec; i++)
-        r->client.api.message_destroy(r->held[i]);
-    r->nmsg = r->at = r->nrec = r->done = 0;
+    for (uint32_t i = 0; r->wants_headers && i < r->nmsg; i++) {
+        if (r->extra[i].headers)
+            r->client.api.headers_destroy(r->extra[i].headers);
+        r->extra[i].headers = NULL;
+    }
+    r->nmsg = r->at = r->done = r->end = 0;
+    r->text_n = 0;
 }
 
 static sq_rc commit_offsets(struct reader *r, bool wait);
@@ -218,7 +229,8 @@ static void kafka_close(struct sq_reader *self)
         sq_free(ctx, (void *)r->parts[i].id.p);
         sq_free(ctx, (void *)r->parts[i].payload.p);
     }
-    void *owned[] = {r->parts, r->msg, r->rec, r->key, r->info, r->held, r->text, r->row_record, r->key_record, r->key_index, r->from, r->vecs, r->meta_kind};
+    void *owned[] = {r->parts, r->rec, r->key, r->offset, r->from_part, r->err, r->extra, r->text, r->row_record, r->key_record, r->key_index, r->key_row, r->from,
+                     r->vecs, r->meta_kind};
     for (size_t i = 0; i < SQ_LEN(owned); i++)
         sq_free(ctx, owned[i]);
     sq_free(ctx, r);
@@ -227,19 +239,24 @@ static void kafka_close(struct sq_reader *self)
 static sq_rc alloc_reader(struct reader *r)
 {
     size_t n = r->batch_rows + 1;
-    r->msg = sq_calloc(r->ctx, n * sizeof *r->msg);
     r->rec = sq_calloc(r->ctx, n * sizeof *r->rec);
-    r->info = sq_calloc(r->ctx, n * sizeof *r->info);
+    r->offset = sq_calloc(r->ctx, n * sizeof *r->offset);
+    r->from_part = sq_calloc(r->ctx, n * sizeof *r->from_part);
+    r->err = sq_calloc(r->ctx, n * sizeof *r->err);
     r->row_record = sq_calloc(r->ctx, n * sizeof *r->row_record);
-    r->held = sq_calloc(r->ctx, n * sizeof *r->held);
-    if (!r->msg || !r->rec || !r->info || !r->row_record || !r->held)
+    r->text = sq_alloc(r->ctx, TEXT_MIN);
+    r->text_cap = TEXT_MIN;
+    if (!r->rec || !r->offset || !r->from_part || !r->err || !r->row_record || !r->text)
+        return SQ_NOMEM;
+    if (r->wants_meta && !(r->extra = sq_calloc(r->ctx, n * sizeof *r->extra)))
         return SQ_NOMEM;
     if (!r->has_keys)
         return SQ_OK;
     r->key = sq_calloc(r->ctx, n * sizeof *r->key);
     r->key_record = sq_calloc(r->ctx, n * sizeof *r->key_record);
     r->key_index = sq_calloc(r->ctx, n * sizeof *r->key_index);
-    return r->key && r->key_record && r->key_index ? SQ_OK : SQ_NOMEM;
+    r->key_row = sq_calloc(r->ctx, n * sizeof *r->key_row);
+    return r->key && r->key_record && r->key_index && r->key_row ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc kafka_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct sq_reader **out)
@@ -254,9 +271,9 @@ static sq_rc kafka_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, str
     r->has_keys = r->table->nkey > 0;
     r->idle_us = IDLE_US;
     r->stats.total_bytes = -1;
-    sq_rc rc = alloc_reader(r);
+    sq_rc rc = open_columns(r);
     if (rc == SQ_OK)
-        rc = open_columns(r);
+        rc = alloc_reader(r);
     if (rc != SQ_OK) {
         kafka_close((struct sq_reader *)(void *)r);
         return rc;
@@ -348,41 +365,43 @@ static void stop_part(struct reader *r, struct part *p)
     r->ended++;
 }
 
-static struct part *part_of(struct reader *r, const rd_kafka_message_t *m)
+static uint32_t part_of(struct reader *r, const rd_kafka_message_t *m)
 {
-    for (size_t i = 0; i < r->nparts; i++)
-        if (r->parts[i].rkt == m->rkt && r->parts[i].range.partition == m->partition)
-            return &r->parts[i];
+    if (SQ_LIKELY(m->rkt == r->last_rkt && m->partition == r->last_partition))
+        return r->last_part;
     const char *topic = m->rkt ? r->client.api.topic_name(m->rkt) : "";
-    for (size_t i = 0; i < r->nparts; i++)
-        if (r->parts[i].range.partition == m->partition && strcmp(r->parts[i].range.topic, topic) == 0)
-            return &r->parts[i];
-    return NULL;
+    uint32_t i = 0;
+    while (i < r->nparts && (r->parts[i].range.partition != m->partition || (r->parts[i].rkt != m->rkt && strcmp(r->parts[i].range.topic, topic) != 0)))
+        i++;
+    r->last_rkt = m->rkt;
+    r->last_partition = m->partition;
+    r->last_part = i;
+    return i;
 }
 
-/* A message that says what happened to its partition. */
-static sq_rc event_message(struct reader *r, const rd_kafka_message_t *m)
+/* msg[i] is not a message, but says what happened to its partition. */
+static sq_rc event(struct reader *r, uint32_t i)
 {
-    struct part *p = part_of(r, m);
+    struct part *p = r->from_part[i] < r->nparts ? &r->parts[r->from_part[i]] : NULL;
+    rd_kafka_resp_err_t err = r->err[i];
     if (!p || p->ended)
         return SQ_OK;
-    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    if (err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         r->client.down = false;
-        if (m->offset > p->next || p->next == SQ_KAFKA_BEGINNING)
-            p->next = m->offset;
-        if (m->offset >= p->range.stop)
+        if (r->offset[i] > p->next || p->next == SQ_KAFKA_BEGINNING)
+            p->next = r->offset[i];
+        if (r->offset[i] >= p->range.stop)
             stop_part(r, p);
         return SQ_OK;
     }
-    if (sq_kafka_transient(m->err))
+    if (sq_kafka_transient(err))
         return SQ_OK;                                   /* tried again by librdkafka */
-    const char *text = m->payload ? (const char *)m->payload : r->client.api.err2str(m->err);
-    int n = m->payload ? (int)m->len : (int)strlen(text);
+    const char *text = r->said[0] ? r->said : r->client.api.err2str(err);
     if (p->next >= 0)
-        sq_fail(r->ctx, SQ_EXTERNAL, "topic %s, partition %d, offset %lld: %.*s", p->range.topic, p->range.partition, (long long)p->next, n, text);
+        sq_fail(r->ctx, SQ_EXTERNAL, "topic %s, partition %d, offset %lld: %s", p->range.topic, p->range.partition, (long long)p->next, text);
     else
-        sq_fail(r->ctx, SQ_EXTERNAL, "topic %s, partition %d: %.*s", p->range.topic, p->range.partition, n, text);
-    if (m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+        sq_fail(r->ctx, SQ_EXTERNAL, "topic %s, partition %d: %s", p->range.topic, p->range.partition, text);
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
         return sq_hint(r->ctx, "was the topic deleted while the job ran?");
     return SQ_EXTERNAL;
 }
@@ -435,85 +454,116 @@ static sq_rc commit_offsets(struct reader *r, bool wait)
     return SQ_OK;
 }
 
-/* ---- runs ---- */
+/* ---- messages in ---- */
 
-static sq_rc room(struct reader *r, size_t bytes)
+/* Room for `n` more bytes and the padding; what points into the buffer moves with it. */
+static sq_rc room(struct reader *r, size_t n)
 {
-    if (bytes + PAD <= r->text_cap)
+    size_t cap = r->text_cap;
+    if (SQ_LIKELY(r->text_n + n + PAD <= cap))
         return SQ_OK;
-    return sq_grow(r->ctx, &r->text, &r->text_cap, bytes + PAD, 1);
-}
-
-/* How many messages from msg[at] on make a run of the partition, and how many bytes they have. */
-static uint32_t measure(const struct reader *r, const struct part *p, size_t *bytes)
-{
-    const rd_kafka_message_t *first = r->msg[r->at];
-    uint32_t i = r->at;
-    size_t n = 0;
-    for (; i < r->nmsg; i++) {
-        const rd_kafka_message_t *m = r->msg[i];
-        if (m->err || m->partition != first->partition || m->rkt != first->rkt || m->offset >= p->range.stop)
-            break;
-        size_t len = m->len + (r->has_keys ? m->key_len : 0);
-        if (n && n + len > RUN_BYTES)
-            break;
-        n += len;
+    while (cap < r->text_n + n + PAD)
+        cap *= 2;
+    char *grown = sq_alloc(r->ctx, cap);
+    if (!grown)
+        return SQ_NOMEM;
+    memcpy(grown, r->text, r->text_n);
+    for (uint32_t i = 0; i < r->nmsg; i++) {
+        if (r->rec[i].p)
+            r->rec[i].p = grown + (r->rec[i].p - r->text);
+        if (r->has_keys && r->key[i].p)
+            r->key[i].p = grown + (r->key[i].p - r->text);
     }
-    *bytes = n;
-    return i - r->at;
+    sq_free(r->ctx, r->text);
+    r->text = grown;
+    r->text_cap = cap;
+    return SQ_OK;
 }
 
-static void describe(const struct reader *r, const rd_kafka_message_t *m, struct record *rec)
+static struct sq_slice copy_in(struct reader *r, const void *p, size_t n)
+{
+    struct sq_slice s = {p ? r->text + r->text_n : NULL, n};
+    if (n)
+        memcpy(r->text + r->text_n, p, n);
+    r->text_n += n;
+    return s;
+}
+
+static void describe(const struct reader *r, rd_kafka_message_t *m, struct extra *x)
 {
     rd_kafka_timestamp_type_t type;
-    rec->ts_ms = r->client.api.message_timestamp(m, &type);
-    rec->ts_type = (uint8_t)type;
-    rec->epoch = r->wants_epoch ? r->client.api.message_leader_epoch(m) : -1;
+    x->ts_ms = r->client.api.message_timestamp(m, &type);
+    x->ts_type = (uint8_t)type;
+    x->epoch = r->wants_epoch ? r->client.api.message_leader_epoch(m) : -1;
+    x->headers = NULL;
+    if (r->wants_headers && r->client.api.message_detach_headers(m, &x->headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        x->headers = NULL;
 }
 
-/* Lays the values (and keys) of `n` messages into the buffer and gives the messages back. */
-static void take(struct reader *r, uint32_t n)
+static void keep_error(struct reader *r, const rd_kafka_message_t *m)
 {
-    char *at = r->text;
-    const bool nulls = r->table->format[0].format->nulls, keys = r->has_keys;
-    void (*destroy)(rd_kafka_message_t *) = r->client.api.message_destroy;
-    for (uint32_t end = r->at + n; r->at < end; r->at++) {
-        rd_kafka_message_t *m = r->msg[r->at];
-        r->stats.records++;
-        r->stats.bytes += m->len;
-        if (SQ_UNLIKELY(!m->payload && !nulls)) {
-            r->stats.filtered++;
-            destroy(m);
-            continue;
-        }
-        struct record *rec = &r->info[r->nrec];
-        rec->offset = m->offset;
-        r->rec[r->nrec] = (struct sq_slice){m->payload ? at : NULL, m->len};
-        if (m->len)
-            memcpy(at, m->payload, m->len);
-        at += m->len;
-        if (keys) {
-            r->key[r->nrec] = (struct sq_slice){m->key ? at : NULL, m->key_len};
-            if (m->key_len)
-                memcpy(at, m->key, m->key_len);
-            at += m->key_len;
-        }
-        if (r->wants_meta)
-            describe(r, m, rec);
-        if (r->wants_headers)
-            r->held[r->nrec] = m;
-        else
-            destroy(m);
-        r->nrec++;
+    size_t n = m->len < sizeof r->said ? m->len : sizeof r->said - 1;
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || sq_kafka_transient(m->err))
+        return;
+    r->said[0] = 0;
+    if (m->payload && n) {
+        memcpy(r->said, m->payload, n);
+        r->said[n] = 0;
     }
-    memset(at, 0, PAD);
 }
+
+/* Called by librdkafka on the reader's thread, from fetch(). */
+static void take(rd_kafka_message_t *m, void *arg)
+{
+    struct reader *r = arg;
+    uint32_t i = r->nmsg;
+    bool event = m->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (SQ_UNLIKELY(r->taking != SQ_OK))
+        return;
+    r->from_part[i] = part_of(r, m);
+    r->offset[i] = m->offset;
+    r->err[i] = m->err;
+    if (SQ_UNLIKELY(event)) {
+        keep_error(r, m);
+        r->rec[i] = (struct sq_slice){NULL, 0};
+        if (r->has_keys)
+            r->key[i] = r->rec[i];
+        if (r->extra)
+            r->extra[i].headers = NULL;
+    } else {
+        r->taking = room(r, m->len + (r->has_keys ? m->key_len : 0));
+        if (SQ_UNLIKELY(r->taking != SQ_OK)) {
+            r->client.api.yield(r->client.rk);
+            return;
+        }
+        r->rec[i] = copy_in(r, m->payload, m->len);
+        if (r->has_keys)
+            r->key[i] = copy_in(r, m->key, m->key_len);
+        if (r->extra)
+            describe(r, m, &r->extra[i]);
+    }
+    r->nmsg = i + 1;
+    if (SQ_UNLIKELY(r->nmsg == r->batch_rows || r->text_n > FETCH_BYTES))
+        r->client.api.yield(r->client.rk);
+}
+
+/* ---- runs ---- */
 
 static void move_record(struct reader *r, uint32_t i, uint32_t to)
 {
+    if (i == to)
+        return;
     r->rec[to] = r->rec[i];
-    r->info[to] = r->info[i];
-    r->held[to] = r->held[i];
+    r->offset[to] = r->offset[i];
+    if (r->has_keys) {
+        r->key[to] = r->key[i];
+        r->key_row[to] = r->key_row[i];
+    }
+    if (r->extra) {                                     /* swapped: give_back finds every header */
+        struct extra x = r->extra[to];
+        r->extra[to] = r->extra[i];
+        r->extra[i] = x;
+    }
 }
 
 static sq_rc failed(struct reader *r, const struct part *p, int64_t offset, bool key)
@@ -528,82 +578,85 @@ static void bad_record(void *arg, uint32_t record, struct sq_str column, const c
     const struct bad_arg *b = arg;
     const struct reader *r = b->r;
     struct sq_slice raw = b->rec[record];
-    r->spec->bad(r->spec->bad_arg, r->cur->id, r->info[b->first + record].offset, column, reason,
+    r->spec->bad(r->spec->bad_arg, r->cur->id, r->offset[b->first + record], column, reason,
                  (struct sq_str){raw.p, raw.n > RAW_SHOWN ? RAW_SHOWN : (uint32_t)raw.n});
 }
 
-/* Decodes the keys of the run; records whose key gives no row are taken out of it. */
+/* Takes the messages out of the run that have no value (or no key). */
+static void drop_nulls(struct reader *r, const struct sq_slice *of)
+{
+    uint32_t n = r->done;
+    for (uint32_t i = r->done; i < r->end; i++)
+        if (of[i].p)
+            move_record(r, i, n++);
+    r->stats.filtered += r->end - n;
+    r->end = n;
+}
+
+/* Decodes the keys of the run; messages whose key gives no row are taken out of it. */
 static sq_rc decode_keys(struct reader *r)
 {
-    uint32_t nkeys = 0, n = 0, row = 0;
-    const bool nulls = r->table->format[1].format->nulls;
-    for (uint32_t i = 0; i < r->nrec; i++) {            /* records without a key first */
-        if (r->key[i].p || nulls) {
-            r->key[nkeys] = r->key[i];
-            move_record(r, i, nkeys++);
-            continue;
-        }
-        r->stats.filtered++;
-        if (r->wants_headers)
-            r->client.api.message_destroy(r->held[i]);
-    }
-    r->nrec = nkeys;
-    struct bad_arg bad = {r, 0, r->key};
+    uint32_t n = r->done, row = 0, first = r->done;
+    if (!r->table->format[1].format->nulls)
+        drop_nulls(r, r->key);
+    struct bad_arg bad = {r, first, r->key + first};
     struct sq_decode d = {
-        .rec = r->key, .nrec = nkeys, .padded = true, .max_rows = r->batch_rows, .out = &r->key_out, .row_record = r->key_record,
+        .rec = r->key + first, .nrec = r->end - first, .padded = true, .max_rows = r->batch_rows, .out = &r->key_out, .row_record = r->key_record,
         .bad = r->spec->bad ? bad_record : NULL, .bad_arg = &bad,
     };
     sq_out_reset(&r->key_out);
     sq_rc rc = r->table->format[1].format->decode(r->keys, &d);
     if (rc == SQ_DATA || rc == SQ_LIMIT)
-        return failed(r, r->cur, r->info[d.failed].offset, true);
+        return failed(r, r->cur, r->offset[first + d.failed], true);
     SQ_TRY(rc);
     r->stats.bad += d.nbad;
     r->stats.filtered += d.nfiltered;
     for (uint32_t i = 0; i < r->key_out.n; i++)
-        if ((i && r->key_record[i] == r->key_record[i - 1]) || d.consumed < nkeys) {
+        if ((i && r->key_record[i] == r->key_record[i - 1]) || d.consumed < d.nrec) {
             sq_fail(r->ctx, SQ_DATA, "it gives several rows");
-            return failed(r, r->cur, r->info[d.consumed < nkeys ? d.consumed : r->key_record[i]].offset, true);
+            return failed(r, r->cur, r->offset[first + (d.consumed < d.nrec ? d.consumed : r->key_record[i])], true);
         }
-    for (uint32_t i = 0; i < nkeys; i++) {
-        if (row < r->key_out.n && r->key_record[row] == i) {
-            r->info[i].key_row = row++;
+    for (uint32_t i = first; i < r->end; i++)
+        if (row < r->key_out.n && r->key_record[row] == i - first) {
+            r->key_row[i] = row++;
             move_record(r, i, n++);
-        } else if (r->wants_headers) {
-            r->client.api.message_destroy(r->held[i]);
         }
-    }
-    r->nrec = n;
+    r->end = n;
     return SQ_OK;
 }
 
-/* Makes msg[at…) of one partition the run. Without a record in it there is nothing to decode. */
+/* Makes the messages from `at` on of one partition the run. Without a record in it there is nothing to decode. */
 static sq_rc begin_run(struct reader *r)
 {
-    const rd_kafka_message_t *m = r->msg[r->at];
-    struct part *p = r->cur;
-    size_t bytes;
-    if (!p || p->rkt != m->rkt || p->range.partition != m->partition)
-        p = part_of(r, m);
-    r->nrec = r->done = 0;
-    if (!p || p->ended || m->offset >= p->range.stop) {
+    uint32_t i = r->at, part = r->from_part[i];
+    struct part *p = part < r->nparts ? &r->parts[part] : NULL;
+    bool nulls = false;
+    if (!p || p->ended || r->offset[i] >= p->range.stop) {
         if (p && !p->ended)
             stop_part(r, p);
-        r->client.api.message_destroy(r->msg[r->at++]);
+        r->at++;
         return SQ_OK;
     }
+    for (; i < r->nmsg && r->from_part[i] == part && !r->err[i] && r->offset[i] < p->range.stop; i++) {
+        nulls |= !r->rec[i].p;
+        r->stats.bytes += r->rec[i].n;
+    }
     r->cur = p;
-    uint32_t n = measure(r, p, &bytes);
-    SQ_TRY(room(r, bytes));
-    r->run_next = r->msg[r->at + n - 1]->offset + 1;
-    take(r, n);
+    r->done = r->at;
+    r->end = i;
+    r->stats.records += i - r->at;
+    r->run_next = r->offset[i - 1] + 1;
+    r->at = i;
     r->client.down = false;
     p->moved = true;
-    if (r->has_keys && r->nrec)
+    if (nulls && !r->table->format[0].format->nulls)
+        drop_nulls(r, r->rec);
+    if (r->has_keys && r->done < r->end)
         SQ_TRY(decode_keys(r));
-    if (p->drop && (r->nrec == 0 || r->info[0].offset != p->next))
+    bool any = r->done < r->end;
+    if (p->drop && (!any || r->offset[r->done] != p->next))
         p->drop = 0;                                    /* the message is gone */
-    if (r->nrec == 0) {
+    if (!any) {
         p->next = r->run_next;
         p->next_rows = 0;
     }
@@ -614,17 +667,14 @@ static sq_rc begin_run(struct reader *r)
 
 /* ---- rows ---- */
 
-static sq_rc append_headers(struct reader *r, struct sq_col *col, const rd_kafka_message_t *m)
+static sq_rc append_headers(struct reader *r, struct sq_col *col, const rd_kafka_headers_t *h)
 {
     const struct sq_kafka_api *k = &r->client.api;
-    rd_kafka_headers_t *h = NULL;
     const char *name, *later;
     const void *value;
     size_t size;
     uint32_t n = 0;
-    if (k->message_headers(m, &h) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return sq_col_append_list(col, 0);
-    for (size_t i = 0; k->header_get_all(h, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+    for (size_t i = 0; h && k->header_get_all(h, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         bool again = false;                             /* of one name the last counts */
         const void *v;
         size_t vn;
@@ -641,17 +691,17 @@ static sq_rc append_headers(struct reader *r, struct sq_col *col, const rd_kafka
 
 static sq_rc append_meta(struct reader *r, struct sq_col *col, int kind, uint32_t record)
 {
-    const struct record *i = &r->info[record];
+    const struct extra *i = &r->extra[record];
     int64_t us = i->ts_ms * SQ_US_PER_MS;
     const char *type = i->ts_type == RD_KAFKA_TIMESTAMP_CREATE_TIME ? "CreateTime" : i->ts_type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME ? "LogAppendTime" : "NoTimestampType";
     switch (kind) {
     case SQ_KAFKA_META_TOPIC: return sq_col_append_view(col, r->cur->range.topic, (uint32_t)strlen(r->cur->range.topic));
     case SQ_KAFKA_META_PARTITION: return sq_col_append_fixed(col, &r->cur->range.partition);
-    case SQ_KAFKA_META_OFFSET: return sq_col_append_fixed(col, &i->offset);
+    case SQ_KAFKA_META_OFFSET: return sq_col_append_fixed(col, &r->offset[record]);
     case SQ_KAFKA_META_TIMESTAMP: return sq_col_append_fixed(col, &us);
     case SQ_KAFKA_META_TYPE: return sq_col_append_view(col, type, (uint32_t)strlen(type));
     case SQ_KAFKA_META_EPOCH: return i->epoch < 0 ? sq_col_append_null(col) : sq_col_append_fixed(col, &i->epoch);
-    default: return append_headers(r, col, r->held[record]);
+    default: return append_headers(r, col, i->headers);
     }
 }
 
@@ -676,7 +726,7 @@ static sq_rc make_batch(struct reader *r, uint32_t base, uint32_t dropped)
     if (r->has_keys) {
         keys = sq_out_batch(&r->key_out);
         for (uint32_t i = 0; i < b->rows; i++)
-            r->key_index[i] = r->info[base + r->row_record[i]].key_row;
+            r->key_index[i] = r->key_row[base + r->row_record[i]];
     }
     for (uint32_t i = 0; i < r->spec->ncols; i++) {
         const struct from *f = &r->from[i];
@@ -703,13 +753,13 @@ static sq_rc decode(struct reader *r, struct sq_poll *out)
     uint32_t base = r->done, part = 0, dropped = 0;
     struct bad_arg bad = {r, base, r->rec + base};
     struct sq_decode d = {
-        .rec = r->rec + base, .nrec = r->nrec - base, .padded = true, .max_rows = r->batch_rows, .out = &r->out, .row_record = r->row_record,
+        .rec = r->rec + base, .nrec = r->end - base, .padded = true, .max_rows = r->batch_rows, .out = &r->out, .row_record = r->row_record,
         .bad = r->spec->bad ? bad_record : NULL, .bad_arg = &bad,
     };
     sq_out_reset(&r->out);
     sq_rc rc = r->table->format[0].format->decode(r->values, &d);
     if (rc == SQ_DATA || rc == SQ_LIMIT)
-        return failed(r, p, r->info[base + d.failed].offset, false);
+        return failed(r, p, r->offset[base + d.failed], false);
     SQ_TRY(rc);
     if (d.consumed == 0 && r->out.n == 0)
         return sq_fail(r->ctx, SQ_INTERNAL, "format '%s' makes no progress", r->table->format[0].format->name);
@@ -722,7 +772,7 @@ static sq_rc decode(struct reader *r, struct sq_poll *out)
     }
     p->next_rows = d.consumed == 0 ? p->next_rows + part : part;
     r->done += d.consumed;
-    p->next = r->done < r->nrec ? r->info[r->done].offset : r->run_next;
+    p->next = r->done < r->end ? r->offset[r->done] : r->run_next;
     r->stats.bad += d.nbad;
     r->stats.filtered += d.nfiltered;
     if (r->out.n > dropped) {
@@ -730,11 +780,6 @@ static sq_rc decode(struct reader *r, struct sq_poll *out)
         SQ_TRY(make_batch(r, base, dropped));
         *out = (struct sq_poll){.state = SQ_POLL_ROWS, .split = (uint32_t)(p - r->parts), .batch = &r->batch};
     }
-    if (r->done == r->nrec && r->wants_headers)
-        for (uint32_t i = 0; i < r->nrec; i++)
-            r->client.api.message_destroy(r->held[i]);
-    if (r->done == r->nrec)
-        r->nrec = r->done = 0;
     return SQ_OK;
 }
 
@@ -756,13 +801,14 @@ static bool report_end(struct reader *r, struct sq_poll *out)
 static sq_rc fetch(struct reader *r)
 {
     int64_t now = mono_ns(r);
-    r->at = r->nmsg = 0;
-    ssize_t n = r->client.api.consume_batch_queue(r->queue, 0, r->msg, r->batch_rows);
-    if (n > 0) {
-        r->nmsg = (uint32_t)n;
+    give_back(r);
+    r->taking = SQ_OK;
+    r->client.api.consume_callback_queue(r->queue, 0, take, r);
+    SQ_TRY(r->taking);
+    memset(r->text + r->text_n, 0, PAD);
+    if (r->nmsg)
         r->idle_us = IDLE_US;
-    }
-    if (n <= 0 || now - r->heard_ns > 100000000) {      /* events: when idle, and now and then */
+    if (r->nmsg == 0 || now - r->heard_ns > 100000000) {      /* events: when idle, and now and then */
         r->heard_ns = now;
         SQ_TRY(check_client(r));
     }
@@ -782,7 +828,7 @@ static sq_rc kafka_poll(struct sq_reader *self, struct sq_poll *out)
     if (!r->connected)
         SQ_TRY(connect_reader(r));
     for (;;) {
-        while (r->done < r->nrec) {
+        while (r->done < r->end) {
             SQ_TRY(decode(r, out));
             if (out->state == SQ_POLL_ROWS)
                 return SQ_OK;
@@ -798,10 +844,8 @@ static sq_rc kafka_poll(struct sq_reader *self, struct sq_poll *out)
             if (r->nmsg == 0)
                 break;
         }
-        if (r->msg[r->at]->err) {
-            sq_rc rc = event_message(r, r->msg[r->at]);
-            r->client.api.message_destroy(r->msg[r->at++]);
-            SQ_TRY(rc);
+        if (r->err[r->at]) {
+            SQ_TRY(event(r, r->at++));
         } else {
             SQ_TRY(begin_run(r));
         }
