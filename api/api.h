@@ -59,6 +59,7 @@ struct sqluice_stmt {
     uint64_t catalog_version, settings_version;
     struct sq_job_plan *plan;            /* queries and INSERTs, EXPLAIN's too */
     bool changelog;
+    int64_t rows_left;                   /* of 'sql-client.execution.max-table-result.rows'; -1: no limit */
     const struct sq_tz *tz;              /* for TIMESTAMP_LTZ as text */
     const struct sq_field *cols;
     uint32_t ncols;
@@ -72,6 +73,8 @@ struct sqluice_stmt {
     bool rows_open;
     uint32_t at;                         /* of the current row in `rows`; rows.n where there is none */
     bool on_row;
+    uint32_t busy;                       /* calls that it is inside of: finalized by a callback of theirs, it goes at their end */
+    bool stepping, doomed;               /* inside of sqluice_step; finalized by a callback */
     uint64_t serial;                     /* counts rows */
     int64_t started_ns;
     struct sq_buf account;

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MAX_ROWS "sql-client.execution.max-table-result.rows"
+
 /* ---- the session ---- */
 
 /* The system's zone: TZ, or what /etc/localtime links to. Unknown: UTC. */
@@ -81,6 +83,7 @@ static sq_rc job_config(sqluice_stmt *s, const struct sq_bind_env *env, struct s
         .batch = env->session.batch,
         .parallelism = 1,
         .batch_rows = s->db->config.batch_rows,
+        .drop_nulls = sq_str_is(sq_setting(set, "table.exec.sink.not-null-enforcer"), "DROP"),
         .mini_batch = !sq_setting_given(set, "table.exec.mini-batch.enabled") ? -1 : sq_setting_bool(set, "table.exec.mini-batch.enabled"),
         .state_ttl_ms = sq_setting_ms(set, "table.exec.state.ttl"),
     };
@@ -97,6 +100,9 @@ static sq_rc plan_query(sqluice_stmt *s, struct sq_bind_env *env, const struct s
 
     SQ_TRY(job_config(s, env, &c));
     s->changelog = sq_str_iis(mode, "changelog") || (sq_str_iis(mode, "tableau") && !batch);
+    s->rows_left = -1;
+    if (sq_str_iis(mode, "table") && sq_setting_given(env->settings, MAX_ROWS))
+        s->rows_left = sq_setting_int(env->settings, MAX_ROWS);
     SQ_TRY(sq_plan_select(env, q, s->changelog, &c, &s->plan));
     if (!s->plan->bounded && !s->changelog && !batch) {
         s->changelog = true;

@@ -2,8 +2,9 @@
  *
  * run.c: jobs of statements: opened, turned, stopped, accounted for.
  *
- * A query's job is turned when no row waits, so at most what one turn gives is held (final rows of a changelog are the plan's work). An INSERT is turned to its end within one step; the first request to interrupt stops it between turns with what is final
- * written and committed, a second one breaks it off.
+ * A query's job is turned when no row waits, so at most what one turn gives is held; final rows of a changelog are the plan's work. An INSERT is
+ * turned to its end within one step; the first request to interrupt stops it between turns with what is final written and committed, a second one
+ * breaks it off.
  */
 #include "api/api.h"
 
@@ -169,5 +170,10 @@ sq_rc sq_stmt_next(sqluice_stmt *s, bool *row)
     if (s->at >= s->rows.n)
         SQ_TRY(refill(s));
     *row = s->at < s->rows.n;
+    if (*row && s->rows_left == 0 && !s->changelog) {
+        *row = false;
+        sq_notice(&s->db->ctx, "more rows are not shown: 'sql-client.execution.max-table-result.rows'");
+    }
+    s->rows_left -= *row && s->rows_left > 0;
     return SQ_OK;
 }

@@ -4,7 +4,8 @@
 
 usage: bench/run.py --build DIR [--rows N] [--rounds R] [--check]
 
-The job: sensor readings (about 60 bytes a row, 1,000 ids) from NDJSON -> COUNT(*) and SUM(value) by id -> a sink that takes every column.
+The job: sensor readings (about 60 bytes a row, 1,000 ids) from NDJSON -> COUNT(*) and SUM(value) by id -> a sink that takes every column; once with
+a key, as a database has (the net change of each key and batch), once as a log of every change (two rows for each that comes in).
  * simdjson On-Demand only reads the same three fields of each line of the same file;
  * DuckDB (one thread) runs the same GROUP BY over the same file; its rate is taken between N and 3N rows, so that its start does not count.
 Figures are rows per CPU-second (user and system, all threads), medians of the rounds; the three take turns. --check exits 1 below the floors.
@@ -23,7 +24,7 @@ DUCKDB = 'duckdb==2.0.0'
 
 JOB = """CREATE TABLE readings (id STRING, `timestamp` BIGINT, `value` DOUBLE)
 WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'json');
-CREATE TABLE out (id STRING, n BIGINT, total DOUBLE) WITH ('connector' = 'blackhole');
+CREATE TABLE out (id STRING, n BIGINT, total DOUBLE{key}) WITH ('connector' = 'blackhole');
 INSERT INTO out SELECT id, COUNT(*), SUM(`value`) FROM readings GROUP BY id;
 """
 
@@ -70,30 +71,33 @@ def main():
             with open(part, 'w') as out:
                 subprocess.run([build / 'bench/gen_readings', str(rows), '1000', '42'], stdout=out, check=True)
             part.rename(files[rows])
-        (work / f'job-{rows}.sql').write_text(JOB.format(path=files[rows]))
+        for kind, key in (('net', ', PRIMARY KEY (id) NOT ENFORCED'), ('each', '')):
+            (work / f'{kind}-{rows}.sql').write_text(JOB.format(path=files[rows], key=key))
     few, many = sorted(files)
     (work / 'duck.py').write_text(DUCK)
     python = python_with_duckdb(work)
     engine = build / 'sqluice'
 
-    rates = {'sqluice': [], 'simdjson': [], 'duckdb': []}
+    rates = {'sqluice': [], 'sqluice, every change': [], 'simdjson': [], 'duckdb': []}
     rss = {}
     for n in range(a.rounds + 1):   # the first round warms the page cache
-        s = measure(build, engine, '--quiet', work / f'job-{many}.sql')
+        s = measure(build, engine, '--quiet', work / f'net-{many}.sql')
+        e = measure(build, engine, '--quiet', work / f'each-{many}.sql')
         j = measure(build, build / 'bench/json_simdjson', files[many])
         d1, d2 = (measure(build, python, work / 'duck.py', files[k]) for k in (few, many))
         if n == 0:
-            rss[few] = measure(build, engine, '--quiet', work / f'job-{few}.sql')['rss_kb']
+            rss[few] = measure(build, engine, '--quiet', work / f'net-{few}.sql')['rss_kb']
             continue
         rss[many] = max(rss.get(many, 0), s['rss_kb'])
         rates['sqluice'].append(many / s['cpu_s'])
+        rates['sqluice, every change'].append(many / e['cpu_s'])
         rates['simdjson'].append(many / j['cpu_s'])
         rates['duckdb'].append((many - few) / max(d2['cpu_s'] - d1['cpu_s'], 1e-9))
     mid = {k: statistics.median(v) for k, v in rates.items()}
     size = files[many].stat().st_size
     print(f'{many:,} rows of {size / many:.1f} bytes, median of {a.rounds} rounds, million rows per CPU-second (min … max):')
     for k, v in rates.items():
-        print(f'  {k:10} {mid[k] / 1e6:7.2f}   ({min(v) / 1e6:.2f} … {max(v) / 1e6:.2f})')
+        print(f'  {k:22} {mid[k] / 1e6:7.2f}   ({min(v) / 1e6:.2f} … {max(v) / 1e6:.2f})')
     to_simdjson = statistics.median(x / y for x, y in zip(rates['sqluice'], rates['simdjson']))
     to_duckdb = statistics.median(x / y for x, y in zip(rates['sqluice'], rates['duckdb']))
     grown = rss[many] / rss[few]

@@ -60,6 +60,7 @@ struct sq_decode {
     sq_bad_record_fn *bad; void *bad_arg;
     /* set by the decoder */
     uint32_t consumed;                   /* records done with; the one after gave only part of its rows (a JSON array): give it again */
+    uint64_t nbad_values;                /* values of good records that did not fit and became NULL (ignore-parse-errors) */
     uint64_t nbad, nfiltered;            /* records skipped as bad; records without rows that are not bad (empty lines, tombstones) */
     uint32_t failed;                     /* on SQ_DATA: the record that failed; the error's message begins with the column ("column 'a': …") */
 };
@@ -130,6 +131,7 @@ struct sq_poll {
 
 struct sq_source_stats {
     uint64_t records, rows, bad, filtered, bytes;
+    uint64_t bad_values;                 /* values that did not fit and became NULL, in rows that were kept */
     int64_t total_bytes;                 /* for the progress line; -1: unknown */
     uint64_t lag;                        /* records of a stream that are there and were not read yet, as far as is known */
 };

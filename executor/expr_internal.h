@@ -12,7 +12,7 @@
 
 #include "executor/expr.h"
 
-enum { SCOPE_DEPTH = 64, SCOPE_NONE = 0 };
+enum { SCOPE_DEPTH = 256, SCOPE_NONE = 0 };
 
 struct inlist {                            /* constants of an IN, prepared */
     bool has_null;

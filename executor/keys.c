@@ -77,9 +77,17 @@ static inline uint32_t f32_bits(float f)
     return u;
 }
 
+/* A short string is 16 bytes that are equal exactly when it is: one wide multiplication. */
 static inline uint64_t view_hash(const struct sq_view *v)
 {
-    return XXH3_64bits(sq_view_ptr(v), v->len);
+    uint64_t w[2];
+
+    if (v->len > SQ_VIEW_INLINE)
+        return XXH3_64bits(v->u.ptr, v->len);
+    memcpy(w, v, 16);
+    unsigned __int128 m = (unsigned __int128)(w[0] ^ UINT64_C(0xa0761d6478bd642f)) * (w[1] ^ UINT64_C(0xe7037ed1a0b428db));
+    uint64_t h = ((uint64_t)m ^ (uint64_t)(m >> 64)) * UINT64_C(0x9fb21c651e98df25);
+    return h ^ h >> 32;
 }
 
 static inline uint64_t pair_hash(uint64_t a, uint64_t b)
@@ -287,33 +295,52 @@ sq_rc sq_keys_load(struct sq_keys *k, const struct sq_batch *b)
     }
 }
 
-static sq_rc append_fixed(const struct sq_keys *k, const struct sq_view *key, struct sq_col *out)
-{
-    union { uint8_t b; int8_t i8; int16_t i16; int32_t i32; uint64_t u; } x;
-    uint64_t bits;
-
-    memcpy(&bits, (const char *)key + 4, 8);
-    switch (k->phys) {
-    case SQ_P_BOOL: x.b = (uint8_t)bits; break;
-    case SQ_P_I8: x.i8 = (int8_t)bits; break;
-    case SQ_P_I16: x.i16 = (int16_t)bits; break;
-    case SQ_P_I32: case SQ_P_F32: x.i32 = (int32_t)(uint32_t)bits; break;
-    default: x.u = bits; break;
+/* Of fixed-width keys, as many as there are in one loop. */
+#define PUT_FIXED(T)                                                       \
+    for (uint32_t i = 0; i < n; i++) {                                     \
+        uint64_t bits;                                                     \
+        memcpy(&bits, (const char *)&e[i]->key + 4, 8);                    \
+        ((T *)out->vec.data)[out->n + i] = (T)bits;                        \
     }
-    return sq_col_append_fixed(out, &x);
+
+static void put_fixed(enum sq_phys phys, struct sq_entry *const *e, uint32_t n, struct sq_col *out)
+{
+    switch (sq_phys_size(phys)) {
+    case 1: PUT_FIXED(uint8_t) break;
+    case 2: PUT_FIXED(uint16_t) break;
+    case 4: PUT_FIXED(uint32_t) break;
+    default: PUT_FIXED(uint64_t) break;
+    }
 }
 
-sq_rc sq_keys_append(const struct sq_keys *k, const struct sq_view *key, bool null, struct sq_col *out)
+/* The one column of VIEW and FIXED keys. */
+static sq_rc append_single(const struct sq_keys *k, struct sq_entry *const *e, uint32_t n, struct sq_col *out)
 {
-    struct sq_str s = sq_view_str(key);
+    uint32_t at = out->n;
 
-    switch (k->form) {
-    case SQ_KEY_EMPTY: return SQ_OK;
-    case SQ_KEY_VIEW: return null ? sq_col_append_null(out) : sq_col_append_view(out, s.p, s.n);
-    case SQ_KEY_FIXED: return null ? sq_col_append_null(out) : append_fixed(k, key, out);
-    default:
+    SQ_TRY(sq_col_reserve(out, n));
+    if (k->form == SQ_KEY_FIXED)
+        put_fixed(k->phys, e, n, out);
+    else
+        for (uint32_t i = 0; i < n; i++)
+            ((struct sq_view *)out->vec.data)[at + i] = e[i]->key;
+    out->n += n;
+    for (uint32_t i = 0; i < n; i++)
+        if (e[i]->flags & SQ_ENTRY_NULL)
+            sq_col_set_null(out, at + i);
+    return SQ_OK;
+}
+
+sq_rc sq_keys_append(const struct sq_keys *k, struct sq_entry *const *e, uint32_t n, struct sq_col *out)
+{
+    if (k->form == SQ_KEY_EMPTY)
+        return SQ_OK;
+    if (k->form != SQ_KEY_PACKED)
+        return append_single(k, e, n, out);
+    for (uint32_t i = 0; i < n; i++) {
+        struct sq_str s = sq_view_str(&e[i]->key);
         if (!sq_row_unpack(s.p, s.p + s.n, out, k->ncols))
             return k->ctx->err.rc != SQ_OK ? k->ctx->err.rc : sq_fail(k->ctx, SQ_INTERNAL, "a key in the state is damaged");
-        return SQ_OK;
     }
+    return SQ_OK;
 }

@@ -11,6 +11,7 @@
 
 #include "base/row.h"
 #include "base/text.h"
+#include "executor/hashtab.h"
 
 enum sq_key_form { SQ_KEY_EMPTY, SQ_KEY_VIEW, SQ_KEY_FIXED, SQ_KEY_PACKED };
 
@@ -47,7 +48,7 @@ sq_rc sq_keys_init(struct sq_keys *, struct sq_ctx *, const struct sq_type *cons
 void sq_keys_free(struct sq_keys *);
 /* Hashes and keys of the batch's rows; good until the next load and as long as the batch is. */
 sq_rc sq_keys_load(struct sq_keys *, const struct sq_batch *);
-/* Appends the key columns of one key to out[0..ncols). */
-sq_rc sq_keys_append(const struct sq_keys *, const struct sq_view *key, bool null, struct sq_col *out);
+/* Appends the key columns of n entries to out[0..ncols). Long strings of a single string column are borrowed from the entries. */
+sq_rc sq_keys_append(const struct sq_keys *, struct sq_entry *const *, uint32_t n, struct sq_col *out);
 
 #endif

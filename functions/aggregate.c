@@ -34,16 +34,15 @@ static sq_rc count_derive(struct sq_ctx *ctx, struct sq_arena *a, const struct s
 
 static sq_rc count_update(struct sq_agg_call *c, void **acc, const struct sq_vec *arg, struct sq_rows rows, const uint8_t *kind)
 {
-    struct sq_agg_in in;
+    struct sq_agg_in in = {0};
+    bool nulls = arg && sq_agg_in(&in, arg);
 
     (void)c;
-    if (!kind && (!arg || !sq_agg_in(&in, arg))) {
+    if (!kind && !nulls) {
         for (uint32_t i = 0; i < rows.n; i++)
             ((struct count *)acc[i])->n++;
         return SQ_OK;
     }
-    if (arg)
-        sq_agg_in(&in, arg);
     SQ_EACH_ROW(rows, i, r) {
         if (!arg || sq_agg_present(&in, sq_agg_at_row(&in, r)))
             ((struct count *)acc[i])->n += !kind || sq_kind_adds(kind[r]) ? 1 : -1;

@@ -222,6 +222,7 @@ static sq_rc negate(struct sq_call *call, const struct sq_vec *args, uint32_t na
 
 /* ---- types ---- */
 
+/* A result of up to 38 digits always fits, so only one that would be longer may be NULL. */
 static const struct sq_type *decimal(struct sq_arena *a, int32_t p, int32_t s, bool nullable)
 {
     if (p > SQ_DECIMAL_MAX) {                /* the digits before the point are kept, the scale gives way down to 6 */
@@ -229,6 +230,7 @@ static const struct sq_type *decimal(struct sq_arena *a, int32_t p, int32_t s, b
 
         s = left > least ? left : least;
         p = SQ_DECIMAL_MAX;
+        nullable = true;
     }
     return sq_type_new(a, SQ_T_DECIMAL, nullable, p, s);
 }
@@ -281,7 +283,7 @@ static sq_rc right_type(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_
 }
 
 #define OP (SQ_STRICT | SQ_PURE | SQ_OPERATOR)
-#define DEC_OP (OP | SQ_ALWAYS_NULLABLE)
+#define DEC_OP (OP | SQ_DERIVED_NULL)
 #define DEC "(DECIMAL, DECIMAL) -> DECIMAL"
 #define INTS "(INTEGER T, INTEGER T) -> T"
 #define FLOATS "(APPROX T, APPROX T) -> T"
@@ -302,7 +304,7 @@ const struct sq_function sq_functions_arith[] = {
     {"%", INTS, OP, int_mod, right_type, "the remainder, with the sign of the left side", "-7 % 3 = -1", NULL},
     {"%", DEC, DEC_OP, decimal_mod, mod_type, "the remainder, with the sign of the left side", "7.5 % 2 = 1.5", NULL},
     {"MOD", INTS, SQ_STRICT | SQ_PURE, int_mod, right_type, "the remainder, with the sign of the first argument", "MOD(-7, 3) = -1", NULL},
-    {"MOD", DEC, SQ_STRICT | SQ_PURE | SQ_ALWAYS_NULLABLE, decimal_mod, mod_type, "the remainder, with the sign of the first argument", "MOD(7.5, 2) = 1.5", NULL},
+    {"MOD", DEC, SQ_STRICT | SQ_PURE | SQ_DERIVED_NULL, decimal_mod, mod_type, "the remainder, with the sign of the first argument", "MOD(7.5, 2) = 1.5", NULL},
     {"NEG", "(NUMERIC) -> NUMERIC", OP, negate, NULL, "the number with the other sign", "-(3) = -3", NULL},
     {"NEG", "(INTERVAL_YM) -> INTERVAL_YM", OP, negate, NULL, "the interval backwards", "-INTERVAL '1' YEAR = INTERVAL '-1' YEAR", NULL},
     {"NEG", "(INTERVAL_DS) -> INTERVAL_DS", OP, negate, NULL, "the interval backwards", "-INTERVAL '1' DAY = INTERVAL '-1' DAY", NULL},

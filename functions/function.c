@@ -26,6 +26,8 @@ static const char *const missing[] = {
     "ARRAY_CONCAT", "ARRAY_MAX", "ARRAY_MIN", "ARRAY_REMOVE", "ARRAY_REVERSE", "ARRAY_SLICE", "ARRAY_UNION", "ARRAY_EXCEPT", "ARRAY_INTERSECT",
     "ARRAY_PREPEND", "MAP_KEYS", "MAP_VALUES", "MAP_ENTRIES", "MAP_FROM_ARRAYS", "MAP_UNION", "DECODE", "ENCODE", "BIN", "UNHEX", "CURRENT_WATERMARK", "TYPEOF",
     "CURRENT_DATABASE", "TRY_PARSE_JSON", "PARSE_JSON", "SOURCE_WATERMARK", "MATCH_PROCTIME", "MATCH_ROWTIME", "GROUPING", "GROUPING_ID", "GROUP_ID",
+    "LISTAGG", "FIRST_VALUE", "LAST_VALUE", "ARRAY_AGG", "STDDEV", "STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP", "VARIANCE", "PERCENTILE",
+    "APPROX_COUNT_DISTINCT", "JSON_OBJECTAGG", "JSON_ARRAYAGG", "IS_ALPHA", "IS_DECIMAL", "IS_DIGIT", "OBJECT_OF",
 };
 
 const struct sq_function *sq_function_at(size_t i)
@@ -392,6 +394,7 @@ static sq_rc result_type(struct sq_ctx *ctx, struct sq_arena *a, const struct ma
         return SQ_OK;
     for (uint32_t i = 0; i < n; i++)
         nullable |= args[i]->nullable;
+    nullable |= flags & SQ_DERIVED_NULL && (*ret)->nullable;
     if (flags & SQ_LAZY)                         /* CASE and IF: as their branches; AND and OR: as their operands */
         nullable = m->sig.ret == W_T ? m->common->nullable : nullable;
     else if (!(flags & SQ_STRICT) || (flags & SQ_ALWAYS_NULLABLE))

@@ -10,6 +10,9 @@
 
 #include "functions/function.h"
 
+/* A flag of rows beside those of function.h: the result is nullable if an argument or the type that `derive` gives is. */
+enum { SQ_DERIVED_NULL = 1 << 16 };
+
 /* One table per file; each ends with a row whose name is NULL. */
 extern const struct sq_function sq_functions_arith[], sq_functions_interval[], sq_functions_compare[], sq_functions_conditional[], sq_functions_math[],
     sq_functions_string[], sq_functions_pattern[], sq_functions_text[], sq_functions_temporal[], sq_functions_timefmt[], sq_functions_window[];

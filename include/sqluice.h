@@ -13,7 +13,8 @@
  *     sqluice_close(db);
  *
  * Threads: an engine (sqluice *) and its statements belong to one thread at a time; different engines share nothing. sqluice_interrupt
- * may be called from any thread and from a signal handler. The library never prints, exits or installs signal handlers.
+ * may be called from any thread and from a signal handler. A callback may use other statements of its engine, not the one that is
+ * being stepped. The library never prints, exits or installs signal handlers.
  *
  * Text is UTF-8. Results that are pointers belong to the engine or the statement and are good until the next call on it.
  */
@@ -90,8 +91,9 @@ typedef struct sqluice_config {
 SQLUICE_API const char *sqluice_version(void);
 /* config may be NULL. On failure *db is NULL (out of memory) or an engine that only errmsg and close may be called on. */
 SQLUICE_API int sqluice_open(const sqluice_config *config, sqluice **db);
-SQLUICE_API void sqluice_close(sqluice *db);                     /* statements left open are finalized; NULL is a no-op */
-/* Makes the running call return SQLUICE_INTERRUPT soon. The flag falls when the outermost call returns. */
+SQLUICE_API void sqluice_close(sqluice *db);    /* statements left open are finalized; a no-op for NULL, and inside a callback of the engine */
+/* Makes the running call return SQLUICE_INTERRUPT soon. An INSERT first writes and commits what is final, and has its account; a second request
+ * breaks it off. Between two steps of a query the next one returns it. While no statement is under way it is void. */
 SQLUICE_API void sqluice_interrupt(sqluice *db);
 
 /* ---- errors: of the last failed call on the engine ---- */
@@ -117,7 +119,8 @@ SQLUICE_API int sqluice_prepare(sqluice *db, const char *text, int bytes, sqluic
 /* 1: text ends inside a statement, a string or a comment (a shell then asks for more lines). */
 SQLUICE_API int sqluice_incomplete(sqluice *db, const char *text);
 
-/* Values for '?', numbered from 1; texts are copied. */
+/* Values for '?', numbered from 1; texts are copied. The type of a '?' is that of its value (BIGINT, DOUBLE, STRING, NULL), so such a statement is checked,
+ * and has columns, when all are bound. */
 SQLUICE_API int sqluice_bind_null(sqluice_stmt *, int index);
 SQLUICE_API int sqluice_bind_int64(sqluice_stmt *, int index, int64_t);
 SQLUICE_API int sqluice_bind_double(sqluice_stmt *, int index, double);
@@ -125,7 +128,8 @@ SQLUICE_API int sqluice_bind_text(sqluice_stmt *, int index, const char *, int b
 
 /* Runs on: SQLUICE_ROW when there is a row to look at, SQLUICE_DONE at the end, else an error. For an INSERT one step runs it to its end. */
 SQLUICE_API int sqluice_step(sqluice_stmt *);
-SQLUICE_API void sqluice_finalize(sqluice_stmt *);               /* NULL is a no-op */
+/* NULL is a no-op. Inside a callback of a call on the statement it takes effect at that call's end. */
+SQLUICE_API void sqluice_finalize(sqluice_stmt *);
 
 /* What a statement is. */
 enum { SQLUICE_STMT_QUERY = 1, SQLUICE_STMT_INSERT, SQLUICE_STMT_INFO /* SHOW, DESCRIBE, EXPLAIN: gives rows, reads nothing */, SQLUICE_STMT_OTHER };

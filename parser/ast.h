@@ -37,7 +37,7 @@ enum sq_ast_kind {
     SQ_A_CALL,          /* text = function name as written; args; distinct; star (COUNT(*)); filter; over;
                            special syntaxes are calls too: EXTRACT(SYMBOL, x), FLOOR(x, SYMBOL), CEIL(x, SYMBOL), TRIM(SYMBOL, what, from),
                            POSITION(a, b), SUBSTRING(a, b[, c]), OVERLAY(a, b, c[, d]), TIMESTAMPADD(SYMBOL, n, t), TIMESTAMPDIFF(…);
-                           syntax = how it was written, for printing */
+                           syntax = how it was written, for printing. TRIM has always three. name: the whole of cat.db.f, n = 0 for a plain f */
     SQ_A_UNARY,         /* ival = enum sq_ast_op: NEG, POS, NOT; args[0] */
     SQ_A_BINARY_OP,     /* ival = enum sq_ast_op; args[0], args[1] */
     SQ_A_IS,            /* args[0] IS [NOT] …: ival = enum sq_ast_is, negated; text: VALUE, OBJECT, ARRAY or SCALAR behind JSON (p NULL: none) */
@@ -199,7 +199,7 @@ enum sq_coldef_kind { SQ_C_PHYSICAL, SQ_C_COMPUTED, SQ_C_METADATA, SQ_C_WINDOW_E
 struct sq_ast_coldef {
     enum sq_coldef_kind kind;
     struct sq_str name; struct sq_span span;
-    const struct sq_type *type; struct sq_span type_span;   /* PHYSICAL, METADATA */
+    const struct sq_type *type; struct sq_span type_span;   /* PHYSICAL, METADATA; NULL: CREATE TABLE t (a, b) AS … gives names alone */
     struct sq_ast_expr *expr;           /* COMPUTED: AS expr; WINDOW_END: the interval */
     struct sq_str time_name;            /* WINDOW_END: ROWTIME, as written */
     struct sq_str metadata_key;         /* METADATA FROM 'key'; p NULL: the column's name */
@@ -260,7 +260,8 @@ struct sq_ast_stmt {
     struct sq_str text;                 /* COMMENT; LIKE pattern of SHOW (p NULL: none); CREATE FUNCTION's class; OTHER: what it is */
     enum sq_alter_kind alter;
     enum sq_show show;
-    struct sq_kv *options; uint32_t noptions;   /* SET (one; none: list all), RESET (one key or none), ALTER SET/RESET, CREATE CATALOG/DATABASE */
+    struct sq_kv *options; uint32_t noptions;   /* SET (one; none: list all), RESET (one key or none), ALTER SET/RESET, CREATE CATALOG/DATABASE;
+                                                   CREATE FUNCTION: 'language' and one 'jar' each */
     struct sq_ast_stmt *explained;      /* EXPLAIN */
     struct sq_str *explain_details; uint32_t nexplain; /* CHANGELOG_MODE, ESTIMATED_COST, JSON_EXECUTION_PLAN, PLAN_ADVICE */
     uint32_t nparams;                   /* how many '?' there are */

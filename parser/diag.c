@@ -265,7 +265,9 @@ static void hints(struct sq_parse *P, int start, uint32_t bad, const struct expe
             return;
     if (bad < P->ntokens && reserved_hint(P, start, bad, e))
         return;
-    if (before && before->code == SQ_TK_COMMA && !word && (t->code == SQ_TK_RP || bad == P->ntokens))
+    if (t->code == SQ_TK_NUMBER && before && before->code == SQ_TK_INTERVAL)
+        sq_parse_hint(P, "intervals are written INTERVAL '%.*s' SECOND", SQ_FMT(sq_tok_raw(P, t)));
+    else if (before && before->code == SQ_TK_COMMA && !word && (t->code == SQ_TK_RP || bad == P->ntokens))
         sq_parse_hint(P, "there is a ',' too many before it");
     else if (before && before->code == SQ_TK_COMMA && (t->code == SQ_TK_FROM || t->code == SQ_TK_WHERE || t->code == SQ_TK_GROUP || t->code == SQ_TK_ORDER))
         sq_parse_hint(P, "there is a ',' too many before it");
@@ -287,6 +289,28 @@ static void hints(struct sq_parse *P, int start, uint32_t bad, const struct expe
         if (line > 1)
             sq_parse_hint(P, "a '(' is open since line %u of the statement", line);
     }
+}
+
+/* JSON_VALUE(x, '$.a' RETURNING INT NULL ON EMPTY) and its like: known, and not there. */
+static bool json_clause(struct sq_parse *P, uint32_t bad)
+{
+    static const char *const words[] = {"RETURNING", "DEFAULT", "ERROR", "NULL", "WITH", "WITHOUT", "KEY", "VALUE", "ABSENT", "TRUE", "FALSE", "UNKNOWN", "EMPTY"};
+    uint32_t open = open_bracket(P, bad);
+    struct sq_str name, raw = sq_tok_raw(P, &P->tokens[bad]);
+
+    if (open == 0 || open >= P->ntokens || bad >= P->ntokens)
+        return false;
+    name = sq_tok_raw(P, &P->tokens[open - 1]);
+    if (name.n < 6 || !sq_str_iis((struct sq_str){name.p, 5}, "JSON_"))
+        return false;
+    for (uint32_t back = 0; back < 2; back++, raw = sq_tok_raw(P, &P->tokens[bad - 1]))
+        for (size_t i = 0; i < SQ_LEN(words); i++)
+            if (sq_str_iis(raw, words[i])) {
+                sq_parse_fail(P, SQ_UNSUPPORTED, (struct sq_span){P->base + (uint32_t)(raw.p - P->text.p), raw.n},
+                              "the clause %s of %.*s is not supported", words[i], SQ_FMT(name));
+                return true;
+            }
+    return false;
 }
 
 /* A string that runs over lines shortly before the error: its quote is what is missing. */
@@ -385,6 +409,8 @@ sq_rc sq_parse_explain(struct sq_parse *P, int start, uint32_t bad)
 
     if (t->code >= SQ_LEX_END && bad < P->ntokens)
         return damaged(P, t);
+    if (json_clause(P, bad))
+        return P->rc;
     known = expected_at(P, start, bad, &e);
     if (known) {
         left = e;
@@ -397,6 +423,8 @@ sq_rc sq_parse_explain(struct sq_parse *P, int start, uint32_t bad)
         hints(P, start, bad, &e);
         return P->rc;
     }
+    if (bad < P->ntokens && t->code == SQ_TK_MATCH_RECOGNIZE)   /* behind an alias, where it cannot stand either */
+        return sq_parse_fail(P, SQ_UNSUPPORTED, span, "MATCH_RECOGNIZE is not supported yet");
     if (bad == P->ntokens) {
         span.len = 1;
         sq_parse_fail(P, SQ_SYNTAX, span, "the statement ends too early%s%s", l.n ? ": expected " : "", expected);

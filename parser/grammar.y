@@ -101,6 +101,10 @@ type(A) ::= type_base(B) NULL.                             { A = sq_ptype_null(P
 type_base(A) ::= ID(T).                                    { A = sq_ptype_named(P, T, NULL, NULL); }
 type_base(A) ::= ID(T) LP NUMBER(N) RP.                    { A = sq_ptype_named(P, T, N, NULL); }
 type_base(A) ::= ID(T) LP NUMBER(N) COMMA NUMBER(S) RP.    { A = sq_ptype_named(P, T, N, S); }
+type_base(A) ::= ID(T) LP STRING COMMA STRING RP. {         /* RAW('class', 'snapshot') */
+    A = sq_ptype_named(P, T, NULL, NULL);
+    sq_parse_fail(P, SQ_SYNTAX, sq_span_from(P, AT(T)), "a type takes numbers, not strings");
+}
 type_base(A) ::= ID(T) PRECISION.                          { A = sq_ptype_precision(P, T); }
 type_base(A) ::= ID(T) VARYING.                            { A = sq_ptype_varying(P, T, NULL); }
 type_base(A) ::= ID(T) VARYING LP NUMBER(N) RP.            { A = sq_ptype_varying(P, T, N); }

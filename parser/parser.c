@@ -117,6 +117,8 @@ static sq_rc collect(struct sq_parse *P, struct sq_str text, uint32_t *at, bool 
     bool set = false, large = false;
 
     *closed = false;
+    if (*at == 0 && text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)   /* a byte order mark */
+        *at = 3;
     for (;;) {
         struct sq_token t = sq_lex(text, at);
 

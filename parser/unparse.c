@@ -672,8 +672,11 @@ static void item(struct sq_buf *b, const struct sq_ast_item *i)
 static void select(struct sq_buf *b, const struct sq_ast_query *q)
 {
     sq_buf_puts(b, "SELECT ");
-    if (q->hint_text.p)
-        sq_buf_printf(b, "/*+ %.*s */ ", SQ_FMT(q->hint_text));
+    if (q->hint_text.p) {
+        sq_buf_puts(b, "/*+ ");
+        sq_buf_str(b, q->hint_text);
+        sq_buf_puts(b, " */ ");
+    }
     if (q->distinct)
         sq_buf_puts(b, "DISTINCT ");
     for (uint32_t i = 0; i < q->nitems; i++) {

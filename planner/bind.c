@@ -364,8 +364,15 @@ static sq_rc order_plan(struct sq_binder *b, const struct sq_ast_query *q, struc
         }
         set_key(&keys[i], (uint32_t)at - 1, &q->order[i]);
     }
-    if (l.n > in->ncols && !(*plan = sq_node_project(b->arena, in, l.p, l.n, NULL)))
-        return SQ_NOMEM;
+    if (l.n > in->ncols) {
+        struct sq_str *names = SQ_NEW_ARRAY(b->arena, struct sq_str, l.n);
+        if (!names)
+            return SQ_NOMEM;
+        for (uint32_t i = 0; i < l.n; i++)
+            SQ_TRY(sq_expr_label(b->arena, l.p[i], in, &names[i]));
+        if (!(*plan = sq_node_project(b->arena, in, l.p, l.n, names)))
+            return SQ_NOMEM;
+    }
     SQ_TRY(sort_node(b, q, keys, q->norder, plan));
     if (l.n > in->ncols) {
         uint32_t *first = SQ_NEW_ARRAY(b->arena, uint32_t, in->ncols);

@@ -4,6 +4,7 @@
  * that the arguments are cast to; what is lazy (AND, OR, CASE, COALESCE, IN) has a kind of its own. BETWEEN, NULLIF, IF, IFNULL and simple CASE
  * are written out in simpler terms here, so nothing behind the binder knows them.
  */
+#include "executor/expr.h"
 #include "planner/bind.h"
 
 #include <stdio.h>
@@ -49,7 +50,7 @@ static sq_rc make_cast(struct sq_binder *b, struct sq_expr *e, const struct sq_t
         SQ_TRY(type_text(b, to, &to_text));
         return sq_fail_at(b->ctx, SQ_SEMANTIC, span, "cannot cast %s to %s", from_text, to_text);
     }
-    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable), span, 1);
+    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable || sq_cast_gives_null(e->type, to)), span, 1);
     if (!*out)
         return SQ_NOMEM;
     (*out)->args[0] = e;
@@ -97,6 +98,25 @@ sq_rc sq_bind_common(struct sq_binder *b, struct sq_expr *const *e, uint32_t n, 
     return SQ_OK;
 }
 
+/* The value of a literal, or of a literal with a sign; NULL: not known yet. */
+static sq_rc constant(struct sq_binder *b, const struct sq_expr *e, const struct sq_vec **value)
+{
+    bool sign = e->kind == SQ_X_CALL && e->nargs == 1 && e->args[0]->kind == SQ_X_CONST && strcmp(e->fn->name, "NEG") == 0;
+    *value = e->kind == SQ_X_CONST ? e->value : NULL;
+    return sign ? sq_expr_fold(b->ctx, b->arena, &b->env->session, e, value) : SQ_OK;
+}
+
+/* Some constants have a say in the result's type: the 2 of ROUND(d, 2). */
+static sq_rc refine(struct sq_binder *b, const struct sq_resolved *r, struct sq_expr *e, struct sq_span span)
+{
+    const struct sq_vec **consts = SQ_NEW_ARRAY(b->arena, const struct sq_vec *, e->nargs + 1);
+    if (!consts)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < e->nargs; i++)
+        SQ_TRY(constant(b, e->args[i], &consts[i]));
+    return placed(b, sq_function_refine(b->ctx, b->arena, r, consts, e->nargs, &e->type), span);
+}
+
 sq_rc sq_bind_call(struct sq_binder *b, struct sq_str name, struct sq_expr **args, uint32_t n, struct sq_span span, struct sq_expr **out)
 {
     const struct sq_type **types = SQ_NEW_ARRAY(b->arena, const struct sq_type *, n ? n : 1);
@@ -119,7 +139,7 @@ sq_rc sq_bind_call(struct sq_binder *b, struct sq_str name, struct sq_expr **arg
             SQ_TRY(sq_bind_cast(b, args[i], p, &e->args[i]));
     }
     *out = e;
-    return SQ_OK;
+    return refine(b, &r, e, span);
 }
 
 static sq_rc call1(struct sq_bind_x *x, struct sq_str name, struct sq_expr *a, struct sq_span span, struct sq_expr **out)
@@ -160,10 +180,11 @@ static sq_rc lazy_and_or(struct sq_binder *b, enum sq_expr_kind kind, struct sq_
     bool nullable = false;
     for (uint32_t i = 0; i < n; i++)
         nullable |= args[i]->type->nullable;
-    *out = sq_expr_new(b->arena, kind, sq_type_nullable(b->arena, &sq_type_boolean, nullable), span, n);
-    if (!*out)
+    struct sq_expr *e = sq_expr_new(b->arena, kind, sq_type_nullable(b->arena, &sq_type_boolean, nullable), span, n);
+    if (!e)
         return SQ_NOMEM;
-    memcpy((*out)->args, args, sizeof(*args) * n);
+    memcpy(e->args, args, sizeof(*args) * n);
+    *out = e;                                                    /* which may be one of args */
     return SQ_OK;
 }
 
@@ -245,7 +266,7 @@ static sq_rc bind_is(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 
 static sq_rc bind_between(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
-    struct sq_expr *v, *lo, *hi, *both[2], *sides[2];
+    struct sq_expr *v, *lo, *hi, *both[2], *sides[2], *result;
     struct sq_span span = sq_bind_span(x->b, a->span);
     SQ_TRY(sq_bind_expr(x, a->args[0], &v));
     SQ_TRY(sq_bind_expr(x, a->args[1], &lo));
@@ -253,13 +274,14 @@ static sq_rc bind_between(struct sq_bind_x *x, const struct sq_ast_expr *a, stru
     SQ_TRY(call2(x, NAME(">="), v, lo, a->span, &both[0]));
     SQ_TRY(call2(x, NAME("<="), v, hi, a->span, &both[1]));
     SQ_TRY(lazy_and_or(x->b, SQ_X_AND, both, 2, span, &sides[0]));
+    result = sides[0];
     if (a->ival == 1) {
         SQ_TRY(call2(x, NAME(">="), v, hi, a->span, &both[0]));
         SQ_TRY(call2(x, NAME("<="), v, lo, a->span, &both[1]));
         SQ_TRY(lazy_and_or(x->b, SQ_X_AND, both, 2, span, &sides[1]));
-        SQ_TRY(lazy_and_or(x->b, SQ_X_OR, sides, 2, span, &sides[0]));
+        SQ_TRY(lazy_and_or(x->b, SQ_X_OR, sides, 2, span, &result));
     }
-    return negate(x, a->negated, sides[0], a->span, out);
+    return negate(x, a->negated, result, a->span, out);
 }
 
 static sq_rc bind_like(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)

@@ -122,9 +122,9 @@ static sq_rc not_found(struct sq_bind_x *x, const struct sq_name *n, uint32_t re
             near[k++] = s->cols[i].name;
     struct sq_str got = sq_nearest(name, near, k);
     if (rel != many)
-        SQ_WRONG(b, n->span, "no column '%.*s' in '%.*s'", SQ_FMT(name), SQ_FMT(s->rels[rel].alias));
+        SQ_WRONG(b, n->span, "no column '%.*s' in %.*s", SQ_FMT(name), SQ_FMT(s->rels[rel].alias));
     else if (s->nrels == 1 && s->rels[0].alias.p)
-        SQ_WRONG(b, n->span, "no column '%.*s' in '%.*s'", SQ_FMT(name), SQ_FMT(s->rels[0].alias));
+        SQ_WRONG(b, n->span, "no column '%.*s' in %.*s", SQ_FMT(name), SQ_FMT(s->rels[0].alias));
     else if (s->nrels == 0 && s->ncols == 0)
         SQ_WRONG(b, n->span, "no column '%.*s': there is no table here to take it from", SQ_FMT(name));
     else

@@ -13,7 +13,7 @@
  * Emission: one change of each key and batch (net) where the consumer keeps last rows, every change (each) where it shows them. In batch mode every
  * operator puts out final rows only, which are inserts; the key is inferred as in streaming, so a rerun upserts the same rows.
  *
- * FLINK: where a sink's PRIMARY KEY is not the query's key Flink materializes upserts; this is refused here. DISTINCT over inserts is known to put out
+ * FLINK: where a sink's PRIMARY KEY does not hold the query's key Flink materializes upserts; this is refused here. DISTINCT over inserts is known to put out
  * inserts only.
  */
 #include "planner/bind.h"
@@ -214,6 +214,16 @@ static bool fits(const struct sq_plan *in, const struct sq_key *a, const struct 
     return true;
 }
 
+/* Every column of the query's key is in the sink's: rows are unique by it too. When another of its columns changes, the row goes to another
+ * place, and what it was is taken away as a retraction. */
+static bool covers(const struct sq_plan *in, const struct sq_key *sink, const struct sq_key *query)
+{
+    for (uint32_t i = 0; i < query->n; i++)
+        if (!holds(sink, query->cols[i]) && !sq_column_constant(in, query->cols[i]))
+            return false;
+    return true;
+}
+
 static void print_key(struct sq_buf *b, const struct sq_plan *p, const struct sq_key *k)
 {
     for (uint32_t i = 0; i < k->n; i++) {
@@ -291,7 +301,7 @@ static sq_rc choose_key(struct sq_infer *c, struct sq_plan *sink, const struct s
 {
     if (sink->u.sink.key.n) {
         for (uint32_t i = 0; i < in->nkeys; i++)
-            if (fits(in, &in->keys[i], &sink->u.sink.key)) {
+            if (covers(in, &sink->u.sink.key, &in->keys[i])) {
                 sink->u.sink.mode = SQ_MODE_UPSERT;
                 return SQ_OK;
             }

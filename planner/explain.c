@@ -265,8 +265,10 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
     }
 }
 
-static void explain(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, uint32_t depth, bool modes)
+static void explain(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, uint32_t depth, bool modes, uint32_t *next)
 {
+    bool again = p->id < *next;                                  /* nodes are numbered in this order: a scan that was printed before */
+    *next += !again;
     for (uint32_t i = 0; i < depth; i++)
         sq_buf_puts(b, "  ");
     sq_plan_describe(b, p);
@@ -274,15 +276,17 @@ static void explain(struct sq_buf *b, const struct sq_plan *p, const struct sq_j
         sink(b, p);
     else
         mode(b, p, modes);
+    sq_buf_puts(b, again ? " (the same as above)" : "");
     state(b, p, c);
     sq_buf_putc(b, '\n');
-    for (uint32_t i = 0; i < p->ninputs; i++)
-        explain(b, p->inputs[i], c, depth + 1, modes);
+    for (uint32_t i = 0; i < p->ninputs && !again; i++)
+        explain(b, p->inputs[i], c, depth + 1, modes, next);
 }
 
 sq_rc sq_explain(struct sq_buf *b, const struct sq_job_plan *j, bool changelog_mode)
 {
+    uint32_t next = 0;
     for (uint32_t i = 0; i < j->nroots; i++)
-        explain(b, j->roots[i], &j->config, 0, changelog_mode);
+        explain(b, j->roots[i], &j->config, 0, changelog_mode, &next);
     return b->rc;
 }

@@ -156,6 +156,7 @@ struct sq_job_config {
     uint32_t batch_rows;                   /* 1..SQ_BATCH_ROWS */
     int mini_batch;                        /* table.exec.mini-batch.enabled: -1 not given, 0, 1 */
     int64_t state_ttl_ms;
+    bool drop_nulls;                       /* table.exec.sink.not-null-enforcer = DROP: rows with NULL for a NOT NULL column are left out and counted */
 };
 
 struct sq_job_plan {

@@ -29,6 +29,15 @@ static bool is_virtual(const struct sq_table *t, uint32_t stored)
     return false;
 }
 
+/* The type that column i of the target was declared with: metadata may be of another type outside. */
+static const struct sq_type *declared_type(const struct target *g, uint32_t i)
+{
+    for (uint32_t k = 0; k < g->t->ncols; k++)
+        if (g->t->cols[k].kind == SQ_COLUMN_METADATA && sq_str_eq(g->t->cols[k].name, g->spec->cols[i].name))
+            return g->t->cols[k].type;
+    return g->spec->cols[i].type;
+}
+
 static sq_rc merge_options(struct target *g, struct sq_table_spec *spec)
 {
     struct sq_kv *kv = SQ_NEW_ARRAY(g->b->arena, struct sq_kv, spec->noptions + g->ins->nhint + 1);
@@ -165,7 +174,7 @@ static sq_rc match_columns(struct target *g)
         g->given[i] = k;
     }
     for (uint32_t i = 0; i < n; i++)
-        if (g->from[i] == UINT32_MAX && !g->spec->cols[i].type->nullable)
+        if (g->from[i] == UINT32_MAX && !declared_type(g, i)->nullable)
             return SQ_WRONG(b, ins->table.span, "column '%.*s' of '%.*s' is NOT NULL and is not among the columns listed", SQ_FMT(g->spec->cols[i].name), SQ_FMT(g->t->name));
     return SQ_OK;
 }
@@ -219,7 +228,7 @@ static sq_rc show_both(struct target *g, const struct sq_plan *p)
     if (!f)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < g->ngiven; i++)
-        f[i] = (struct sq_field){g->spec->cols[g->given[i]].name, g->spec->cols[g->given[i]].type};
+        f[i] = (struct sq_field){g->spec->cols[g->given[i]].name, declared_type(g, g->given[i])};
     sq_buf_init(&b, g->b->ctx);
     print_columns(&b, "query", p->cols, p->ncols);
     print_columns(&b, ", sink", f, g->ngiven);
@@ -229,14 +238,14 @@ static sq_rc show_both(struct target *g, const struct sq_plan *p)
     return g->b->ctx->err.rc;
 }
 
-static sq_rc wrong_type(struct target *g, const struct sq_plan *p, uint32_t i, const struct sq_table_column *to)
+static sq_rc wrong_type(struct target *g, const struct sq_plan *p, uint32_t i, const struct sq_table_column *to, const struct sq_type *declared)
 {
     struct sq_buf b;
     sq_buf_init(&b, g->b->ctx);
     sq_buf_printf(&b, "column %u ('%.*s') of the query is ", i + 1, SQ_FMT(p->cols[i].name));
     sq_type_print(&b, p->cols[i].type);
     sq_buf_printf(&b, ", and cannot be written to '%.*s' of '%.*s', which is ", SQ_FMT(to->name), SQ_FMT(g->t->name));
-    sq_type_print(&b, to->type);
+    sq_type_print(&b, declared);
     if (b.rc == SQ_OK)
         SQ_WRONG(g->b, item_span(g, p, i), "%s", b.p);
     sq_buf_free(&b);
@@ -259,6 +268,7 @@ static sq_rc fit_columns(struct target *g, struct sq_plan *p, struct sq_plan **o
     }
     for (uint32_t i = 0; i < n; i++) {
         const struct sq_table_column *to = &g->spec->cols[i];
+        const struct sq_type *declared = declared_type(g, i);
         names[i] = to->name;
         if (g->from[i] == UINT32_MAX) {
             if (!(exprs[i] = sq_expr_const(b->arena, sq_vec_const_null(b->arena, to->type), (struct sq_span){0, 0})))
@@ -270,9 +280,10 @@ static sq_rc fit_columns(struct target *g, struct sq_plan *p, struct sq_plan **o
         struct sq_expr *col = sq_expr_col(b->arena, c, from, item_span(g, p, c));
         if (!col)
             return SQ_NOMEM;
-        if (from->id != SQ_T_NULL && !sq_type_equal(from, to->type, false) && !sq_cast_assignable(from, to->type))
-            return wrong_type(g, p, c, to);
-        SQ_TRY(sq_bind_cast(b, col, to->type, &exprs[i]));
+        if (from->id != SQ_T_NULL && !sq_type_equal(from, declared, false) && !sq_cast_assignable(from, declared))
+            return wrong_type(g, p, c, to, declared);
+        SQ_TRY(sq_bind_cast(b, col, declared, &exprs[i]));
+        SQ_TRY(sq_bind_cast(b, exprs[i], to->type, &exprs[i]));
     }
     *out = sq_node_project(b->arena, p, exprs, n, names);
     return *out ? SQ_OK : SQ_NOMEM;
@@ -320,6 +331,129 @@ static sq_rc plan_insert(struct sq_bind_env *env, const struct sq_ast_insert *in
     return SQ_OK;
 }
 
+/* ---- scans that several inserts share ---- */
+
+/* FLINK: inserts of one job read a table once, so that they see the same rows of a source that is not repeatable. Two scans in one insert (a table
+ * joined with itself) stay two. */
+
+struct scan_use {
+    struct sq_plan **slot;                 /* where the scan hangs */
+    uint32_t root;
+    bool done;
+};
+
+static void find_scans(struct sq_plan **slot, uint32_t root, struct scan_use *uses, uint32_t *n)
+{
+    if ((*slot)->kind == SQ_N_SCAN) {
+        if (uses)
+            uses[*n] = (struct scan_use){slot, root, false};
+        (*n)++;
+    }
+    for (uint32_t i = 0; i < (*slot)->ninputs; i++)
+        find_scans(&(*slot)->inputs[i], root, uses, n);
+}
+
+static bool has_join(const struct sq_plan *p)
+{
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        if (has_join(p->inputs[i]))
+            return true;
+    return p->kind == SQ_N_JOIN;
+}
+
+static bool same_source(const struct scan_use *a, const struct scan_use *b)
+{
+    const struct sq_plan *p = *a->slot, *q = *b->slot;
+    return a->root != b->root && p->u.scan.table == q->u.scan.table && p->u.scan.ext == q->u.scan.ext;
+}
+
+/* A scan of every column that one of the uses reads. */
+static sq_rc widest_scan(struct sq_arena *a, struct scan_use *const *group, uint32_t n, struct sq_plan **out)
+{
+    const struct sq_table_spec *t = (*group[0]->slot)->u.scan.table;
+    struct sq_plan *p = SQ_NEW(a, struct sq_plan);
+    uint32_t *cols = SQ_NEW_ARRAY(a, uint32_t, t->ncols + 1), k = 0;
+    struct sq_field *fields = SQ_NEW_ARRAY(a, struct sq_field, t->ncols + 1);
+    if (!p || !cols || !fields)
+        return SQ_NOMEM;
+    *p = **group[0]->slot;
+    for (uint32_t c = 0; c < t->ncols; c++) {
+        bool used = false;
+        for (uint32_t i = 0; i < n; i++)
+            for (uint32_t j = 0; j < (*group[i]->slot)->ncols; j++)
+                used |= (*group[i]->slot)->u.scan.cols[j] == c;
+        if (!used)
+            continue;
+        fields[k] = (struct sq_field){t->cols[c].name, t->cols[c].type};
+        cols[k++] = c;
+    }
+    p->u.scan.cols = cols;
+    p->cols = fields;
+    p->ncols = k;
+    *out = p;
+    return sq_infer_keys(a, p);
+}
+
+/* Hangs the wide scan where a narrow one was, behind a project that picks its columns. */
+static sq_rc use_scan(struct sq_arena *a, struct scan_use *u, struct sq_plan *wide)
+{
+    struct sq_plan *old = *u->slot;
+    uint32_t *pick = SQ_NEW_ARRAY(a, uint32_t, old->ncols + 1);
+    if (!pick)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < old->ncols; i++)
+        while (wide->u.scan.cols[pick[i]] != old->u.scan.cols[i])
+            pick[i]++;
+    *u->slot = wide;
+    if (old->ncols == wide->ncols)
+        return SQ_OK;
+    struct sq_plan *p = sq_node_select(a, wide, pick, old->ncols);
+    if (!p)
+        return SQ_NOMEM;
+    p->cols = old->cols;
+    p->mode = old->mode;
+    p->keys = old->keys;
+    p->nkeys = old->nkeys;
+    p->net = old->net;
+    p->final = old->final;
+    p->bounded = old->bounded;
+    *u->slot = p;
+    return SQ_OK;
+}
+
+static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
+{
+    uint32_t n = 0, most = 0;
+    for (uint32_t i = 0; i < j->nroots; i++) {
+        find_scans(&j->roots[i], i, NULL, &most);
+        if (j->config.batch && has_join(j->roots[i]))            /* sources are read one after the other there, and a join wants one side first */
+            return SQ_OK;
+    }
+    struct scan_use *uses = SQ_NEW_ARRAY(env->arena, struct scan_use, most + 1), **group = SQ_NEW_ARRAY(env->arena, struct scan_use *, most + 1);
+    if (!uses || !group)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < j->nroots; i++)
+        find_scans(&j->roots[i], i, uses, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        struct sq_plan *wide;
+        if (uses[i].done || (*uses[i].slot)->mode == SQ_MODE_UPSERT)
+            continue;
+        group[k++] = &uses[i];
+        for (uint32_t m = i + 1; m < n; m++)
+            if (!uses[m].done && same_source(&uses[i], &uses[m]) && uses[m].root != group[k - 1]->root)
+                group[k++] = &uses[m];
+        if (k < 2)
+            continue;
+        SQ_TRY(widest_scan(env->arena, group, k, &wide));
+        for (uint32_t m = 0; m < k; m++) {
+            group[m]->done = true;
+            SQ_TRY(use_scan(env->arena, group[m], wide));
+        }
+    }
+    return SQ_OK;
+}
+
 /* ---- finishing ---- */
 
 static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
@@ -348,11 +482,18 @@ static sq_rc name_node(struct sq_ctx *ctx, struct sq_plan *p)
     return rc;
 }
 
+/* Gives numbers in the order of printing; a scan that is shared has the first place's. `all`, where given, has room for every node. */
 static void number(struct sq_plan *p, struct sq_plan **all, uint32_t *n)
 {
-    if (all)
+    if (!all) {
+        (*n)++;
+    } else {
+        for (uint32_t i = 0; i < *n; i++)
+            if (all[i] == p)
+                return;
         all[*n] = p;
-    p->id = (*n)++;
+        p->id = (*n)++;
+    }
     for (uint32_t i = 0; i < p->ninputs; i++)
         number(p->inputs[i], all, n);
 }
@@ -360,10 +501,12 @@ static void number(struct sq_plan *p, struct sq_plan **all, uint32_t *n)
 static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     j->bounded = true;
+    if (j->nroots > 1)
+        SQ_TRY(share_scans(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
         SQ_TRY(name_node(env->ctx, j->roots[i]));
-        number(j->roots[i], NULL, &j->nnodes);
+        number(j->roots[i], NULL, &j->nnodes);                   /* an upper bound */
     }
     struct sq_plan **all = SQ_NEW_ARRAY(env->arena, struct sq_plan *, j->nnodes + 1);
     if (!all)

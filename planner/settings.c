@@ -104,9 +104,9 @@ static const struct row rows[] = {
     {"execution.target", NULL, SQ_OPT_STRING, NULL, NULL, TUNING, "where a client sends its jobs"},
     /* the command */
     {"sql-client.execution.result-mode", "execution.result-mode", SQ_OPT_ENUM, "TABLE", "TABLE|CHANGELOG|TABLEAU", EFFECT, "how a SELECT shows its result"},
-    {"sql-client.execution.max-table-result.rows", "execution.max-table-result-rows", SQ_OPT_INT, "1000000", NULL, EFFECT, "most rows that are shown of a result"},
+    {"sql-client.execution.max-table-result.rows", "execution.max-table-result-rows", SQ_OPT_INT, NULL, NULL, EFFECT, "most rows that a query gives in result mode 'table'; not given: all of them"},
     {"sql-client.verbose", NULL, SQ_OPT_BOOL, "false", NULL, TUNING, "errors with all their causes"},
-    {"sql-client.display.max-column-width", "sql-client.display.max_column_width|table.display.max-column-width", SQ_OPT_INT, "30", NULL, EFFECT, "widest column that a table shows"},
+    {"sql-client.display.max-column-width", "sql-client.display.max_column_width|table.display.max-column-width", SQ_OPT_INT, "30", NULL, TUNING, "widest column that a table shows; here as wide as the terminal"},
     {"sql-client.display.print-time-cost", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "show how long a statement took"},
 };
 

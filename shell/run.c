@@ -110,9 +110,11 @@ static int on_progress(void *arg, const sqluice_progress *p)
 {
     struct sh *sh = arg;
 
-    if (sh->showing_live)
+    if (sh->render.held > 0 && (sh->showing_live || p->elapsed_ms >= 1000)) {
+        erase_progress(sh);                 /* rows that trickle in are not kept waiting for widths */
         sh_render_flush(&sh->render);
-    else if (fflush(stdout) != 0)
+    }
+    if (fflush(stdout) != 0)
         sh->output_failed = true;
     if (sh->progress && !sh->quiet && !sh->showing_live && p->elapsed_ms >= 1000)
         show_progress(sh, p);
@@ -163,6 +165,16 @@ static int report(struct sh *sh, const struct sh_script *s, const char *name)
     if (n == 0 || text[n - 1] != '\n')
         putc('\n', stderr);
     return code;
+}
+
+/* Whether the account of a query tells of rows that are not in its result: "3 bad", "1 late". */
+static bool tells_of_loss(const char *text)
+{
+    for (const char *p = text; p && *p; p++)
+        if ((strncmp(p, " bad", 4) == 0 || strncmp(p, " late", 5) == 0) && p > text && p[-1] >= '0' && p[-1] <= '9'
+            && !(p[-1] == '0' && (p - 1 == text || p[-2] == ' ')))
+            return true;
+    return false;
 }
 
 static void show_account(struct sh *sh, sqluice_stmt *q)
@@ -237,7 +249,7 @@ static int run_statement(struct sh *sh, const struct sh_script *s, const char *n
             show_account(sh, q);
         return code;
     }
-    if (kind == SQLUICE_STMT_INSERT)
+    if (kind == SQLUICE_STMT_INSERT || (kind == SQLUICE_STMT_QUERY && tells_of_loss(sqluice_account(q))))
         show_account(sh, q);
     return EXIT_DONE;
 }

@@ -443,6 +443,19 @@ static void show_bad(struct reader *r, struct split *s, uint64_t record, struct 
     r->spec->bad(r->spec->bad_arg, sq_str_of(s->range.path), line, column, reason, (struct sq_str){raw.p, (uint32_t)raw.n});
 }
 
+/* Says how to go on without the record, where the format has such an option. */
+static void hint_to_skip(struct reader *r)
+{
+    static const char suffix[] = "ignore-parse-errors";
+    const struct sq_format *f = r->table->format.format;
+    for (uint32_t i = 0; i < f->noptions && !r->ctx->err.hint[0]; i++) {
+        const char *key = f->options[i].key;
+        size_t n = strlen(key);
+        if (n >= sizeof suffix - 1 && strcmp(key + n - (sizeof suffix - 1), suffix) == 0)
+            sq_hint(r->ctx, "to go on without such records, counted: '%s' = 'true'", key);
+    }
+}
+
 /* The buffer is full of one line without an end. */
 static sq_rc long_line(struct reader *r, struct split *s)
 {
@@ -458,7 +471,9 @@ static sq_rc long_line(struct reader *r, struct split *s)
         return SQ_OK;
     }
     SQ_TRY(line_number(r, s, s->done, &line));
-    return sq_fail(r->ctx, SQ_LIMIT, "%s:%lld: %s", s->range.path, (long long)line, reason);
+    sq_fail(r->ctx, SQ_LIMIT, "%s:%lld: %s", s->range.path, (long long)line, reason);
+    hint_to_skip(r);
+    return SQ_LIMIT;
 }
 
 /* Drops bytes up to and with the next newline. */
@@ -568,6 +583,7 @@ static sq_rc failed_record(struct reader *r, struct split *s, uint32_t record, s
         return r->ctx->err.rc;
     r->ctx->err = keep;
     sq_wrap(r->ctx, "%s:%lld", s->range.path, (long long)line);
+    hint_to_skip(r);
     return rc;
 }
 
@@ -583,7 +599,7 @@ static sq_rc decode(struct reader *r, struct split *s)
         return failed_record(r, s, d.failed, rc);
     if (rc != SQ_OK)
         return rc;
-    SQ_ASSERT(d.consumed <= d.nrec && r->out.n <= r->batch_rows);
+    SQ_ASSERT(d.consumed <= d.nrec && r->out.n <= (r->batch_rows > 1 ? r->batch_rows : 2));   /* an update is two rows, kept together */
     if (d.consumed == 0 && r->out.n == 0 && d.nrec > 0)
         return sq_fail(r->ctx, SQ_INTERNAL, "format '%s' makes no progress", r->table->format.format->name);
 
@@ -600,6 +616,7 @@ static sq_rc decode(struct reader *r, struct split *s)
     s->pos = pos;
     r->stats.records += d.consumed;
     r->stats.bad += d.nbad;
+    r->stats.bad_values += d.nbad_values;
     r->stats.filtered += d.nfiltered;
     return SQ_OK;
 }

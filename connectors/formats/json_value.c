@@ -70,7 +70,7 @@ static sq_rc build_field(struct sq_arena *a, struct sq_json_field *f, struct sq_
 
 sq_rc sq_json_dec_init(struct sq_json_dec *d, struct sq_ctx *ctx, const struct sq_json_options *opt, const struct sq_table_column *cols, uint32_t n)
 {
-    *d = (struct sq_json_dec){.ctx = ctx, .opt = *opt};
+    *d = (struct sq_json_dec){.ctx = ctx, .opt = *opt, .format = "json"};
     sq_arena_init(&d->arena, ctx);
     sq_buf_init(&d->scratch, ctx);
     sq_buf_init(&d->reports, ctx);
@@ -83,6 +83,7 @@ sq_rc sq_json_dec_init(struct sq_json_dec *d, struct sq_ctx *ctx, const struct s
         if (!type)
             return SQ_NOMEM;
         SQ_TRY(build_field(&d->arena, &d->root.child[i], cols[i].name, type));
+        d->not_null |= !type->nullable;
     }
     return build_slots(&d->arena, &d->root);
 }
@@ -142,6 +143,7 @@ enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_fi
         snprintf(msg, sizeof msg, "%snot %s: %s", in, type, shown);
     if (!d->opt.ignore_errors) {
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': %s", SQ_FMT(column->name), msg);
+        sq_hint(d->ctx, "to go on with NULL for such values, counted: '%s.ignore-parse-errors' = 'true'", d->format);
         return SQ_JSON_FATAL;
     }
     sq_buf_u32(&d->reports, d->column);
@@ -161,8 +163,22 @@ enum sq_json_status sq_json_missing(struct sq_json_dec *d, const struct sq_json_
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': the record has no such field", SQ_FMT(column->name));
     else
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': the object has no field '%.*s'", SQ_FMT(column->name), SQ_FMT(f->name));
-    sq_hint(d->ctx, "with 'json.fail-on-missing-field' = 'false' missing fields are NULL");
+    sq_hint(d->ctx, "with '%s.fail-on-missing-field' = 'false' missing fields are NULL", d->format);
     return SQ_JSON_FATAL;
+}
+
+bool sq_json_not_null(const struct sq_json_dec *d, const struct sq_out *out, char *msg, size_t n)
+{
+    if (SQ_LIKELY(!d->not_null))
+        return true;
+    for (uint32_t i = 0; i < d->root.nchild; i++) {
+        const struct sq_vec *v = &out->cols[i].vec;
+        if (d->root.child[i].type->nullable || !v->valid || sq_bit(v->valid, out->n))
+            continue;
+        snprintf(msg, n, "column '%.*s': it is NOT NULL, and the record has no value for it", SQ_FMT(d->root.child[i].name));
+        return false;
+    }
+    return true;
 }
 
 void sq_json_malformed(const struct sq_json_in *in, char *msg, size_t n)
@@ -182,6 +198,7 @@ void sq_json_report(struct sq_json_dec *d, struct sq_decode *dec, uint32_t recor
         uint32_t column;
         memcpy(&column, d->reports.p + at, 4);
         const char *reason = d->reports.p + at + 4;
+        dec->nbad_values++;
         if (dec->bad)
             dec->bad(dec->bad_arg, record, d->root.child[column].name, reason);
         at += 4 + strlen(reason) + 1;
@@ -195,7 +212,8 @@ sq_rc sq_json_bad_record(struct sq_json_dec *d, struct sq_decode *dec, uint32_t 
     sq_buf_reset(&d->reports);
     if (!d->opt.ignore_errors) {
         dec->failed = record;
-        return sq_fail(d->ctx, SQ_DATA, "%s", msg);
+        sq_fail(d->ctx, SQ_DATA, "%s", msg);
+        return sq_hint(d->ctx, "to skip such records, counted: '%s.ignore-parse-errors' = 'true'", d->format);
     }
     dec->nbad++;
     if (dec->bad)

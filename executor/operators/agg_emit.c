@@ -32,7 +32,8 @@ sq_rc sq_agg_emit_open(struct aggregate *a)
 
     sq_arena_init(&a->heap, a->base.ctx);
     a->vecs = sq_calloc(a->base.ctx, (plan->ncols + 1) * 2 * sizeof *a->vecs);
-    if (!a->vecs)
+    a->composed = sq_calloc(a->base.ctx, (a->ngroup + 1) * sizeof *a->composed);
+    if (!a->vecs || !a->composed)
         return SQ_NOMEM;
     SQ_TRY(new_cols(a, &a->key_cols, plan->cols, a->ngroup));
     SQ_TRY(new_cols(a, &a->old_cols, plan->cols + a->ngroup, a->nitems));
@@ -55,6 +56,9 @@ void sq_agg_emit_close(struct aggregate *a)
     free_cols(a, a->key_cols, a->ngroup);
     free_cols(a, a->old_cols, a->nitems);
     free_cols(a, a->val_cols, a->nitems);
+    for (uint32_t c = 0; a->composed && c < a->ngroup; c++)
+        sq_free(a->base.ctx, a->composed[c]);
+    sq_free(a->base.ctx, a->composed);
     sq_free(a->base.ctx, a->vecs);
     if (a->out.ctx)
         sq_out_free(&a->out);
@@ -82,13 +86,6 @@ static sq_rc append_results(struct aggregate *a, struct sq_entry *const *e, uint
     return SQ_OK;
 }
 
-static sq_rc append_keys(struct aggregate *a, struct sq_entry *const *e, uint32_t n, struct sq_col *cols)
-{
-    for (uint32_t k = 0; k < n; k++)
-        SQ_TRY(sq_keys_append(&a->keys, &e[k]->key, e[k]->flags & SQ_ENTRY_NULL, cols));
-    return SQ_OK;
-}
-
 static bool same_value(const struct sq_col *x, uint32_t i, const struct sq_col *y, uint32_t j)
 {
     bool nx = sq_vec_null(&x->vec, i), ny = sq_vec_null(&y->vec, j);
@@ -109,6 +106,22 @@ static bool same_values(const struct aggregate *a, const struct sq_col *x, uint3
         if (!same_value(&x[c], i, &y[c], j))
             return false;
     return true;
+}
+
+/* Column by column: changed[t] where value i[t] of x and j[t] of y differ. */
+static void mark_changed(const struct sq_col *x, const uint32_t *i, const struct sq_col *y, const uint32_t *j, uint32_t n, uint8_t *changed)
+{
+    enum sq_phys phys = sq_type_phys(x->vec.type);
+    const uint64_t *a = x->vec.data, *b = y->vec.data;
+
+    if ((phys == SQ_P_I64 || phys == SQ_P_F64) && !x->vec.valid && !y->vec.valid) {
+        for (uint32_t t = 0; t < n; t++)
+            changed[t] |= a[i[t]] != b[j[t]];
+        return;
+    }
+    for (uint32_t t = 0; t < n; t++)
+        if (!changed[t])
+            changed[t] = !same_value(x, i[t], y, j[t]);
 }
 
 /* ---- net ---- */
@@ -140,17 +153,23 @@ sq_rc sq_agg_net_before(struct aggregate *a)
 static sq_rc emit_flat(struct aggregate *a)
 {
     struct sq_batch out = {.rows = a->ntouched, .ncols = a->ngroup + a->nitems, .cols = a->vecs, .kind = a->kind, .sel = a->val_index};
-    uint32_t old = 0;
-    bool updates = false;
+    uint32_t old[SQ_BATCH_ROWS], now[SQ_BATCH_ROWS], nold = 0;
+    uint8_t changed[SQ_BATCH_ROWS];
 
     SQ_TRY(append_results(a, a->touched, a->ntouched, a->val_cols));
     for (uint32_t t = 0; t < a->ntouched; t++) {
         bool was = a->was_live[t];
         a->kind[t] = was ? SQ_UPDATE_AFTER : SQ_INSERT;
-        updates |= was;
-        if (!was || !same_values(a, a->old_cols, old, a->val_cols, t))
-            a->val_index[out.nsel++] = t;
-        old += was;
+        changed[t] = !was;
+        old[t] = was ? nold : 0;                 /* of a new group: any, it is not compared */
+        now[t] = t;
+        nold += was;
+    }
+    for (uint32_t c = 0; c < a->nitems && nold > 0; c++)
+        mark_changed(&a->old_cols[c], old, &a->val_cols[c], now, a->ntouched, changed);
+    for (uint32_t t = 0; t < a->ntouched; t++) {
+        a->val_index[out.nsel] = t;
+        out.nsel += changed[t];
     }
     for (uint32_t c = 0; c < a->ngroup; c++) {
         sq_col_seal(&a->key_cols[c]);
@@ -160,11 +179,24 @@ static sq_rc emit_flat(struct aggregate *a)
         sq_col_seal(&a->val_cols[c]);
         a->vecs[a->ngroup + c] = a->val_cols[c].vec;
     }
-    if (!updates)
+    if (nold == 0)
         out.kind = NULL;
     if (out.nsel == out.rows)
         out.sel = NULL;
     return sq_emit_batch(&a->base, &out);
+}
+
+/* The value columns as dictionaries over what was computed. */
+static void dict_values(struct aggregate *a)
+{
+    struct sq_vec *flat = a->vecs + a->ngroup + a->nitems;
+
+    for (uint32_t c = 0; c < a->nitems; c++) {
+        uint32_t at = a->ngroup + c;
+        sq_col_seal(&a->old_cols[c]);
+        flat[at] = a->old_cols[c].vec;
+        a->vecs[at] = (struct sq_vec){.type = flat[at].type, .enc = SQ_DICT, .index = a->val_index, .child = &flat[at], .nchild = 1};
+    }
 }
 
 static sq_rc emit_dict(struct aggregate *a, uint32_t n)
@@ -173,13 +205,12 @@ static sq_rc emit_dict(struct aggregate *a, uint32_t n)
     struct sq_vec *flat = a->vecs + ncols;
     struct sq_batch out = {.rows = n, .nsel = n, .ncols = ncols, .cols = a->vecs, .kind = a->kind};
 
-    for (uint32_t c = 0; c < ncols; c++) {
-        struct sq_col *col = c < a->ngroup ? &a->key_cols[c] : &a->old_cols[c - a->ngroup];
-        sq_col_seal(col);
-        flat[c] = col->vec;
-        a->vecs[c] = (struct sq_vec){.type = col->vec.type, .enc = SQ_DICT, .index = c < a->ngroup ? a->key_index : a->val_index,
-                                     .child = &flat[c], .nchild = 1};
+    for (uint32_t c = 0; c < a->ngroup; c++) {
+        sq_col_seal(&a->key_cols[c]);
+        flat[c] = a->key_cols[c].vec;
+        a->vecs[c] = (struct sq_vec){.type = flat[c].type, .enc = SQ_DICT, .index = a->key_index, .child = &flat[c], .nchild = 1};
     }
+    dict_values(a);
     return sq_emit_batch(&a->base, &out);
 }
 
@@ -229,7 +260,7 @@ sq_rc sq_agg_net_after(struct aggregate *a)
 
     for (uint32_t t = 0; a->retracts && t < a->ntouched; t++)
         gone |= group_of(a->touched[t])->rows == 0;
-    SQ_TRY(append_keys(a, a->touched, a->ntouched, a->key_cols));
+    SQ_TRY(sq_keys_append(&a->keys, a->touched, a->ntouched, a->key_cols));
     SQ_TRY(a->upsert && !gone ? emit_flat(a) : emit_changes(a));
     for (uint32_t t = 0; gone && t < a->ntouched; t++)
         if (group_of(a->touched[t])->rows == 0)
@@ -237,83 +268,174 @@ sq_rc sq_agg_net_after(struct aggregate *a)
     return SQ_OK;
 }
 
-/* ---- each ---- */
+/* ---- each ----
+ *
+ * Rows of one group must be applied one after the other, rows of different groups need not: the batch is cut into rounds, the first with the
+ * first row of every group, the second with their second rows, and so on. A round is applied at once, and its results are
+ * noted; at last the changes are put out in the order of the rows. Keys are not copied: they are those of the input's rows.
+ */
 
-static sq_rc out_row(struct aggregate *a, struct sq_entry *e, enum sq_kind kind)
+struct rounds {
+    uint32_t group[SQ_BATCH_ROWS];         /* of each row: its group, as a position in `touched` */
+    uint32_t round[SQ_BATCH_ROWS];
+    uint8_t step[SQ_BATCH_ROWS];           /* WAS, IS; 0: takes back from nothing, dropped */
+    uint32_t value[SQ_BATCH_ROWS];         /* of each row: where its group's new values are */
+    uint32_t last[SQ_BATCH_ROWS];          /* of each group: where its latest values are */
+    uint32_t order[SQ_BATCH_ROWS], starts[SQ_BATCH_ROWS + 1];
+    uint32_t nrounds;
+};
+enum { WAS = 1, IS = 2 };
+
+static void each_plan(struct aggregate *a, const struct sq_batch *in, struct rounds *x)
 {
-    SQ_TRY(append_keys(a, &e, 1, a->out.cols));
-    SQ_TRY(append_results(a, &e, 1, a->out.cols + a->ngroup));
-    return sq_out_row(&a->out, kind);
-}
+    uint32_t seen[SQ_BATCH_ROWS];
 
-static void forget(struct aggregate *a, uint32_t rows)
-{
-    a->out.n -= rows;
-    for (uint32_t c = 0; c < a->out.ncols; c++)
-        sq_col_truncate(&a->out.cols[c], a->out.n);
-}
-
-static sq_rc out_flush(struct aggregate *a)
-{
-    struct sq_batch b = *sq_out_batch(&a->out);
-
-    if (a->upsert && b.kind) {
-        uint32_t n = 0;
-        for (uint32_t r = 0; r < b.rows; r++) {
-            a->val_index[n] = r;
-            n += b.kind[r] != SQ_UPDATE_BEFORE;
+    a->ntouched = x->nrounds = 0;
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        struct sq_entry *e = a->entry[i];
+        struct group *g = group_of(e);
+        bool add = sq_kind_adds(sq_row_kind(in, sq_row(in, i)));
+        uint32_t t = e->mark;
+        if (t >= a->ntouched || a->touched[t] != e) {
+            t = e->mark = a->ntouched++;
+            a->touched[t] = e;
+            a->was_live[t] = g->rows > 0;
+            seen[t] = 0;
         }
-        b.sel = a->val_index;
-        b.nsel = n;
+        x->group[i] = t;
+        x->step[i] = 0;
+        x->round[i] = UINT32_MAX;
+        if (!add && g->rows == 0)
+            continue;
+        if (!g->serial)
+            g->serial = ++a->serial;
+        x->step[i] = g->rows > 0 ? WAS : 0;
+        g->rows += add ? 1 : -1;
+        x->step[i] |= g->rows > 0 ? IS : 0;
+        x->round[i] = seen[t]++;
+        x->nrounds = x->round[i] >= x->nrounds ? x->round[i] + 1 : x->nrounds;
     }
-    SQ_TRY(sq_emit_batch(&a->base, &b));
-    sq_out_reset(&a->out);
-    return SQ_OK;
 }
 
-static sq_rc each_row(struct aggregate *a, const struct sq_batch *in, uint32_t pos)
+/* Positions of the rows by round. */
+static void each_order(const struct sq_batch *in, struct rounds *x)
 {
-    struct sq_entry *e = a->entry[pos];
-    struct group *g = group_of(e);
-    uint32_t r = sq_row(in, pos);
-    bool add = sq_kind_adds(sq_row_kind(in, r)), was = g->rows > 0;
+    uint32_t at[SQ_BATCH_ROWS + 1];
 
-    if (!add && !was)
-        return SQ_OK;                            /* takes back a row that never came: its group is left to the clean-up */
-    if (!g->serial)
-        g->serial = ++a->serial;
-    if (was)
-        SQ_TRY(out_row(a, e, SQ_UPDATE_BEFORE));
-    g->rows += add ? 1 : -1;
-    SQ_TRY(sq_agg_apply(a, in, (struct agg_rows){&r, &pos, &e, 1}));
-    if (g->rows == 0) {
-        a->out.kind[a->out.n - 1] = SQ_DELETE;
-        if (a->has_drop || a->nitems)            /* the next row of this group begins anew */
-            for (uint32_t i = 0; i < a->nitems; i++) {
-                struct agg_item *m = &a->items[i];
-                if (m->call.agg->drop)
-                    m->call.agg->drop(&m->call, (char *)e + m->offset);
-                memset((char *)e + m->offset, 0, m->call.agg->acc_size(&m->call));
-            }
-        return SQ_OK;
+    memset(x->starts, 0, (x->nrounds + 1) * sizeof *x->starts);
+    for (uint32_t i = 0; i < in->nsel; i++)
+        if (x->step[i])
+            x->starts[x->round[i] + 1]++;
+    for (uint32_t r = 0; r < x->nrounds; r++)
+        x->starts[r + 1] += x->starts[r];
+    memcpy(at, x->starts, (x->nrounds + 1) * sizeof *at);
+    for (uint32_t i = 0; i < in->nsel; i++)
+        if (x->step[i])
+            x->order[at[x->round[i]]++] = i;
+}
+
+static sq_rc each_round(struct aggregate *a, const struct sq_batch *in, struct rounds *x, uint32_t r, uint32_t *nvalues)
+{
+    const uint32_t *pos = x->order + x->starts[r];
+    uint32_t n = x->starts[r + 1] - x->starts[r], live = 0;
+    struct sq_entry *e[SQ_BATCH_ROWS];
+
+    for (uint32_t k = 0; k < n; k++) {
+        e[k] = a->entry[pos[k]];
+        a->row[k] = sq_row(in, pos[k]);
     }
-    SQ_TRY(out_row(a, e, was ? SQ_UPDATE_AFTER : SQ_INSERT));
-    if (was && same_values(a, a->out.cols + a->ngroup, a->out.n - 2, a->out.cols + a->ngroup, a->out.n - 1))
-        forget(a, 2);
-    return SQ_OK;
+    SQ_TRY(sq_agg_apply(a, in, (struct agg_rows){a->row, pos, e, n}));
+    for (uint32_t k = 0; k < n; k++) {
+        if (x->step[pos[k]] & IS) {
+            x->value[pos[k]] = (*nvalues)++;
+            e[live++] = e[k];
+        } else {
+            sq_agg_clear(a, e[k]);               /* the next row of this group begins anew */
+        }
+    }
+    return append_results(a, e, live, a->old_cols);
+}
+
+/* The key columns as those of the input's rows, the others over the values. */
+static sq_rc each_flush(struct aggregate *a, const struct sq_batch *in, uint32_t n)
+{
+    uint32_t ncols = a->ngroup + a->nitems;
+    struct sq_vec *flat = a->vecs + ncols;
+    struct sq_batch out = {.rows = n, .nsel = n, .ncols = ncols, .cols = a->vecs, .kind = a->kind};
+
+    for (uint32_t c = 0; c < a->ngroup; c++) {
+        const struct sq_vec *v = &in->cols[a->base.plan->u.agg.group[c]];
+        const uint32_t *index = a->key_index;
+        if (v->enc == SQ_CONST) {
+            a->vecs[c] = *v;
+            continue;
+        }
+        if (v->enc == SQ_DICT) {
+            if (!a->composed[c])
+                a->composed[c] = sq_alloc(a->base.ctx, SQ_BATCH_ROWS * sizeof(uint32_t));
+            if (!a->composed[c])
+                return SQ_NOMEM;
+            for (uint32_t k = 0; k < n; k++)
+                a->composed[c][k] = v->index[a->key_index[k]];
+            index = a->composed[c];
+            v = v->child;
+        }
+        flat[c] = *v;
+        a->vecs[c] = (struct sq_vec){.type = v->type, .enc = SQ_DICT, .index = index, .child = &flat[c], .nchild = 1};
+    }
+    dict_values(a);
+    return sq_emit_batch(&a->base, &out);
+}
+
+static sq_rc each_out(struct aggregate *a, const struct sq_batch *in, struct rounds *x)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t r = sq_row(in, i), *last = &x->last[x->group[i]], now = x->value[i];
+        if (n + 2 > SQ_BATCH_ROWS) {
+            SQ_TRY(each_flush(a, in, n));
+            n = 0;
+        }
+        if (x->step[i] == WAS)
+            put(a, &n, r, *last, SQ_DELETE);
+        else if (x->step[i] == IS)
+            put(a, &n, r, now, SQ_INSERT);
+        else if (x->step[i] && !same_values(a, a->old_cols, *last, a->old_cols, now)) {
+            if (!a->upsert)
+                put(a, &n, r, *last, SQ_UPDATE_BEFORE);
+            put(a, &n, r, now, SQ_UPDATE_AFTER);
+        }
+        *last = now;
+    }
+    return each_flush(a, in, n);
+}
+
+static void each_count(struct aggregate *a, const struct sq_batch *in, const struct rounds *x)
+{
+    uint32_t n = x->starts[x->nrounds];
+
+    sq_op_accept(&a->base, 0, n);
+    a->base.ins[0].filtered += in->nsel - n;     /* takes back a row that never came */
 }
 
 sq_rc sq_agg_each(struct aggregate *a, const struct sq_batch *in)
 {
-    for (uint32_t i = 0; i < in->nsel; i++) {
-        SQ_TRY(each_row(a, in, i));
-        if (a->out.n + 2 > SQ_BATCH_ROWS)
-            SQ_TRY(out_flush(a));
-    }
-    SQ_TRY(out_flush(a));
-    for (uint32_t i = 0; a->retracts && i < in->nsel; i++)
-        if (a->entry[i]->flags & SQ_ENTRY_LIVE && group_of(a->entry[i])->rows == 0)
-            sq_agg_remove(a, a->entry[i]);
+    struct rounds x;
+    uint32_t nvalues = 0;
+
+    each_plan(a, in, &x);
+    each_order(in, &x);
+    each_count(a, in, &x);
+    SQ_TRY(sq_agg_net_before(a));
+    for (uint32_t t = 0; t < a->ntouched; t++)
+        x.last[t] = a->was_live[t] ? nvalues++ : 0;
+    for (uint32_t r = 0; r < x.nrounds; r++)
+        SQ_TRY(each_round(a, in, &x, r, &nvalues));
+    SQ_TRY(each_out(a, in, &x));
+    for (uint32_t t = 0; a->retracts && t < a->ntouched; t++)
+        if (group_of(a->touched[t])->rows == 0)
+            sq_agg_remove(a, a->touched[t]);
     return SQ_OK;
 }
 
@@ -321,8 +443,9 @@ sq_rc sq_agg_each(struct aggregate *a, const struct sq_batch *in)
 
 static sq_rc final_rows(struct aggregate *a, struct sq_entry *const *e, uint32_t n)
 {
+    SQ_TRY(sq_check_interrupt(a->base.ctx));
     sq_out_reset(&a->out);
-    SQ_TRY(append_keys(a, e, n, a->out.cols));
+    SQ_TRY(sq_keys_append(&a->keys, e, n, a->out.cols));
     SQ_TRY(append_results(a, e, n, a->out.cols + a->ngroup));
     SQ_TRY(sq_out_rows(&a->out, n));
     return sq_emit_batch(&a->base, sq_out_batch(&a->out));

@@ -97,16 +97,24 @@ static sq_rc emit_new(struct aggregate *a, const struct sq_batch *in)
     return sq_emit_batch(&a->base, &out);
 }
 
+static void count_rows(struct aggregate *a, const struct sq_batch *in, uint32_t accepted)
+{
+    sq_op_accept(&a->base, 0, accepted);
+    a->base.ins[0].filtered += in->nsel - accepted;
+}
+
 static sq_rc aggregate_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct aggregate *a = SQ_OP(op, struct aggregate);
     struct agg_rows rows;
 
+    (void)input;
     SQ_TRY(sq_keys_load(&a->keys, in));
     SQ_TRY(sq_hashtab_upsert(&a->groups, in->nsel, a->keys.hash, a->keys.key, a->keys.null, a->entry));
-    sq_op_accept(op, input, in->nsel);
-    if (a->emission == EMIT_NEW)
+    if (a->emission == EMIT_NEW) {
+        count_rows(a, in, in->nsel);
         return emit_new(a, in);
+    }
     SQ_TRY(sq_agg_load(a, in));
     if (a->emission == EMIT_EACH)
         return sq_agg_each(a, in);
@@ -114,6 +122,7 @@ static sq_rc aggregate_batch(struct sq_op *op, uint32_t input, const struct sq_b
     if (++a->seq == 0)                      /* after 4 G batches: no entry may look touched */
         a->seq = 1;
     rows = in->kind ? count_changes(a, in) : count_inserts(a, in);
+    count_rows(a, in, rows.n);
     if (a->emission == EMIT_NET)
         SQ_TRY(sq_agg_net_before(a));
     SQ_TRY(sq_agg_apply(a, in, rows));

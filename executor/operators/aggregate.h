@@ -52,7 +52,7 @@ struct aggregate {
     bool retracts;                         /* the input may take rows back */
     bool upsert;                           /* -U is not wanted */
     bool has_drop;
-    uint32_t seq;                          /* of the batch: marks entries that it touched */
+    uint32_t seq;                          /* of the batch: marks entries that it touched (EACH marks them by their place in `touched`) */
     uint64_t serial;
     uint64_t hung;                         /* bytes that hang on accumulators */
     /* of the current batch */
@@ -66,7 +66,8 @@ struct aggregate {
     struct sq_arena heap;
     struct sq_col *key_cols, *old_cols, *val_cols;   /* ngroup, nitems, nitems */
     struct sq_vec *vecs;
-    struct sq_out out;                     /* EACH, FINAL */
+    uint32_t **composed;                   /* EACH: per key column: index over a dictionary input; allocated when first needed */
+    struct sq_out out;                     /* FINAL */
     uint32_t key_index[SQ_BATCH_ROWS], val_index[SQ_BATCH_ROWS];
     uint8_t kind[SQ_BATCH_ROWS];
 };
@@ -81,6 +82,7 @@ struct agg_rows { const uint32_t *sel, *pos; struct sq_entry *const *entry; uint
 /* Prepares the distinct sets for a batch; then rows of it may be applied. */
 sq_rc sq_agg_load(struct aggregate *, const struct sq_batch *);
 sq_rc sq_agg_apply(struct aggregate *, const struct sq_batch *, struct agg_rows);
+void sq_agg_clear(struct aggregate *, struct sq_entry *);    /* empties the accumulators */
 void sq_agg_remove(struct aggregate *, struct sq_entry *);
 sq_rc sq_agg_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_agg_restore(struct sq_op *, struct sq_snapshot_in *);

@@ -14,7 +14,8 @@
 
 struct sort {
     struct sq_op base;
-    struct sq_out rows;
+    struct sq_out buf[2];                  /* the rows, and where the best are copied to */
+    struct sq_out *rows;
     bool counted;                          /* the input may take rows back */
     struct sq_keys keys;                   /* of all columns; counted only */
     struct sq_hashtab table;               /* packed row -> int64_t how often */
@@ -48,7 +49,8 @@ static sq_rc sort_open(struct sq_op *op)
     s->counted = plan->inputs[0]->mode != SQ_MODE_INSERT;
     s->keep = plan->u.sort.limit < 0 ? UINT64_MAX : (uint64_t)plan->u.sort.limit + (uint64_t)plan->u.sort.offset;
     op->satisfied = plan->u.sort.limit == 0;
-    SQ_TRY(make_rows(s, &s->rows));
+    s->rows = &s->buf[0];
+    SQ_TRY(make_rows(s, s->rows));
     s->vecs = sq_calloc(op->ctx, (plan->ncols + 1) * sizeof *s->vecs);
     s->flat = sq_calloc(op->ctx, (plan->ncols + 1) * sizeof *s->flat);
     if (!s->vecs || !s->flat)
@@ -67,7 +69,7 @@ static sq_rc sort_open(struct sq_op *op)
 
 static int compare_key(const struct sort *s, const struct sq_sort_key *k, uint32_t a, uint32_t b)
 {
-    const struct sq_vec *v = &s->rows.cols[k->col].vec;
+    const struct sq_vec *v = &s->rows->cols[k->col].vec;
     bool na = sq_vec_null(v, a), nb = sq_vec_null(v, b);
     int d;
 
@@ -92,35 +94,30 @@ static int compare_rows(const void *x, const void *y, void *arg)
 
 static sq_rc order_rows(struct sort *s)
 {
-    SQ_TRY(sq_grow(s->base.ctx, &s->order, &s->order_cap, (size_t)s->rows.n + 1, sizeof *s->order));
-    for (uint32_t c = 0; c < s->rows.ncols; c++)
-        sq_col_seal(&s->rows.cols[c]);
-    for (uint32_t i = 0; i < s->rows.n; i++)
+    SQ_TRY(sq_grow(s->base.ctx, &s->order, &s->order_cap, (size_t)s->rows->n + 1, sizeof *s->order));
+    for (uint32_t c = 0; c < s->rows->ncols; c++)
+        sq_col_seal(&s->rows->cols[c]);
+    for (uint32_t i = 0; i < s->rows->n; i++)
         s->order[i] = i;
     if (s->base.plan->u.sort.nkeys > 0)
-        qsort_r(s->order, s->rows.n, sizeof *s->order, compare_rows, s);
+        qsort_r(s->order, s->rows->n, sizeof *s->order, compare_rows, s);
     return SQ_OK;
 }
 
 /* Keeps the best rows only, in their order. */
 static sq_rc cut(struct sort *s)
 {
-    struct sq_out best;
-    sq_rc rc;
+    struct sq_out *best = s->rows == &s->buf[0] ? &s->buf[1] : &s->buf[0];
 
     SQ_TRY(order_rows(s));
-    SQ_TRY(make_rows(s, &best));
-    rc = SQ_OK;
-    for (uint32_t c = 0; c < best.ncols && rc == SQ_OK; c++)
-        rc = sq_col_append_many(&best.cols[c], &s->rows.cols[c].vec, s->order, (uint32_t)s->keep);
-    if (rc == SQ_OK)
-        rc = sq_out_rows(&best, (uint32_t)s->keep);
-    sq_out_free(rc == SQ_OK ? &s->rows : &best);
-    if (rc == SQ_OK)
-        s->rows = best;
-    for (uint32_t c = 0; rc == SQ_OK && c < best.ncols; c++)
-        s->rows.cols[c].heap = &s->rows.heap;
-    return rc;
+    if (!best->ctx)
+        SQ_TRY(make_rows(s, best));
+    for (uint32_t c = 0; c < best->ncols; c++)
+        SQ_TRY(sq_col_append_many(&best->cols[c], &s->rows->cols[c].vec, s->order, (uint32_t)s->keep));
+    SQ_TRY(sq_out_rows(best, (uint32_t)s->keep));
+    sq_out_reset(s->rows);
+    s->rows = best;
+    return SQ_OK;
 }
 
 /* ---- collecting ---- */
@@ -128,9 +125,9 @@ static sq_rc cut(struct sort *s)
 static sq_rc collect(struct sort *s, const struct sq_batch *in)
 {
     for (uint32_t c = 0; c < in->ncols; c++)
-        SQ_TRY(sq_col_append_many(&s->rows.cols[c], &in->cols[c], in->sel, in->nsel));
-    SQ_TRY(sq_out_rows(&s->rows, in->nsel));
-    return s->keep < UINT32_MAX / 8 && s->rows.n > 4 * s->keep + 4 * SQ_BATCH_ROWS ? cut(s) : SQ_OK;
+        SQ_TRY(sq_col_append_many(&s->rows->cols[c], &in->cols[c], in->sel, in->nsel));
+    SQ_TRY(sq_out_rows(s->rows, in->nsel));
+    return s->keep < UINT32_MAX / 8 && s->rows->n > 4 * s->keep + 4 * SQ_BATCH_ROWS ? cut(s) : SQ_OK;
 }
 
 static sq_rc count(struct sort *s, const struct sq_batch *in)
@@ -168,8 +165,8 @@ static sq_rc unpack_counted(struct sort *s)
 
     while ((e = sq_hashtab_next(&s->table, &it)))
         for (int64_t n = *(int64_t *)SQ_PAYLOAD(e); n > 0; n--) {
-            SQ_TRY(sq_keys_append(&s->keys, &e->key, false, s->rows.cols));
-            SQ_TRY(sq_out_rows(&s->rows, 1));
+            SQ_TRY(sq_keys_append(&s->keys, &e, 1, s->rows->cols));
+            SQ_TRY(sq_out_rows(s->rows, 1));
         }
     return SQ_OK;
 }
@@ -178,10 +175,10 @@ static sq_rc unpack_counted(struct sort *s)
 
 static sq_rc emit_rows(struct sort *s, uint32_t from, uint32_t n)
 {
-    struct sq_batch out = {.rows = n, .nsel = n, .ncols = s->rows.ncols, .cols = s->vecs};
+    struct sq_batch out = {.rows = n, .nsel = n, .ncols = s->rows->ncols, .cols = s->vecs};
 
-    for (uint32_t c = 0; c < s->rows.ncols; c++) {
-        s->flat[c] = s->rows.cols[c].vec;
+    for (uint32_t c = 0; c < s->rows->ncols; c++) {
+        s->flat[c] = s->rows->cols[c].vec;
         s->vecs[c] = (struct sq_vec){.type = s->flat[c].type, .enc = SQ_DICT, .index = s->order + from, .child = &s->flat[c], .nchild = 1};
     }
     return sq_emit_batch(&s->base, &out);
@@ -196,7 +193,7 @@ static sq_rc sort_end(struct sq_op *op, uint32_t input)
     if (s->counted)
         SQ_TRY(unpack_counted(s));
     SQ_TRY(order_rows(s));
-    last = s->rows.n < s->keep ? s->rows.n : s->keep;
+    last = s->rows->n < s->keep ? s->rows->n : s->keep;
     for (uint64_t at = first; at < last; at += SQ_BATCH_ROWS) {
         SQ_TRY(sq_check_interrupt(op->ctx));
         SQ_TRY(emit_rows(s, (uint32_t)at, last - at < SQ_BATCH_ROWS ? (uint32_t)(last - at) : SQ_BATCH_ROWS));
@@ -210,7 +207,7 @@ static sq_rc put_row(struct sort *s, struct sq_buf *b, struct sq_snapshot_out *o
 {
     sq_buf_reset(b);
     SQ_TRY(sq_buf_u64(b, (uint64_t)n));
-    SQ_TRY(packed.p ? sq_buf_str(b, packed) : sq_row_pack(b, s->vecs, NULL, s->rows.ncols, r));
+    SQ_TRY(packed.p ? sq_buf_str(b, packed) : sq_row_pack(b, s->vecs, NULL, s->rows->ncols, r));
     return out->put(out->arg, SQ_NO_KEY_GROUP, b->p, b->n);
 }
 
@@ -221,11 +218,11 @@ static sq_rc save(struct sort *s, struct sq_buf *b, struct sq_snapshot_out *out)
 
     while (s->counted && (e = sq_hashtab_next(&s->table, &it)))
         SQ_TRY(put_row(s, b, out, *(int64_t *)SQ_PAYLOAD(e), sq_view_str(&e->key), 0));
-    for (uint32_t c = 0; c < s->rows.ncols; c++) {
-        sq_col_seal(&s->rows.cols[c]);
-        s->vecs[c] = s->rows.cols[c].vec;
+    for (uint32_t c = 0; c < s->rows->ncols; c++) {
+        sq_col_seal(&s->rows->cols[c]);
+        s->vecs[c] = s->rows->cols[c].vec;
     }
-    for (uint32_t r = 0; !s->counted && r < s->rows.n; r++)
+    for (uint32_t r = 0; !s->counted && r < s->rows->n; r++)
         SQ_TRY(put_row(s, b, out, 1, (struct sq_str){NULL, 0}, r));
     return SQ_OK;
 }
@@ -243,11 +240,11 @@ static sq_rc sort_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 
 static sq_rc load_counted(struct sort *s, int64_t n)
 {
-    const struct sq_batch *b = sq_out_batch(&s->rows);
+    const struct sq_batch *b = sq_out_batch(s->rows);
 
     SQ_TRY(count(s, b));
     *(int64_t *)SQ_PAYLOAD(s->entry[0]) += n - 1;
-    sq_out_reset(&s->rows);
+    sq_out_reset(s->rows);
     return SQ_OK;
 }
 
@@ -266,9 +263,9 @@ static sq_rc sort_restore(struct sq_op *op, struct sq_snapshot_in *in)
         if (n < 8)
             return sq_fail(op->ctx, SQ_DATA, "the saved state of a sort is damaged");
         memcpy(&times, p, 8);
-        if (times < 1 || (s->rows.ncols > 0 && sq_row_unpack(p + 8, p + n, s->rows.cols, s->rows.ncols) != p + n))
+        if (times < 1 || (s->rows->ncols > 0 && sq_row_unpack(p + 8, p + n, s->rows->cols, s->rows->ncols) != p + n))
             return sq_fail(op->ctx, SQ_DATA, "the saved state of a sort is damaged");
-        SQ_TRY(sq_out_rows(&s->rows, 1));
+        SQ_TRY(sq_out_rows(s->rows, 1));
         if (s->counted)
             SQ_TRY(load_counted(s, times));
     }
@@ -279,17 +276,20 @@ static size_t sort_bytes(const struct sq_op *op)
     const struct sort *s = (const struct sort *)op;
     size_t n = s->counted ? sq_hashtab_bytes(&s->table) : 0;
 
-    for (uint32_t c = 0; c < s->rows.ncols; c++)
-        n += (size_t)s->rows.cols[c].cap * sq_phys_size(sq_type_phys(s->rows.cols[c].vec.type));
-    return n + s->rows.heap.bytes;
+    if (!s->rows)
+        return 0;
+    for (uint32_t c = 0; c < s->rows->ncols; c++)
+        n += (size_t)s->rows->cols[c].cap * sq_phys_size(sq_type_phys(s->rows->cols[c].vec.type));
+    return n + s->rows->heap.bytes;
 }
 
 static void sort_close(struct sq_op *op)
 {
     struct sort *s = SQ_OP(op, struct sort);
 
-    if (s->rows.ctx)
-        sq_out_free(&s->rows);
+    for (int i = 0; i < 2; i++)
+        if (s->buf[i].ctx)
+            sq_out_free(&s->buf[i]);
     sq_keys_free(&s->keys);
     sq_hashtab_free(&s->table);
     sq_free(op->ctx, s->order);

@@ -123,7 +123,9 @@ static void source_line(struct sq_buf *b, const struct sq_op *op)
         sq_buf_printf(b, "%llu records = %llu good (%llu rows) + %llu bad", (unsigned long long)st.records, (unsigned long long)good,
                       (unsigned long long)st.rows, (unsigned long long)st.bad);
     part(b, st.filtered, "without a row");
-    if (!source_balances(op, &st))
+    if (st.bad_values)
+        sq_buf_printf(b, st.bad_values == 1 ? "; %llu value did not fit and is NULL" : "; %llu values did not fit and are NULL", (unsigned long long)st.bad_values);
+    if (!source_balances(op, &st) && !op->worker->job->failed)
         sq_buf_printf(b, "  (does not balance: %llu rows went on)", (unsigned long long)op->m.out);
 }
 
@@ -138,7 +140,7 @@ static void input_line(struct sq_buf *b, const struct sq_op *op, uint32_t i)
         sq_buf_printf(b, "; %llu out", (unsigned long long)op->m.out);
     if (op->m.overflows && i == 0)
         sq_buf_printf(b, "; %llu overflowed", (unsigned long long)op->m.overflows);
-    if (!input_balances(in))
+    if (!input_balances(in) && !op->worker->job->failed)
         sq_buf_puts(b, "  (does not balance)");
 }
 
@@ -178,7 +180,7 @@ sq_rc sq_job_account(const struct sq_job *job, struct sq_buf *b)
 
     sq_job_stats(job, &st);
     sq_buf_printf(b, "account: %llu rows in, %llu out%s", (unsigned long long)st.rows_in, (unsigned long long)st.rows_out,
-                  st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
+                  job->failed ? " when it failed" : st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
     for (int pass = 0; pass < 2; pass++)         /* sources first, then from the bottom up */
         for (uint32_t i = w->nops; i-- > 0;) {
             const struct sq_op *op = w->ops[i];

@@ -27,11 +27,9 @@ struct world {
 static void hear(void *arg, const char *text)
 {
     struct world *w = arg;
+    size_t n = strlen(w->notices);
 
-    if (strlen(w->notices) + strlen(text) + 2 < sizeof w->notices) {
-        strcat(w->notices, text);
-        strcat(w->notices, "\n");
-    }
+    snprintf(w->notices + n, sizeof w->notices - n, "%s\n", text);
 }
 
 static int setup(void **state)
@@ -39,7 +37,7 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
     sqluice_config config = {.notice = hear, .notice_arg = w};
 
-    strcpy(w->dir, "/tmp/sqluice-api-XXXXXX");
+    snprintf(w->dir, sizeof w->dir, "/tmp/sqluice-api-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
     w->ctx = (struct sq_ctx){.budget = &w->budget, .os = &sq_os_posix};
     sq_buf_init(&w->text, &w->ctx);
@@ -96,8 +94,7 @@ static int run(struct world *w, const char *sql)
 
     for (; *sql && n + sizeof w->dir < sizeof text; sql++) {
         if (*sql == '%') {
-            strcpy(text + n, w->dir);
-            n += strlen(w->dir);
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s", w->dir);
         } else {
             text[n++] = *sql;
         }
@@ -224,6 +221,8 @@ static void changes_and_final_rows(void **state)
     gives(w, "SET 'execution.runtime-mode' = 'batch'; SET 'sql-client.execution.result-mode' = 'table'; SELECT id, SUM(v) FROM r GROUP BY id ORDER BY id",
           "a|3\nb|5\n");
     gives(w, "RESET; SELECT id, v FROM r", "a|1\nb|5\na|2\n");
+    gives(w, "SET 'sql-client.execution.max-table-result.rows' = '2'; SELECT id, v FROM r", "a|1\nb|5\n");
+    assert_non_null(strstr(w->notices, "not shown"));
 }
 
 static void jobs(void **state)
@@ -485,23 +484,42 @@ static void memory_limit(void **state)
     sqluice_close(db);
 }
 
-/* Every allocation fails once: a clean error, and the engine goes on. */
+/* Every allocation of a script fails once: a clean error, nothing lost, and the engine goes on. */
+static void fails_cleanly(struct world *w, const char *sql, const char *after)
+{
+    int rc = SQLUICE_NOMEM, n = 1;
+
+    for (; rc != SQLUICE_OK && n < 50000; n++) {
+        int64_t used = w->db->budget.used;
+
+        w->db->budget.fail_at = n;
+        rc = run(w, sql);
+        w->db->budget.fail_at = 0;
+        if (rc != SQLUICE_OK && rc != SQLUICE_NOMEM)
+            fail_msg("%s: allocation %d: %s", sql, n, sqluice_errmsg(w->db));
+        good(w, after);
+        if (rc != SQLUICE_OK && w->db->budget.used != used)
+            fail_msg("%s: allocation %d: %lld bytes are lost", sql, n, (long long)(w->db->budget.used - used));
+    }
+    if (rc != SQLUICE_OK)
+        fail_msg("%s: never ends", sql);
+    assert_true(n > 10);
+}
+
 static void out_of_memory(void **state)
 {
     struct world *w = *state;
-    int rc = SQLUICE_NOMEM, n = 1;
 
     readings(w);
-    for (; rc != SQLUICE_OK && n < 20000; n++) {
-        w->db->budget.fail_at = n;
-        rc = sqluice_exec(w->db, "CREATE TEMPORARY VIEW x AS SELECT id, v FROM r; SELECT id, SUM(v) FROM x GROUP BY id; DROP TEMPORARY VIEW x; SHOW TABLES", NULL, NULL);
-        w->db->budget.fail_at = 0;
-        if (rc != SQLUICE_OK)
-            assert_int_equal(rc, SQLUICE_NOMEM);
-        assert_int_equal(sqluice_exec(w->db, "DROP TEMPORARY VIEW IF EXISTS x", NULL, NULL), SQLUICE_OK);
-    }
-    assert_int_equal(rc, SQLUICE_OK);
-    assert_true(n > 10);
+    good(w, "CREATE TABLE o (id STRING, n BIGINT) WITH ('connector'='filesystem','path'='%/o.ndjson','format'='debezium-json')");
+    good(w, "CREATE TABLE d (id STRING, n BIGINT, m INT) WITH ('connector'='jdbc','url'='jdbc:sqlite:%/o.db','table-name'='d')");
+    fails_cleanly(w, "CREATE VIEW x AS SELECT id, v FROM r; SELECT id, SUM(v), MAX(id) FROM x GROUP BY id", "DROP VIEW IF EXISTS x");
+    fails_cleanly(w, "SELECT a.id, b.v + 1 FROM r AS a JOIN r AS b ON a.id = b.id AND a.v <= b.v ORDER BY 1, 2 LIMIT 2", "SELECT 1");
+    fails_cleanly(w, "INSERT INTO o SELECT id, COUNT(DISTINCT v) FROM r GROUP BY id", "SELECT 1");
+    fails_cleanly(w, "INSERT INTO d SELECT id, COUNT(*), SUM(v) FROM r GROUP BY id", "SELECT 1");
+    fails_cleanly(w, "CREATE TABLE c WITH ('connector'='blackhole') AS SELECT UPPER(id) AS u FROM r", "DROP TABLE IF EXISTS c");
+    fails_cleanly(w, "CREATE TABLE l (x AS v + 1) LIKE r; ALTER TABLE l ADD y STRING; SHOW CREATE TABLE l; DESCRIBE l", "DROP TABLE IF EXISTS l");
+    fails_cleanly(w, "EXPLAIN SELECT id, SUM(v) FROM r WHERE v > 1 GROUP BY id; SHOW TABLES; SET", "SELECT 1");
 }
 
 /* ---- clock, SHOW, completion ---- */
@@ -523,6 +541,74 @@ static void clock_is_held(void **state)
     assert_int_equal(sqluice_exec(db, "SET 'table.local-time-zone' = 'UTC'; SELECT CAST(CURRENT_TIMESTAMP AS STRING), UNIX_TIMESTAMP()", keep_row, w), SQLUICE_OK);
     assert_string_equal(w->text.p, "2023-11-14 22:13:20.000|1700000000\n");
     sqluice_close(db);
+}
+
+struct meddler {
+    sqluice *db;
+    sqluice_stmt *q;
+    int rc;
+    bool ends;
+};
+
+/* Does within a callback what must not be done there. */
+static void meddle(struct meddler *m)
+{
+    if (!m->q)
+        return;
+    m->rc = sqluice_step(m->q);
+    assert_int_equal(sqluice_bind_int64(m->q, 1, 2), SQLUICE_MISUSE);
+    sqluice_column_count(m->q);
+    if (m->ends)
+        sqluice_finalize(m->q);
+    sqluice_close(m->db);
+}
+
+static void on_notice(void *arg, const char *text)
+{
+    (void)text;
+    meddle(arg);
+}
+
+static int on_row(void *arg, sqluice_stmt *q)
+{
+    struct meddler *m = arg;
+
+    m->rc++;
+    sqluice_finalize(q);
+    sqluice_close(m->db);
+    return 0;
+}
+
+static void meddling(void **state)
+{
+    struct world *w = *state;
+    struct meddler m = {.rc = 0};
+    sqluice_config config = {.notice = on_notice, .notice_arg = &m};
+    sqluice_stmt *q;
+    char sql[300];
+
+    assert_int_equal(sqluice_open(&config, &m.db), SQLUICE_OK);
+    assert_int_equal(sqluice_exec(m.db, "VALUES (1), (2)", on_row, &m), SQLUICE_MISUSE);
+    assert_int_equal(m.rc, 1);
+    snprintf(sql, sizeof sql, "CREATE TABLE s (a BIGINT) WITH ('connector'='jdbc','url'='jdbc:sqlite:%s/x.db','table-name'='s')", w->dir);
+    assert_int_equal(sqluice_exec(m.db, sql, NULL, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_prepare(m.db, "INSERT INTO s SELECT ?", -1, &q, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_step(q), SQLUICE_MISUSE);             /* no value yet: it can still be given */
+    assert_int_equal(sqluice_bind_int64(q, 1, 7), SQLUICE_OK);
+    m.q = q;                                                       /* the notice says that the table was created */
+    assert_int_equal(sqluice_step(q), SQLUICE_DONE);
+    assert_int_equal(m.rc, SQLUICE_MISUSE);
+    sqluice_finalize(q);
+    snprintf(sql, sizeof sql, "CREATE TABLE s2 (a BIGINT) WITH ('connector'='jdbc','url'='jdbc:sqlite:%s/x.db','table-name'='s2')", w->dir);
+    m.q = NULL;
+    assert_int_equal(sqluice_exec(m.db, sql, NULL, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_prepare(m.db, "INSERT INTO s2 SELECT ?", -1, &q, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_bind_int64(q, 1, 7), SQLUICE_OK);
+    m.q = q;
+    m.ends = true;
+    assert_int_equal(sqluice_step(q), SQLUICE_MISUSE);
+    assert_string_equal(sqluice_errmsg(m.db), "the statement was finalized by a callback");
+    sqluice_close(m.db);
 }
 
 static void info(void **state)
@@ -559,7 +645,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(values), T(parameters), T(one_after_the_other), T(changes_and_final_rows), T(jobs), T(error_places), T(misuse), T(planned_anew), T(callbacks),
-        T(interrupted_insert), T(interrupted_query), T(progress), T(two_engines), T(memory_limit), T(out_of_memory), T(clock_is_held), T(info),
+        T(interrupted_insert), T(interrupted_query), T(progress), T(two_engines), T(memory_limit), T(out_of_memory), T(clock_is_held), T(meddling), T(info),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
 
@@ -27,10 +28,7 @@ static void hear(void *arg, const char *text)
     struct world *w = arg;
     size_t n = strlen(w->notices);
 
-    if (n + strlen(text) + 2 < sizeof w->notices) {
-        strcat(w->notices, text);
-        strcat(w->notices, "\n");
-    }
+    snprintf(w->notices + n, sizeof w->notices - n, "%s\n", text);
 }
 
 static int setup(void **state)

@@ -75,6 +75,15 @@ static void nullability(void **state)
     assert_int_equal(sq_function_resolve(&eval_ctx, &a, SQ_STR("+"), types, 2, &fn), SQ_OK);
     assert_true(fn.ret->nullable);
     assert_ptr_equal(fn.param[0], types[0]);
+    types[0] = sq_type_new(&a, SQ_T_DECIMAL, false, 10, 2);      /* a decimal that always fits is never NULL */
+    types[1] = types[0];
+    assert_int_equal(sq_function_resolve(&eval_ctx, &a, SQ_STR("*"), types, 2, &fn), SQ_OK);
+    assert_false(fn.ret->nullable);
+    types[1] = sq_type_new(&a, SQ_T_DECIMAL, false, 38, 2);
+    assert_int_equal(sq_function_resolve(&eval_ctx, &a, SQ_STR("*"), types, 2, &fn), SQ_OK);
+    assert_true(fn.ret->nullable);
+    types[0] = strict;
+    types[1] = &sq_type_int;
     assert_int_equal(sq_function_resolve(&eval_ctx, &a, SQ_STR("COALESCE"), types, 2, &fn), SQ_OK);
     assert_false(fn.ret->nullable);
     assert_int_equal(sq_function_resolve(&eval_ctx, &a, SQ_STR("IS NULL"), types + 1, 1, &fn), SQ_OK);

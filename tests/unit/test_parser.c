@@ -181,6 +181,7 @@ static const char *const corpus[] = {
     "SHOW VIEWS LIKE 'a'",
     "SHOW CREATE VIEW a.b",
     "DROP FUNCTION IF EXISTS f; DROP CATALOG c; DROP TABLE t",
+    "\xef\xbb\xbfSELECT 1",
     "UPDATE t SET a = 1",
     "SHOW USER FUNCTIONS",
     "CREATE MATERIALIZED TABLE t AS SELECT 1",
@@ -744,26 +745,26 @@ static void test_errors(void **state)
 
 /* Refused, at the right place and with the right code; the wording is free. `^` stands before the place. */
 static const struct { const char *text; sq_rc rc; const char *part; } refused[] = {
-    {"SELECT a FROM ^", SQ_SYNTAX, "a table's name"},
+    {"SELECT a FROM", SQ_SYNTAX, "a table's name"},
     {"CREATE TABLE t (a INT, ^a)", SQ_SYNTAX, "no type"},
-    {"CREATE TABLE t (a INT, ^WATERMARK FOR a AS a, WATERMARK FOR a AS a)", SQ_SYNTAX, NULL},
+    {"CREATE TABLE t (a INT, WATERMARK FOR a AS a, ^WATERMARK FOR a AS a)", SQ_SYNTAX, NULL},
     {"CREATE TABLE t (a INT PRIMARY KEY NOT ENFORCED, ^PRIMARY KEY (a) NOT ENFORCED)", SQ_SYNTAX, "twice"},
     {"CREATE TABLE t (a INT, ^UNIQUE (a))", SQ_UNSUPPORTED, "UNIQUE"},
     {"CREATE TABLE t (a ^TIMESTAMP WITH TIME ZONE)", SQ_UNSUPPORTED, NULL},
-    {"CREATE TABLE t (a ^RAW('x', 'y'))", SQ_SYNTAX, NULL},
-    {"CREATE TABLE t (a INT) WITH ('a' = 'b') ^COMMENT 'x' COMMENT 'y'", SQ_SYNTAX, NULL},
+    {"CREATE TABLE t (a ^RAW('x', 'y'))", SQ_UNSUPPORTED, "RAW"},
+    {"CREATE TABLE t (a INT) WITH ('a' = 'b') COMMENT 'x' ^COMMENT 'y'", SQ_SYNTAX, NULL},
     {"ALTER TABLE t ADD a INT ^FIRST", SQ_UNSUPPORTED, "FIRST"},
     {"ALTER TABLE t ADD (a INT ^AFTER b)", SQ_UNSUPPORTED, "AFTER"},
     {"SELECT LAG(a) ^IGNORE NULLS OVER w FROM t", SQ_UNSUPPORTED, "IGNORE NULLS"},
     {"SELECT * FROM t ^/*+ FOO(1) */", SQ_UNSUPPORTED, "OPTIONS"},
-    {"SELECT * FROM t /*+ OPTIONS('a' ^'b') */", SQ_SYNTAX, NULL},
+    {"SELECT * FROM t /*+ OPTIONS(^'a' 'b') */", SQ_SYNTAX, NULL},
     {"SELECT INTERVAL '1' DAY TO ^YEAR", SQ_SYNTAX, "not an interval"},
     {"SELECT ^MAP['a']", SQ_SYNTAX, "key without a value"},
-    {"SELECT X'^1'", SQ_SYNTAX, NULL},
+    {"SELECT ^X'1'", SQ_SYNTAX, NULL},
     {"SELECT \xe2\x80\x9c" "a", SQ_SYNTAX, "typographic"},
     {"SELECT a\xc2\xa0" "b", SQ_SYNTAX, "typographic"},
     {"SELECT a FROM a.b.c.d.e", SQ_SYNTAX, "at most 4 parts"},
-    {"SELECT a FROM t LIMIT ^;", SQ_SYNTAX, "an expression"},
+    {"SELECT a FROM t LIMIT^ ;", SQ_SYNTAX, "an expression"},
     {"SELECT \x01", SQ_SYNTAX, "control character"},
     {"SELECT $x", SQ_SYNTAX, "variables"},
     {"SELECT UPPER(a FROM b)", SQ_SYNTAX, "UPPER"},
@@ -782,6 +783,10 @@ static const struct { const char *text; sq_rc rc; const char *part; } refused[] 
     {"SELECT CAST(a AS VARCHAR(99999999999))", SQ_SYNTAX, "whole number"},
     {"SELECT CAST(a AS TIMESTAMP(10))", SQ_SYNTAX, "from 0 to 9"},
     {"SELECT CAST(a AS ARRAY)", SQ_SYNTAX, "ARRAY<type>"},
+    {"SELECT JSON_VALUE(a, '$.b' ^RETURNING INT)", SQ_UNSUPPORTED, "RETURNING"},
+    {"SELECT JSON_OBJECT('a' ^VALUE 1)", SQ_UNSUPPORTED, "VALUE"},
+    {"SELECT a + INTERVAL ^10 SECOND", SQ_SYNTAX, "INTERVAL '10' SECOND"},
+    {"CREATE TABLE t (a INT) WITH ('a' = 'b',^)", SQ_SYNTAX, "',' too many"},
 };
 
 static void test_refused(void **state)
@@ -803,6 +808,8 @@ static void test_refused(void **state)
         rc = sq_parse(&e.ctx, &e.arena, sq_str_of(text), &at, &s, NULL);
         if (rc != refused[i].rc || !e.ctx.err.span.len)
             fail_msg("%s: rc %d, %s", text, rc, e.ctx.err.msg);
+        if (caret && e.ctx.err.span.at != (uint32_t)(caret - refused[i].text))
+            fail_msg("%s: at %u, %s", text, e.ctx.err.span.at, e.ctx.err.msg);
         if (refused[i].part && !strstr(e.ctx.err.msg, refused[i].part) && !strstr(e.ctx.err.hint, refused[i].part))
             fail_msg("%s: %s (%s)", text, e.ctx.err.msg, e.ctx.err.hint);
         env_close(&e);
@@ -839,6 +846,14 @@ static void test_render(void **state)
            "1:201: error: no such thing\n"
            "  1 | ...0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789...\n"
            "    |                                                                ^~~ look again");
+    render(&e, "WITH ('password' = 'geheim', 'b' = 'c')", 35, 3, NULL, 1,
+           "1:36: error: no such thing\n  1 | WITH ('password' = '****', 'b' = 'c')\n    |                                  ^~~ look again");
+    render(&e, "WITH ('password' = 'geheim', 'b' = 'c')", 19, 8, NULL, 1,
+           "1:20: error: no such thing\n  1 | WITH ('password' = '****', 'b' = 'c')\n    |                    ^~~~~~ look again");
+    render(&e, "'a.token' =\n 'x\ny' '", 17, 1, NULL, 1, "3:2: error: no such thing\n  3 | ****' '\n    |     ^ look again");
+    render(&e, "'token' = 'x", 10, 1, NULL, 1, "1:11: error: no such thing\n  1 | 'token' = '****\n    |           ^ look again");
+    render(&e, "'url' = 'db://me:p@ss@h?token=xyz&a=b' c", 39, 1, NULL, 1,
+           "1:40: error: no such thing\n  1 | 'url' = 'db://me:****@h?token=****&a=b' c\n    |                                         ^ look again");
     {
         uint32_t line, col;
         sq_line_col(SQ_STR("\xc3\xa4" "b\nc"), 3, &line, &col);
