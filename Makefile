@@ -128,6 +128,7 @@ LAYERS_test_connectors := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
+LAYERS_test_kafka     := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_runtime   := executor functions base
 LAYERS_test_expr      := executor functions base
@@ -174,18 +175,19 @@ demo: deps-build
 	$(Q)sql/demo
 
 test: deps-build
-	$(Q)tools/deps install test
+	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings
+check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
 BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson)
 bench: deps-build
-	$(Q)tools/deps install bench
-	$(Q)$(MAKE) --no-print-directory all $(BENCH)
+	$(Q)tools/deps install bench services
+	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/tests/services/produce
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
+	$(Q)bench/kafka.py --build $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff

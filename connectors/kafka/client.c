@@ -74,6 +74,7 @@ static sq_rc configure(struct sq_kafka_client *c, rd_kafka_conf_t *conf, const c
     SQ_TRY(set(c, conf, "isolation.level", "read_uncommitted", NULL));   /* Java's default; librdkafka's is the other */
     SQ_TRY(set(c, conf, "enable.partition.eof", "true", NULL));
     SQ_TRY(set(c, conf, "log.queue", "true", NULL));
+    SQ_TRY(set(c, conf, "enable.auto.offset.store", "false", NULL));
     SQ_TRY(set(c, conf, "auto.offset.reset", reset, NULL));
     SQ_TRY(set(c, conf, "reconnect.backoff.max.ms", "2000", NULL));
     if (queue_kb) {

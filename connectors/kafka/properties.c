@@ -320,7 +320,7 @@ static sq_rc tls(struct map *m)
         return sq_fail_at(m->ctx, SQ_SEMANTIC, check->value_span, "'properties.ssl.endpoint.identification.algorithm' can be 'https', or empty: the broker's name is not checked");
     static const struct sq_kv dflt = {.key = {"ssl.endpoint.identification.algorithm", 37}};
     const struct sq_kv *protocol = given(m, "security.protocol");
-    if (!check && !(protocol && ends_with(protocol->value, "SSL")))
+    if (!check && !(protocol && (sq_str_iis(protocol->value, "SSL") || sq_str_iis(protocol->value, "SASL_SSL"))))
         return SQ_OK;
     return add(m, "ssl.endpoint.identification.algorithm", https ? SQ_STR("https") : SQ_STR("none"), check ? check : &dflt);
 }

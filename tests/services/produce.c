@@ -30,6 +30,17 @@ static void die(const char *what, const char *why)
     exit(1);
 }
 
+static int64_t long_number(const char *text)
+{
+    char *end;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || *end)
+        die(text, "not a number");
+    return v;
+}
+
+static int number(const char *text) { return (int)long_number(text); }
+
 static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *arg)
 {
     (void)rk;
@@ -71,7 +82,7 @@ static void admin(rd_kafka_t *rk, int argc, char **argv)
     rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(rk, RD_KAFKA_ADMIN_OP_ANY);
     rd_kafka_AdminOptions_set_request_timeout(o, TIMEOUT_MS, why, sizeof why);
     if (strcmp(argv[0], "create") == 0) {
-        rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(argv[1], atoi(argv[2]), 1, why, sizeof why);
+        rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(argv[1], number(argv[2]), 1, why, sizeof why);
         for (int i = 3; t && i < argc; i++) {
             char *eq = strchr(argv[i], '=');
             if (eq) {
@@ -83,14 +94,14 @@ static void admin(rd_kafka_t *rk, int argc, char **argv)
             die(argv[1], why);
         rd_kafka_CreateTopics(rk, &t, 1, o, q);
     } else if (strcmp(argv[0], "partitions") == 0) {
-        rd_kafka_NewPartitions_t *p = rd_kafka_NewPartitions_new(argv[1], (size_t)atoi(argv[2]), why, sizeof why);
+        rd_kafka_NewPartitions_t *p = rd_kafka_NewPartitions_new(argv[1], (size_t)number(argv[2]), why, sizeof why);
         rd_kafka_CreatePartitions(rk, &p, 1, o, q);
     } else if (strcmp(argv[0], "delete") == 0) {
         rd_kafka_DeleteTopic_t *t = rd_kafka_DeleteTopic_new(argv[1]);
         rd_kafka_DeleteTopics(rk, &t, 1, o, q);
     } else {
         rd_kafka_topic_partition_list_t *l = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(l, argv[1], atoi(argv[2]))->offset = atoll(argv[3]);
+        rd_kafka_topic_partition_list_add(l, argv[1], number(argv[2]))->offset = long_number(argv[3]);
         rd_kafka_DeleteRecords_t *d = rd_kafka_DeleteRecords_new(l);
         rd_kafka_DeleteRecords(rk, &d, 1, o, q);
     }
@@ -143,13 +154,13 @@ static void send_line(rd_kafka_t *rk, const char *topic, int32_t partition, char
     size_t value_len = fields ? (value ? strlen(value) : 0) : len;
     rd_kafka_headers_t *hs = headers(h);
     v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic};
-    v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = p && *p ? atoi(p) : partition};
+    v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = p && *p ? number(p) : partition};
     v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, value_len}};
     v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY};
     if (key)
         v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key, strlen(key)}};
     if (ts && *ts)
-        v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = atoll(ts)};
+        v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = long_number(ts)};
     if (hs)
         v[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = hs};
     for (;;) {
@@ -184,7 +195,7 @@ static void send_all(rd_kafka_conf_t *conf, int argc, char **argv)
     while ((opt = getopt(argc - 1, argv + 1, "p:z:X:t:fa")) != -1) {
         char *eq = opt == 'X' ? strchr(optarg, '=') : NULL;
         switch (opt) {
-        case 'p': partition = atoi(optarg); break;
+        case 'p': partition = number(optarg); break;
         case 'z': set(conf, "compression.codec", optarg); break;
         case 'X': if (eq) { *eq = 0; set(conf, optarg, eq + 1); } break;
         case 't': transaction = optarg; set(conf, "transactional.id", optarg); break;
@@ -229,7 +240,7 @@ static void offsets(rd_kafka_conf_t *conf, int argc, char **argv)
 {
     int end = strcmp(argv[0], "end") == 0;
     const char *topic = argv[end ? 1 : 2];
-    int32_t partition = atoi(argv[end ? 2 : 3]);
+    int32_t partition = number(argv[end ? 2 : 3]);
     int64_t low, high;
     rd_kafka_resp_err_t err;
     if (!end)
@@ -241,7 +252,7 @@ static void offsets(rd_kafka_conf_t *conf, int argc, char **argv)
         rd_kafka_topic_partition_list_t *l = rd_kafka_topic_partition_list_new(1);
         rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(l, topic, partition);
         if (argc > 4)
-            p->offset = atoll(argv[4]);
+            p->offset = long_number(argv[4]);
         err = argc > 4 ? rd_kafka_commit(rk, l, 0) : rd_kafka_committed(rk, l, TIMEOUT_MS);
         high = p->offset;
         rd_kafka_topic_partition_list_destroy(l);
