@@ -40,6 +40,8 @@ LDLIBS   += -lutf8proc -lm -ldl -lpthread
 ifeq ($(shell pkg-config --exists libmariadb 2>/dev/null && echo yes),yes)
 MYSQL    := -DSQ_HAVE_MYSQL $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libmariadb))
 endif
+HAVE_KAFKA := $(shell pkg-config --exists rdkafka 2>/dev/null && echo 1)
+CPPFLAGS   += $(if $(HAVE_KAFKA),-DSQ_HAVE_KAFKA)
 
 objs      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 OBJ_base       := $(call objs,$(SRC_base))
@@ -131,6 +133,7 @@ LAYERS_test_connectors := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
+LAYERS_test_kafka     := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_runtime   := executor functions base
 LAYERS_test_expr      := executor functions base
@@ -177,18 +180,19 @@ demo: deps-build
 	$(Q)sql/demo
 
 test: deps-build
-	$(Q)tools/deps install test
+	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings
+check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
 BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson)
 bench: deps-build
-	$(Q)tools/deps install bench
-	$(Q)$(MAKE) --no-print-directory all $(BENCH)
+	$(Q)tools/deps install bench services
+	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/tests/services/produce
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
+	$(Q)bench/kafka.py --build $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff
@@ -199,6 +203,9 @@ diff: deps-build
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
+$(BUILD)/tests/services/produce $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O3 -std=c++17 -march=native -o $@ $< -lsimdjson

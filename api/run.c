@@ -129,8 +129,8 @@ static sq_rc turn_insert(sqluice_stmt *s)
 sq_rc sq_stmt_run_insert(sqluice_stmt *s)
 {
     sqluice *db = s->db;
+    sq_rc rc = sq_stmt_open_job(s);             /* what waits for a broker here is interrupted by the first request */
     int outer = atomic_exchange(&db->graceful, 1);
-    sq_rc rc = sq_stmt_open_job(s);
 
     if (rc == SQ_OK)
         rc = turn_insert(s);

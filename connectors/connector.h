@@ -71,6 +71,7 @@ struct sq_format {
     size_t options_size;
     unsigned decodes, encodes;           /* SQ_MODE_ bits: what it can carry; 0: cannot */
     bool lines;                          /* as a file: one record a line */
+    bool nulls;                          /* takes records that are NULL (slice.p NULL), as a message's value can be; others never get them */
     /* Cross-checks of the options and the columns' types; may be NULL. */
     sq_rc (*check)(struct sq_ctx *, const void *options, const struct sq_table_spec *, bool encode);
     /* wanted[0..n): the fields to decode, by name, in the order of out's columns. Options are the parsed struct. */
@@ -132,6 +133,7 @@ struct sq_source_stats {
     uint64_t records, rows, bad, filtered, bytes;
     uint64_t bad_values;                 /* values that did not fit and became NULL, in rows that were kept */
     int64_t total_bytes;                 /* for the progress line; -1: unknown */
+    uint64_t lag;                        /* records of a stream that are there and were not read yet, as far as is known */
 };
 
 struct sq_reader;
@@ -149,6 +151,9 @@ struct sq_source_class {
     sq_rc (*position)(struct sq_reader *, uint32_t split, struct sq_buf *);
     void (*stats)(struct sq_reader *, struct sq_source_stats *);
     void (*close)(struct sq_reader *);
+    /* NULL: splits do not come up while the job runs. Lists the splits of now when it is time to look again (else *n = 0); those whose id
+     * is not known yet are new. Called between polls on one reader of a scan, whose splits other readers may get. */
+    sq_rc (*discover)(struct sq_reader *, struct sq_arena *, struct sq_split **, uint32_t *n);
 };
 
 /* ---- sinks ---- */
@@ -186,11 +191,14 @@ struct sq_sink_class {
 
 struct sq_metadata_key { const char *key; const struct sq_type *type; bool writable; const char *help; };
 
+/* KEYED: 'format' or 'value.format', and 'key.format' where given. */
+enum { SQ_FORMAT_NONE, SQ_FORMAT_NEEDED, SQ_FORMAT_KEYED };
+
 struct sq_connector {
     const char *name, *help;
     const char *package;                 /* NULL: always there; else the Debian package whose library is opened on first use */
     const struct sq_option *options; uint32_t noptions;
-    unsigned takes_format;               /* 0 no, 1 'format' required */
+    unsigned takes_format;               /* SQ_FORMAT_ */
     const struct sq_metadata_key *metadata; uint32_t nmetadata;
     const struct sq_source_class *source;   /* NULL: not a source */
     const struct sq_sink_class *sink;       /* NULL: not a sink */
@@ -206,7 +214,7 @@ struct sq_table_format { const struct sq_format *format; void *options; };
 /* Finds a format by name; SQ_SEMANTIC with the nearest, or SQ_UNSUPPORTED for those of Flink that are not here yet. */
 sq_rc sq_format_resolve(struct sq_ctx *, const struct sq_kv *, const struct sq_format **);
 /* Parses the WITH clause: the connector's rows into `into`, and, where it takes a format, the format's rows into a struct made in the arena
- * (*fmt). What every connector's table() begins with. */
+ * (*fmt; KEYED: fmt[0] the value's, fmt[1] the key's or NULL). What every connector's table() begins with. */
 sq_rc sq_table_options(struct sq_ctx *, struct sq_arena *, const struct sq_connector *, const struct sq_table_spec *, void *into,
                        struct sq_table_format *fmt);
 /* The option row for a key of a connector or any format, for redaction and help; NULL: unknown. */

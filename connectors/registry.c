@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 static const struct sq_connector *const connectors[] = {
-    &sq_connector_filesystem, &sq_connector_jdbc, &sq_connector_datagen, &sq_connector_print, &sq_connector_blackhole,
+    &sq_connector_filesystem, &sq_connector_kafka, &sq_connector_jdbc, &sq_connector_datagen, &sq_connector_print, &sq_connector_blackhole,
 };
 
 static const struct sq_format *const formats[] = {
@@ -20,7 +20,7 @@ static const struct sq_format *const formats[] = {
 
 /* What Flink has and is not here yet: refused by name rather than taken for a misspelling. */
 static const char *const later_connectors[] = {
-    "kafka", "upsert-kafka", "hbase", "hbase-1.4", "hbase-2.2", "elasticsearch", "elasticsearch-6", "elasticsearch-7", "opensearch", "opensearch-1",
+    "upsert-kafka", "hbase", "hbase-1.4", "hbase-2.2", "elasticsearch", "elasticsearch-6", "elasticsearch-7", "opensearch", "opensearch-1",
     "opensearch-2", "mongodb", "hive", "kinesis", "kinesis-legacy", "firehose", "dynamodb", "pulsar", "mysql-cdc", "postgres-cdc", "sqlserver-cdc",
     "oracle-cdc", "mongodb-cdc", "socket", "rabbitmq", "prometheus", "iceberg", "paimon", "hudi",
 };
@@ -124,6 +124,11 @@ static const char *const skip_format[] = {
     "format", "format.type", "format.property-version", "format.derive-schema", NULL,
 };
 
+static const char *const skip_keyed[] = {
+    "connector", "connector.type", "connector.version", "connector.property-version", "property-version", "update-mode",
+    "format", "format.type", "format.property-version", "format.derive-schema", "value.format", "key.format", NULL,
+};
+
 static sq_rc check_legacy(struct sq_ctx *ctx, const struct sq_table_spec *t)
 {
     static const struct sq_str modes[] = {{"append", 6}, {"retract", 7}, {"upsert", 6}};
@@ -141,28 +146,57 @@ static sq_rc check_legacy(struct sq_ctx *ctx, const struct sq_table_spec *t)
     return SQ_OK;
 }
 
+/* The rows of a format with the struct they fill. Options of key.format begin with 'key.', those of value.format with 'value.'. */
+static sq_rc add_format(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_kv *kv, const char *prefix, struct sq_table_format *fmt,
+                        struct sq_option_set *sets, uint32_t *nsets)
+{
+    SQ_TRY(sq_format_resolve(ctx, kv, &fmt->format));
+    fmt->options = sq_arena_zero(arena, fmt->format->options_size ? fmt->format->options_size : 1);
+    if (!fmt->options)
+        return SQ_NOMEM;
+    sets[(*nsets)++] = (struct sq_option_set){fmt->format->options, fmt->format->noptions, prefix, fmt->options};
+    return SQ_OK;
+}
+
+static sq_rc value_format(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_connector *c, const struct sq_table_spec *t,
+                          struct sq_table_format *fmt, struct sq_option_set *sets, uint32_t *nsets)
+{
+    const struct sq_kv *kv = either(t, "format", "format.type"), *value = NULL;
+    if (c->takes_format == SQ_FORMAT_KEYED)
+        value = sq_option_given(t->options, t->noptions, "value.format");
+    if (kv && value)
+        return sq_fail_at(ctx, SQ_SEMANTIC, value->key_span, "'%.*s' and 'value.format' are the same option in two spellings", SQ_FMT(kv->key));
+    if (!kv && !value) {
+        sq_fail_at(ctx, SQ_SEMANTIC, t->span, "connector '%s' needs the option 'format'", c->name);
+        return sq_hint(ctx, "add 'format' = 'json'");
+    }
+    return add_format(ctx, arena, value ? value : kv, value ? "value." : "", fmt, sets, nsets);
+}
+
+static sq_rc key_format(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_table_format *fmt, struct sq_option_set *sets,
+                        uint32_t *nsets)
+{
+    const struct sq_kv *kv = sq_option_given(t->options, t->noptions, "key.format");
+    *fmt = (struct sq_table_format){NULL, NULL};
+    return kv ? add_format(ctx, arena, kv, "key.", fmt, sets, nsets) : SQ_OK;
+}
+
 sq_rc sq_table_options(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_connector *c, const struct sq_table_spec *t, void *into,
                        struct sq_table_format *fmt)
 {
-    struct sq_option_set sets[3] = {{c->options, c->noptions, "", into}, {common_options, SQ_LEN(common_options), "", NULL}};
+    struct sq_option_set sets[4] = {{c->options, c->noptions, "", into}, {common_options, SQ_LEN(common_options), "", NULL}};
     uint32_t nsets = 2;
     char what[160];
     SQ_TRY(check_legacy(ctx, t));
     snprintf(what, sizeof what, "connector '%s'", c->name);
-    if (c->takes_format) {
-        const struct sq_kv *kv = either(t, "format", "format.type");
-        if (!kv) {
-            sq_fail_at(ctx, SQ_SEMANTIC, t->span, "%s needs the option 'format'", what);
-            return sq_hint(ctx, "add 'format' = 'json'");
-        }
-        SQ_TRY(sq_format_resolve(ctx, kv, &fmt->format));
-        fmt->options = sq_arena_zero(arena, fmt->format->options_size ? fmt->format->options_size : 1);
-        if (!fmt->options)
-            return SQ_NOMEM;
-        sets[nsets++] = (struct sq_option_set){fmt->format->options, fmt->format->noptions, "", fmt->options};
+    if (c->takes_format)
+        SQ_TRY(value_format(ctx, arena, c, t, fmt, sets, &nsets));
+    if (c->takes_format == SQ_FORMAT_KEYED)
+        SQ_TRY(key_format(ctx, arena, t, &fmt[1], sets, &nsets));
+    if (c->takes_format)
         snprintf(what, sizeof what, "connector '%s' with format '%s'", c->name, fmt->format->name);
-    }
-    return sq_options_parse(ctx, arena, what, t->span, t->options, t->noptions, c->takes_format ? skip_format : skip_plain, sets, nsets);
+    const char *const *skip = !c->takes_format ? skip_plain : c->takes_format == SQ_FORMAT_KEYED ? skip_keyed : skip_format;
+    return sq_options_parse(ctx, arena, what, t->span, t->options, t->noptions, skip, sets, nsets);
 }
 
 static const struct sq_option *lookup(const struct sq_option *rows, uint32_t n, struct sq_str key)
@@ -180,6 +214,10 @@ const struct sq_option *sq_option_lookup(struct sq_str connector, struct sq_str 
     for (size_t i = 0; i < SQ_LEN(connectors) && !row; i++)
         if (sq_str_is(connector, connectors[i]->name))
             row = lookup(connectors[i]->options, connectors[i]->noptions, key);
+    if (sq_str_is(connector, "kafka") && key.n > 6 && (memcmp(key.p, "key.", 4) == 0 || memcmp(key.p, "value.", 6) == 0)) {
+        uint32_t n = key.p[0] == 'k' ? 4 : 6;
+        key = (struct sq_str){key.p + n, key.n - n};
+    }
     for (size_t i = 0; i < SQ_LEN(formats) && !row; i++)
         row = lookup(formats[i]->options, formats[i]->noptions, key);
     return row;

@@ -14,6 +14,7 @@ struct split {
     struct sq_split split;
     uint32_t state;
     uint32_t number;                       /* in the reader */
+    bool given;                            /* … which has it */
     struct sq_str position;                /* restored */
 };
 
@@ -81,11 +82,54 @@ static sq_rc scan_begin(struct scan *s)
         SQ_TRY(src->add_split(s->reader, &s->splits[i].split, s->splits[i].position));
         s->splits[i].state = SPLIT_READING;
         s->splits[i].number = n;
+        s->splits[i].given = true;
         s->by_number[n++] = i;
     }
     if (n > 0)
         return SQ_OK;
     return s->base.plan->u.scan.info.bounded ? sq_emit_end(&s->base) : sq_emit_idle(&s->base, true);
+}
+
+/* Gives the reader a split that came up while the job runs. */
+static sq_rc add_found(struct scan *s, const struct sq_split *found)
+{
+    for (uint32_t i = 0; i < s->nsplits; i++)
+        if (sq_str_eq(s->splits[i].split.id, found->id))
+            return SQ_OK;
+    struct split *grown = SQ_NEW_ARRAY(&s->arena, struct split, s->nsplits + 2);
+    uint32_t *by_number = SQ_NEW_ARRAY(&s->arena, uint32_t, s->nsplits + 2), n = 0;
+    if (!grown || !by_number)
+        return SQ_NOMEM;
+    memcpy(grown, s->splits, s->nsplits * sizeof *grown);
+    memcpy(by_number, s->by_number, s->nsplits * sizeof *by_number);
+    for (uint32_t i = 0; i < s->nsplits; i++)
+        if (grown[i].given && grown[i].number >= n)
+            n = grown[i].number + 1;
+    struct split *sp = &grown[s->nsplits];
+    *sp = (struct split){.split = {sq_str_dup(&s->arena, found->id), sq_str_dup(&s->arena, found->payload)}, .state = SPLIT_READING, .number = n, .given = true};
+    if (!sp->split.id.p || !sp->split.payload.p)
+        return SQ_NOMEM;
+    by_number[n] = s->nsplits;
+    SQ_TRY(source_of(&s->base)->add_split(s->reader, &sp->split, (struct sq_str){NULL, 0}));
+    s->splits = grown;
+    s->by_number = by_number;
+    s->nsplits++;
+    sq_notice(s->base.ctx, "%.*s: found %.*s", SQ_FMT(s->base.plan->u.scan.path), SQ_FMT(sp->split.id));
+    return sq_emit_idle(&s->base, false);
+}
+
+static sq_rc scan_discover(struct scan *s)
+{
+    struct sq_split *found = NULL;
+    struct sq_arena a;
+    uint32_t n = 0;
+
+    sq_arena_init(&a, s->base.ctx);
+    sq_rc rc = source_of(&s->base)->discover(s->reader, &a, &found, &n);
+    for (uint32_t i = 0; rc == SQ_OK && i < n; i++)
+        rc = add_found(s, &found[i]);
+    sq_arena_free(&a);
+    return rc;
 }
 
 static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
@@ -97,6 +141,8 @@ static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
         if (s->base.ended)
             return SQ_OK;
     }
+    if (source_of(&s->base)->discover)
+        SQ_TRY(scan_discover(s));
     SQ_TRY(source_of(&s->base)->poll(s->reader, &poll));
     switch (poll.state) {
     case SQ_POLL_IDLE:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A broker for the tests of this folder: started once by tests/services/kafka, on ports of its own, and gone when the process is."""
+import atexit
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from harness import BUILD, ROOT
+
+SCRIPT = ROOT / 'tests/services/kafka'
+PRODUCE = BUILD / 'tests/services/produce'
+
+
+def free_ports(count):
+    """The first of `count` ports in a row that nobody listens on."""
+    for first in range(20000 + os.getpid() % 5000 * 2, 40000, 10):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as s:
+                    s.bind(('127.0.0.1', port))
+            return first
+        except OSError:
+            continue
+    raise RuntimeError('no free ports')
+
+
+class Broker:
+    def __init__(self, secure=False, heap=None):
+        self.port = free_ports(5)
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-kafka-'))
+        self.servers = f'127.0.0.1:{self.port}'
+        self.env = {**os.environ, 'SQLUICE_BUILD': str(BUILD)}
+        atexit.register(self.stop)
+        self.script('start', self.dir, self.port, *(['--secure'] if secure else []), *(['--heap', heap] if heap else []), '--owner', os.getpid())
+
+    def script(self, *args):
+        subprocess.run([SCRIPT, *map(str, args)], check=True, env=self.env, timeout=300)
+
+    def stop(self):
+        if self.dir.exists():
+            self.script('stop', self.dir)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def pause(self):
+        self.script('pause', self.dir)
+
+    def resume(self):
+        self.script('resume', self.dir)
+
+    def produce(self, *args, data=None):
+        p = subprocess.run([PRODUCE, self.servers, *map(str, args)], input=data, capture_output=True, timeout=120,
+                           text=not isinstance(data, bytes))
+        if p.returncode:
+            raise AssertionError(f'produce {args}: {p.stderr}')
+        return p.stdout
+
+    def create(self, topic, partitions=1, *config):
+        self.produce('create', topic, partitions, *config)
+
+    def send(self, topic, lines, *options):
+        self.produce('send', topic, *options, data=''.join(line + '\n' for line in lines))
+
+    def send_fields(self, topic, *messages):
+        """Messages as (partition, timestamp, headers, key, value); None is NULL (or, for the first two, any)."""
+        def text(m):
+            return '\t'.join(['' if m[0] is None else str(m[0]), '' if m[1] is None else str(m[1]), m[2] or '', *('\\N' if f is None else f for f in m[3:])])
+        self.send(topic, [text(m) for m in messages], '-f')
