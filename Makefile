@@ -143,6 +143,13 @@ units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice
 
+# ---- the thread sanitizer: the same, with the tests that have workers ----
+
+TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
+.PHONY: tsan
+tsan:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime) $(BUILD)/tsan/sqluice
+
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -172,7 +179,7 @@ test: deps-build
 	$(Q)tools/deps install test
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings
+check: all asan tsan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
@@ -208,6 +215,7 @@ help:
 	@sed -n '3,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
+	@echo "make tsan       the command and the tests of workers under TSan, in $(BUILD)/tsan"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR"

@@ -188,17 +188,14 @@ static sq_rc new_msg(struct sender *s, struct queue *q, enum message what, int64
     }
     m->what = what;
     m->value = value;
-    *out = m;
-    if (what != M_ROWS)
-        return SQ_OK;
-    if (m->rows.ctx) {
+    if (what == M_ROWS && m->rows.ctx) {
         sq_out_reset(&m->rows);
-        return SQ_OK;
+    } else if (what == M_ROWS && sq_out_init(&m->rows, s->base.ctx, s->types, s->base.plan->ncols) != SQ_OK) {
+        sq_free(s->base.ctx, m);
+        return SQ_NOMEM;
     }
-    if (sq_out_init(&m->rows, s->base.ctx, s->types, s->base.plan->ncols) == SQ_OK)
-        return SQ_OK;
-    sq_free(s->base.ctx, m);
-    return SQ_NOMEM;
+    *out = m;
+    return SQ_OK;
 }
 
 static void send_rows(struct sender *s, struct queue *q)
