@@ -154,6 +154,13 @@ units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice
 
+# ---- the thread sanitizer: the same, with the tests that have workers ----
+
+TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
+.PHONY: tsan
+tsan:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime) $(BUILD)/tsan/sqluice
+
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -183,7 +190,7 @@ test: deps-build
 	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
+check: all asan tsan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
@@ -230,6 +237,7 @@ help:
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
 	@echo "make diff       ask a real Flink again for the answers in tests/diff"
+	@echo "make tsan       the command and the tests of workers under TSan, in $(BUILD)/tsan"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR"

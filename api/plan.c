@@ -73,6 +73,13 @@ sq_rc sq_stmt_env(sqluice_stmt *s, struct sq_bind_env *env)
     return SQ_OK;
 }
 
+static uint32_t workers(const struct sq_settings *set)
+{
+    int64_t n = sq_setting_int(set, "execution.parallelism"), most = sq_os_workers();
+
+    return n < 1 ? 1 : (uint32_t)(n > most ? most : n);          /* -1: Flink's 'as the cluster says' */
+}
+
 static sq_rc job_config(sqluice_stmt *s, const struct sq_bind_env *env, struct sq_job_config *c)
 {
     const struct sq_settings *set = env->settings;
@@ -81,7 +88,7 @@ static sq_rc job_config(sqluice_stmt *s, const struct sq_bind_env *env, struct s
         .session = env->session,
         .name = sq_str_dup(env->arena, sq_setting(set, "pipeline.name")),
         .batch = env->session.batch,
-        .parallelism = 1,
+        .parallelism = workers(set),
         .batch_rows = s->db->config.batch_rows,
         .drop_nulls = sq_str_is(sq_setting(set, "table.exec.sink.not-null-enforcer"), "DROP"),
         .mini_batch = !sq_setting_given(set, "table.exec.mini-batch.enabled") ? -1 : sq_setting_bool(set, "table.exec.mini-batch.enabled"),

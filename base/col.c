@@ -171,6 +171,24 @@ sq_rc sq_col_append(struct sq_col *c, const struct sq_vec *v, uint32_t r)
     }
 }
 
+static sq_rc append_views(struct sq_col *c, const struct sq_view *from, const uint32_t *sel, uint32_t n)
+{
+    SQ_TRY(sq_col_reserve(c, n));
+    struct sq_view *to = (struct sq_view *)c->vec.data + c->n;
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] = from[sel ? sel[i] : i];
+        if (to[i].len <= SQ_VIEW_INLINE)
+            continue;
+        char *copy = sq_arena_get(c->heap, to[i].len, 1);
+        if (!copy)
+            return SQ_NOMEM;
+        memcpy(copy, to[i].u.ptr, to[i].len);
+        to[i].u.ptr = copy;
+    }
+    c->n += n;
+    return SQ_OK;
+}
+
 sq_rc sq_col_append_many(struct sq_col *c, const struct sq_vec *v, const uint32_t *sel, uint32_t n)
 {
     uint32_t w = width(c);
@@ -189,6 +207,8 @@ sq_rc sq_col_append_many(struct sq_col *c, const struct sq_vec *v, const uint32_
         c->n += n;
         return SQ_OK;
     }
+    if (v->enc == SQ_FLAT && !v->valid && p == SQ_P_VIEW)
+        return append_views(c, v->data, sel, n);
     for (uint32_t i = 0; i < n; i++)
         SQ_TRY(sq_col_append(c, v, sel ? sel[i] : i));
     return SQ_OK;
@@ -312,6 +332,25 @@ sq_rc sq_out_rows(struct sq_out *o, uint32_t n)
         SQ_TRY(reserve_kinds(o, n));
         memset(o->kind + o->n, SQ_INSERT, n);
     }
+    o->n += n;
+    return SQ_OK;
+}
+
+sq_rc sq_out_append(struct sq_out *o, const struct sq_batch *b, const uint32_t *sel, uint32_t n)
+{
+    bool kinds = false;
+    for (uint32_t i = 0; b->kind && i < n && !kinds; i++)
+        kinds = b->kind[sel ? sel[i] : i] != SQ_INSERT;
+    if (kinds || o->has_kind) {
+        SQ_TRY(reserve_kinds(o, n));
+        if (!o->has_kind)
+            memset(o->kind, SQ_INSERT, o->n);
+        o->has_kind = true;
+        for (uint32_t i = 0; i < n; i++)
+            o->kind[o->n + i] = sq_row_kind(b, sel ? sel[i] : i);
+    }
+    for (uint32_t c = 0; c < o->ncols; c++)
+        SQ_TRY(sq_col_append_many(&o->cols[c], &b->cols[c], sel, n));
     o->n += n;
     return SQ_OK;
 }

@@ -164,3 +164,9 @@ sq_rc sq_os_mkdirs(struct sq_ctx *ctx, const char *dir)
     }
     return SQ_OK;
 }
+
+int64_t sq_os_workers(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < SQ_WORKERS_LEAST ? SQ_WORKERS_LEAST : n > 128 ? 128 : n;
+}

@@ -32,6 +32,9 @@ struct sq_os {
 
 extern const struct sq_os sq_os_posix;
 
+/* The most workers of a job: as many as there are cores, at least SQ_WORKERS_LEAST, which may then share them. */
+enum { SQ_WORKERS_LEAST = 4 };
+int64_t sq_os_workers(void);
 /* Whole-buffer write and directory fsync on top of the slots; errors name the path and the system's reason. */
 sq_rc sq_os_write_all(struct sq_ctx *, int fd, const char *path, const void *, size_t);
 sq_rc sq_os_sync_dir(struct sq_ctx *, const char *dir);

@@ -175,6 +175,8 @@ void sq_out_reset(struct sq_out *);                                   /* empty; 
 sq_rc sq_out_row(struct sq_out *, enum sq_kind);
 /* Ends `n` rows at once, all of them inserts (columns were filled in bulk). */
 sq_rc sq_out_rows(struct sq_out *, uint32_t n);
+/* Appends rows sel[0..n) of a batch (sel NULL: rows 0..n), with their kinds. */
+sq_rc sq_out_append(struct sq_out *, const struct sq_batch *, const uint32_t *sel, uint32_t n);
 /* Undoes what was appended behind the last finished row (a record that turned out to be bad). */
 void sq_out_rollback(struct sq_out *);
 /* A batch that views what was built; good until the next reset or append. */

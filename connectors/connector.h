@@ -95,6 +95,8 @@ struct sq_source_info {
     bool bounded;
     unsigned mode;                       /* SQ_MODE_INSERT, _UPSERT or _RETRACT: what its rows are */
     int64_t rows;                        /* estimate; -1: unknown */
+    bool ordered;                        /* its splits continue each other (a changelog in files): one reader reads all of them, in order */
+    bool one_by_one;                     /* a reader reads its splits one after the other: it is given the next when it is done with one */
 };
 
 struct sq_split {                        /* a part of a source that one reader reads in order */
@@ -177,6 +179,7 @@ struct sq_sink_class {
     sq_rc (*accept)(struct sq_ctx *, const struct sq_table_spec *, const struct sq_table_ext *, unsigned *modes);
     /* True when it shows every change (print, debezium-json): emit each. False: it keeps the last row per key: emit net. */
     bool (*shows_changes)(const struct sq_table_spec *, const struct sq_table_ext *);
+    bool any_worker;                     /* every worker may write, each with a writer of its own (blackhole); else only one does */
     bool derives_key;                    /* without a PRIMARY KEY it takes the query's key (jdbc) */
     sq_rc (*open)(struct sq_ctx *, const struct sq_sink_spec *, struct sq_writer **);   /* checks the outside, creates tables; nothing half-made on error */
     sq_rc (*write)(struct sq_writer *, const struct sq_batch *);

@@ -281,6 +281,12 @@ static sq_rc load_packed(struct sq_keys *k, const struct sq_batch *b)
     return SQ_OK;
 }
 
+sq_rc sq_keys_hash(struct sq_keys *k, const struct sq_batch *b)
+{
+    k->n = b->nsel;
+    return hash_batch(k, b);
+}
+
 sq_rc sq_keys_load(struct sq_keys *k, const struct sq_batch *b)
 {
     k->n = b->nsel;

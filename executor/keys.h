@@ -48,6 +48,8 @@ sq_rc sq_keys_init(struct sq_keys *, struct sq_ctx *, const struct sq_type *cons
 void sq_keys_free(struct sq_keys *);
 /* Hashes and keys of the batch's rows; good until the next load and as long as the batch is. */
 sq_rc sq_keys_load(struct sq_keys *, const struct sq_batch *);
+/* The hashes alone. */
+sq_rc sq_keys_hash(struct sq_keys *, const struct sq_batch *);
 /* Appends the key columns of n entries to out[0..ncols). Long strings of a single string column are borrowed from the entries. */
 sq_rc sq_keys_append(const struct sq_keys *, struct sq_entry *const *, uint32_t n, struct sq_col *out);
 

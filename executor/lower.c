@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * lower.c: from plan nodes to operators. The plan is a tree or, where inserts share their scans, a graph: a node that several consumers
- * have as input becomes one operator with several edges.
+ * have as input becomes one operator with several edges. An exchange becomes a sender, where its input ends, and a receiver, where its consumer
+ * begins; a worker that has only one of the two sides has only that. What is not on this worker has ended for those who read it.
  */
 #include "executor/runtime/runtime.h"
 
@@ -9,6 +10,7 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_SCAN] = &sq_op_scan,         [SQ_N_VALUES] = &sq_op_values,   [SQ_N_WATERMARK] = &sq_op_watermark, [SQ_N_FILTER] = &sq_op_filter,
     [SQ_N_PROJECT] = &sq_op_project,   [SQ_N_AGGREGATE] = &sq_op_aggregate, [SQ_N_JOIN] = &sq_op_join,       [SQ_N_UNION] = &sq_op_union,
     [SQ_N_SORT] = &sq_op_sort,         [SQ_N_LIMIT] = &sq_op_limit,     [SQ_N_SINK] = &sq_op_sink,           [SQ_N_COLLECT] = &sq_op_collect,
+    [SQ_N_EXCHANGE] = &sq_op_sender,
 };
 
 uint32_t sq_join_build(const struct sq_plan *plan)
@@ -16,27 +18,24 @@ uint32_t sq_join_build(const struct sq_plan *plan)
     return plan->u.join.kind == SQ_JOIN_RIGHT ? 0 : 1;
 }
 
-static sq_rc new_op(struct sq_worker *w, const struct sq_plan *plan, const struct sq_job_config *config, struct sq_op **out)
+static sq_rc new_op(struct sq_worker *w, const struct sq_op_class *cls, const struct sq_plan *plan, uint32_t nins, struct sq_op **out)
 {
-    struct sq_op *op;
+    struct sq_op *op = sq_calloc(w->ctx, cls->size);
 
-    if ((size_t)plan->kind >= SQ_LEN(classes) || plan->id >= w->nops)
-        return sq_fail(w->ctx, SQ_INTERNAL, "a plan node of kind %d with number %u", (int)plan->kind, plan->id);
-    op = sq_calloc(w->ctx, classes[plan->kind]->size);
     if (!op)
         return SQ_NOMEM;
-    w->ops[plan->id] = *out = op;
-    op->cls = classes[plan->kind];
+    *out = op;
+    op->cls = cls;
     op->plan = plan;
     op->ctx = w->ctx;
     op->worker = w;
-    op->config = config;
+    op->config = &w->job->plan->config;
     op->watermark = SQ_TS_MIN;
-    op->nins = plan->ninputs;
-    op->ins = sq_calloc(w->ctx, (plan->ninputs + 1) * sizeof *op->ins);
+    op->nins = nins;
+    op->ins = sq_calloc(w->ctx, (nins + 1) * sizeof *op->ins);
     if (!op->ins)
         return SQ_NOMEM;
-    for (uint32_t i = 0; i < op->nins; i++)
+    for (uint32_t i = 0; i < nins; i++)
         op->ins[i].watermark = SQ_TS_MIN;
     return SQ_OK;
 }
@@ -53,38 +52,133 @@ static sq_rc add_edge(struct sq_op *from, struct sq_op *to, uint32_t input)
     return SQ_OK;
 }
 
-static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, const struct sq_job_config *config, struct sq_op **out)
+static sq_rc lower(struct sq_worker *, const struct sq_plan *, bool *seen, struct sq_op **);
+
+/* *out: the receiver. */
+static sq_rc lower_exchange(struct sq_worker *w, const struct sq_plan *plan, bool *seen, bool here, struct sq_op **out)
 {
     struct sq_op *from;
-    uint32_t first;
 
-    if (plan->id < w->nops && w->ops[plan->id]) {
-        *out = w->ops[plan->id];
-        return SQ_OK;
+    if (here) {
+        SQ_TRY(new_op(w, &sq_op_receiver, plan, sq_exchange_senders(w->job, plan), &w->receivers[plan->id]));
+        w->stages[w->nstages++].from = w->receivers[plan->id];
     }
-    SQ_TRY(new_op(w, plan, config, out));
-    first = plan->kind == SQ_N_JOIN ? sq_join_build(plan) : 0;
+    *out = w->receivers[plan->id];
+    SQ_TRY(lower(w, plan->inputs[0], seen, &from));
+    if (!from)
+        return SQ_OK;
+    SQ_TRY(new_op(w, &sq_op_sender, plan, 1, &w->ops[plan->id]));
+    return add_edge(from, w->ops[plan->id], 0);
+}
+
+static sq_rc lower_inputs(struct sq_worker *w, const struct sq_plan *plan, bool *seen, struct sq_op *op)
+{
+    uint32_t first = plan->kind == SQ_N_JOIN ? sq_join_build(plan) : 0;
+    struct sq_op *from;
+
     for (uint32_t i = 0; i < plan->ninputs; i++) {
         uint32_t input = (first + i) % plan->ninputs;
-        SQ_TRY(lower(w, plan->inputs[input], config, &from));
-        SQ_TRY(add_edge(from, *out, input));
+        SQ_TRY(lower(w, plan->inputs[input], seen, &from));
+        if (op && from)
+            SQ_TRY(add_edge(from, op, input));
+        else if (op)
+            op->ins[input] = (struct sq_input_state){.watermark = SQ_TS_MAX, .ended = true};
     }
-    if (sq_op_is_source(*out))
-        w->sources[w->nsources++] = *out;
+    return SQ_OK;
+}
+
+static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, struct sq_op **out)
+{
+    bool here = w->number == 0 || !plan->single;
+
+    if ((size_t)plan->kind >= SQ_LEN(classes) || plan->id >= w->nops)
+        return sq_fail(w->ctx, SQ_INTERNAL, "a plan node of kind %d with number %u", (int)plan->kind, plan->id);
+    *out = plan->kind == SQ_N_EXCHANGE ? w->receivers[plan->id] : w->ops[plan->id];
+    if (seen[plan->id])
+        return SQ_OK;
+    seen[plan->id] = true;
+    if (plan->kind == SQ_N_EXCHANGE)
+        return lower_exchange(w, plan, seen, here, out);
+    if (here)
+        SQ_TRY(new_op(w, classes[plan->kind], plan, plan->ninputs, &w->ops[plan->id]));
+    *out = w->ops[plan->id];
+    SQ_TRY(lower_inputs(w, plan, seen, *out));
+    if (here && sq_op_is_source(*out))
+        w->sources[w->nsources++].from = *out;
+    return SQ_OK;
+}
+
+/* ---- stages ---- */
+
+static void find_senders(const struct sq_op *op, struct sq_stage *st)
+{
+    for (uint32_t i = 0; i < op->nouts; i++) {
+        struct sq_op *to = op->outs[i].op;
+        uint32_t k = 0;
+        find_senders(to, st);
+        while (k < st->nsenders && st->senders[k] != to)
+            k++;
+        if (to->cls == &sq_op_sender && k == st->nsenders)
+            st->senders[st->nsenders++] = to;
+    }
+}
+
+static sq_rc end_stages(struct sq_worker *w, struct sq_stage *st, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        st[i].senders = sq_calloc(w->ctx, (w->nops + 1) * sizeof(struct sq_op *));
+        if (!st[i].senders)
+            return SQ_NOMEM;
+        find_senders(st[i].from, &st[i]);
+    }
     return SQ_OK;
 }
 
 sq_rc sq_lower(struct sq_worker *w, const struct sq_job_plan *plan)
 {
+    bool *seen = sq_calloc(w->ctx, plan->nnodes + 1);
     struct sq_op *root;
+    sq_rc rc = seen ? SQ_OK : SQ_NOMEM;
 
     w->nops = plan->nnodes;
     w->ops = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof *w->ops);
+    w->receivers = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof *w->receivers);
     w->sources = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof *w->sources);
-    if (!w->ops || !w->sources)
-        return SQ_NOMEM;
+    w->stages = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof *w->stages);
+    if (!w->ops || !w->receivers || !w->sources || !w->stages)
+        rc = SQ_NOMEM;
     w->one_by_one = plan->config.batch;
-    for (uint32_t i = 0; i < plan->nroots; i++)
-        SQ_TRY(lower(w, plan->roots[i], &plan->config, &root));
-    return SQ_OK;
+    for (uint32_t i = 0; i < plan->nroots && rc == SQ_OK; i++)
+        rc = lower(w, plan->roots[i], seen, &root);
+    sq_free(w->ctx, seen);
+    SQ_TRY(rc);
+    SQ_TRY(end_stages(w, w->sources, w->nsources));
+    return end_stages(w, w->stages, w->nstages);
+}
+
+static void free_op(struct sq_op *op)
+{
+    if (!op)
+        return;
+    if (op->cls->close)
+        op->cls->close(op);
+    sq_free(op->ctx, op->outs);
+    sq_free(op->ctx, op->ins);
+    sq_free(op->ctx, op);
+}
+
+void sq_lower_free(struct sq_worker *w)
+{
+    for (uint32_t i = 0; w->ops && i < w->nops; i++)
+        free_op(w->ops[i]);
+    for (uint32_t i = 0; w->receivers && i < w->nops; i++)
+        free_op(w->receivers[i]);
+    for (uint32_t i = 0; i < w->nsources; i++)
+        sq_free(w->ctx, w->sources[i].senders);
+    for (uint32_t i = 0; i < w->nstages; i++)
+        sq_free(w->ctx, w->stages[i].senders);
+    sq_free(w->ctx, w->ops);
+    sq_free(w->ctx, w->receivers);
+    sq_free(w->ctx, w->sources);
+    sq_free(w->ctx, w->stages);
 }

@@ -32,6 +32,7 @@ struct sq_op_class {
     sq_rc (*open)(struct sq_op *);         /* op->plan, op->ctx, op->worker are set; the rest is zeroed */
     sq_rc (*batch)(struct sq_op *, uint32_t input, const struct sq_batch *);
     sq_rc (*watermark)(struct sq_op *, int64_t ts_us);      /* NULL: forwarded */
+    sq_rc (*idle)(struct sq_op *, bool idle);               /* NULL: nothing; it is forwarded anyway */
     sq_rc (*barrier)(struct sq_op *, uint64_t epoch);       /* before the snapshot is taken and the barrier forwarded; NULL: nothing */
     sq_rc (*end)(struct sq_op *, uint32_t input);           /* NULL: nothing; end is forwarded after the last input's */
     sq_rc (*snapshot)(struct sq_op *, struct sq_snapshot_out *);   /* NULL: no state */
@@ -67,6 +68,7 @@ struct sq_op {
     struct sq_input_state *ins;
     uint32_t nins;
     int64_t watermark;                     /* last one forwarded */
+    uint64_t epoch;                        /* of the last barrier that was passed on */
     bool idle, ended;
     bool satisfied;                        /* needs no more input (LIMIT): sources that feed nothing else end */
     struct sq_op_metrics m;
@@ -81,6 +83,12 @@ sq_rc sq_emit_barrier(struct sq_op *, uint64_t epoch);
 sq_rc sq_emit_idle(struct sq_op *, bool idle);
 sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark SQ_TS_MAX goes before it */
 
+/* What an operator gets on an input, as the sq_emit_ functions give it to consumers: an exchange's receiver does the same with what came. */
+sq_rc sq_take_watermark(struct sq_op *, uint32_t input, int64_t ts_us);
+sq_rc sq_take_barrier(struct sq_op *, uint32_t input, uint64_t epoch);
+sq_rc sq_take_idle(struct sq_op *, uint32_t input, bool idle);
+sq_rc sq_take_end(struct sq_op *, uint32_t input);
+
 /* Counts rows of an input as taken in. */
 static inline void sq_op_accept(struct sq_op *op, uint32_t input, uint64_t rows) { op->ins[input].accepted += rows; }
 struct sq_op_metrics sq_op_count(const struct sq_op *);
@@ -90,6 +98,7 @@ sq_rc sq_restore_number(struct sq_op *, struct sq_snapshot_in *, void *number, c
 sq_rc sq_op_types(struct sq_ctx *, const struct sq_field *, uint32_t n, const struct sq_type ***out);
 
 extern const struct sq_op_class sq_op_filter, sq_op_project, sq_op_aggregate, sq_op_join, sq_op_union, sq_op_sort, sq_op_limit,
-    sq_op_watermark, sq_op_sink, sq_op_collect, sq_op_scan, sq_op_values;   /* the last two are sources: runtime/source.c */
+    sq_op_watermark, sq_op_sink, sq_op_collect, sq_op_scan, sq_op_values,   /* the last two are sources: runtime/source.c */
+    sq_op_sender, sq_op_receiver;           /* of an exchange: runtime/exchange.c */
 
 #endif

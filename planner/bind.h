@@ -146,6 +146,11 @@ sq_rc sq_project_key(struct sq_arena *, const struct sq_plan *project, const str
 /* The column is one constant in every row. */
 bool sq_column_constant(const struct sq_plan *, uint32_t col);
 
+/* ---- workers (exchange.c) ---- */
+
+/* Puts exchanges into the tree under a SINK or COLLECT and says what runs on worker 0 alone. For jobs of several workers; the last step. */
+sq_rc sq_place_workers(struct sq_arena *, struct sq_plan *root);
+
 /* ---- text (explain.c) ---- */
 
 /* The node in a few words, without changelog and state. */

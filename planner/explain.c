@@ -161,6 +161,11 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
     case SQ_N_LIMIT:
         describe_sort(b, p);
         break;
+    case SQ_N_EXCHANGE:
+        sq_buf_puts(b, p->single ? "Exchange to one worker" : "Exchange by hash of (");
+        columns(b, p->cols, p->u.exchange.cols, p->u.exchange.ncols);
+        sq_buf_puts(b, p->single ? "" : ")");
+        break;
     case SQ_N_SINK:
         sq_buf_printf(b, "Sink %.*s (%s)", SQ_FMT(p->u.sink.table->name), p->u.sink.connector->name);
         break;

@@ -191,6 +191,7 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
     case SQ_N_FILTER:
     case SQ_N_SORT:
     case SQ_N_LIMIT:
+    case SQ_N_EXCHANGE:
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         p->keys = p->inputs[0]->keys;

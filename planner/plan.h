@@ -58,6 +58,7 @@ enum sq_plan_kind {
     SQ_N_UNION,      /* UNION ALL of inputs */
     SQ_N_SORT,       /* ORDER BY, LIMIT, OFFSET over the final rows of a bounded input: `sort` */
     SQ_N_LIMIT,      /* LIMIT without ORDER BY over an insert-only input: `sort`'s limit and offset */
+    SQ_N_EXCHANGE,   /* rows go to another worker: `exchange`; only in jobs of several workers */
     SQ_N_SINK,       /* writes a table: `sink` */
     SQ_N_COLLECT     /* hands rows to the API: `collect` */
 };
@@ -94,6 +95,7 @@ struct sq_plan {
     bool net;                              /* emit=net: one change per key and batch will do */
     bool final;                            /* batch: only final rows, at the end of input */
     bool bounded;
+    bool single;                           /* runs on worker 0 alone (planner/exchange.c); of an EXCHANGE: all rows go there */
 
     union {
         struct {                           /* SQ_N_SCAN */
@@ -133,6 +135,10 @@ struct sq_plan {
             uint32_t nkeys;
             int64_t limit, offset;         /* limit -1: none */
         } sort;
+        struct {                           /* SQ_N_EXCHANGE: by hash of these columns; none of them where `single` */
+            const uint32_t *cols;
+            uint32_t ncols;
+        } exchange;
         struct {                           /* SQ_N_SINK: input column i goes to table column i */
             const struct sq_connector *connector;
             const struct sq_table_spec *table;
@@ -147,12 +153,15 @@ struct sq_plan {
     struct sq_span span;                   /* where the text says so; for errors at run time */
 };
 
+enum { SQ_WORKERS_MOST = 128 };            /* one key group each */
+
 /* What a job runs with: frozen SET values. */
 struct sq_job_config {
     struct sq_session session;
     struct sq_str name;                    /* pipeline.name */
     bool batch;                            /* execution.runtime-mode */
-    uint32_t parallelism;
+    uint32_t parallelism;                  /* workers: 1 .. SQ_WORKERS_MOST */
+    uint32_t queue;                        /* batches that wait between two workers; 0: as many as are good */
     uint32_t batch_rows;                   /* 1..SQ_BATCH_ROWS */
     int mini_batch;                        /* table.exec.mini-batch.enabled: -1 not given, 0, 1 */
     int64_t state_ttl_ms;

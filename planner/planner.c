@@ -498,6 +498,29 @@ static void number(struct sq_plan *p, struct sq_plan **all, uint32_t *n)
         number(p->inputs[i], all, n);
 }
 
+static sq_rc number_all(struct sq_bind_env *env, struct sq_job_plan *j, struct sq_plan ***all)
+{
+    j->nnodes = 0;
+    for (uint32_t i = 0; i < j->nroots; i++)
+        number(j->roots[i], NULL, &j->nnodes);                   /* an upper bound */
+    *all = SQ_NEW_ARRAY(env->arena, struct sq_plan *, j->nnodes + 1);
+    if (!*all)
+        return SQ_NOMEM;
+    j->nnodes = 0;
+    for (uint32_t i = 0; i < j->nroots; i++)
+        number(j->roots[i], *all, &j->nnodes);
+    return SQ_OK;
+}
+
+/* Names are given before: a plan for one worker and one for many have the same. */
+static sq_rc spread(struct sq_bind_env *env, struct sq_job_plan *j)
+{
+    struct sq_plan **all;
+    for (uint32_t i = 0; i < j->nroots; i++)
+        SQ_TRY(sq_place_workers(env->arena, j->roots[i]));
+    return number_all(env, j, &all);
+}
+
 static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     j->bounded = true;
@@ -506,21 +529,16 @@ static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
         SQ_TRY(name_node(env->ctx, j->roots[i]));
-        number(j->roots[i], NULL, &j->nnodes);                   /* an upper bound */
     }
-    struct sq_plan **all = SQ_NEW_ARRAY(env->arena, struct sq_plan *, j->nnodes + 1);
-    if (!all)
-        return SQ_NOMEM;
-    j->nnodes = 0;
-    for (uint32_t i = 0; i < j->nroots; i++)
-        number(j->roots[i], all, &j->nnodes);
+    struct sq_plan **all;
+    SQ_TRY(number_all(env, j, &all));
     for (uint32_t i = 1; i < j->nnodes; i++)                     /* equal subtrees are told apart by their order */
         for (uint32_t k = 0; k < i; k++)
             if (all[k]->uid == all[i]->uid) {
                 all[i]->uid = hash_bytes(all[i]->uid, &k, sizeof(k));
                 k = UINT32_MAX;                                  /* look again from the first */
             }
-    return SQ_OK;
+    return j->config.parallelism > 1 ? spread(env, j) : SQ_OK;
 }
 
 static struct sq_job_plan *new_job(struct sq_bind_env *env, uint32_t nroots, const struct sq_job_config *config)

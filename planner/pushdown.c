@@ -642,6 +642,7 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
     case SQ_N_SORT:
     case SQ_N_LIMIT:
         return prune_sort(a, p, needed, map);
+    case SQ_N_EXCHANGE:
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         break;

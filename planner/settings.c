@@ -311,6 +311,11 @@ static sq_rc check_zone(struct sq_ctx *ctx, const struct sq_kv *kv)
     return rc;
 }
 
+static void most_workers(struct sq_ctx *ctx, const char *key, int64_t n)
+{
+    sq_notice(ctx, "'%s' = '%lld': jobs run with %lld workers, as this machine has no more cores", key, (long long)n, (long long)sq_os_workers());
+}
+
 /* What the engine can do about a value that is well formed. */
 static sq_rc check_effect(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
 {
@@ -327,8 +332,8 @@ static sq_rc check_effect(struct sq_ctx *ctx, const struct row *r, const struct 
         parse_whole(v, &n);
         if (n == 0 || n < -1)
             return wrong(ctx, r, kv, "a whole number from 1 on");
-        if (n > 1)
-            sq_notice(ctx, "'%s' = '%.*s': jobs run with one worker for now", r->key, SQ_FMT(v));
+        if (n > sq_os_workers())
+            most_workers(ctx, r->key, n);
     }
     return SQ_OK;
 }

@@ -25,6 +25,7 @@ static const char help[] =
     "  -c, --command SQL   run SQL; may be repeated and mixed with files\n"
     "  -f, --file FILE     the same as naming FILE\n"
     "  -m, --mode MODE     how rows are shown: table (default), csv, json (one object a line), vertical\n"
+    "  -p, --parallelism N   workers of a job (SET 'execution.parallelism'; default: 1)\n"
     "      --changelog     show every change of a result with its op (+I -U +U -D), not the final rows\n"
     "      --no-account    do not print the account at the end of a job\n"
     "  -q, --quiet         neither account nor notes nor progress\n"
@@ -60,6 +61,7 @@ static const struct option options[] = {
     { "mode", required_argument, NULL, 'm' },
     { "changelog", no_argument, NULL, OPT_CHANGELOG },
     { "no-account", no_argument, NULL, OPT_NO_ACCOUNT },
+    { "parallelism", required_argument, NULL, 'p' },
     { "quiet", no_argument, NULL, 'q' },
     { "batch-rows", required_argument, NULL, OPT_BATCH_ROWS },   /* for tests */
     { "memory-limit", required_argument, NULL, OPT_MEMORY },
@@ -75,6 +77,7 @@ struct args {
     size_t n, cap;
     sqluice_config config;
     bool changelog;
+    long workers;                   /* 0: not given */
 };
 
 static void add_input(struct args *a, const char *text, bool file)
@@ -132,6 +135,11 @@ static int take_option(struct sh *sh, struct args *a, int c)
         if (!sh_mode_parse(optarg, &sh->render.mode))
             return usage("there is no mode '%s': table, csv, json and vertical are", optarg);
         return -1;
+    case 'p':
+        a->workers = strtol(optarg, &end, 10);
+        if (*end || end == optarg || a->workers < 1 || a->workers > 128)
+            return usage("--parallelism takes 1 to 128, not '%s'", optarg);
+        return -1;
     case OPT_CHANGELOG: a->changelog = true; return -1;
     case OPT_NO_ACCOUNT: sh->account = false; return -1;
     case 'q': sh->quiet = true; return -1;
@@ -182,6 +190,12 @@ static int run(struct sh *sh, struct args *a)
         sh->render.columns = size.ws_col;
     if (a->changelog)
         sqluice_exec(sh->db, "SET 'sql-client.execution.result-mode' = 'changelog'", NULL, NULL);
+    if (a->workers > 0) {
+        char set[64];
+
+        snprintf(set, sizeof set, "SET 'execution.parallelism' = '%ld'", a->workers);
+        sqluice_exec(sh->db, set, NULL, NULL);
+    }
     sh_catch_signals();
     if (a->n == 0 && isatty(STDIN_FILENO)) {
         code = sh_repl(sh);
@@ -203,7 +217,7 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "test") == 0)
         return sh_test_main(argc - 1, argv + 1);
-    while (code < 0 && (c = getopt_long(argc, argv, "-c:f:m:qVh", options, NULL)) != -1) {
+    while (code < 0 && (c = getopt_long(argc, argv, "-c:f:m:p:qVh", options, NULL)) != -1) {
         if (c == 1)                                     /* a name among the flags: kept in order */
             add_input(&a, optarg, true);
         else

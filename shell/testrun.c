@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * testrun.c: `sqluice test`: runs every test file in an engine of its own, once for each mode (streaming, batch) and batch size (2048, 7, 1),
+ * testrun.c: `sqluice test`: runs every test file in an engine of its own, once for each mode (streaming, batch), batch size (2048, 7, 1) and number
+ * of workers (1, 2, 4),
  * against the one statement of what must come out.
  *
  * Tables are files in a directory of the run, {dir} in the SQL; messages that name it are compared with {dir} put back. The clock
@@ -23,6 +24,7 @@ static const char help[] =
     "\n"
     "  -u, --update         rewrite what the files state with what came out\n"
     "  -b, --batch-rows N   only this batch size (default: 2048, 7 and 1)\n"
+    "  -p, --parallelism N  only with so many workers (default: 1, 2 and 4); changelogs and plans are compared at 1 alone\n"
     "  -m, --mode MODE      only streaming or only batch (default: both)\n"
     "  -v, --verbose        name every file\n"
     "  -h, --help           print this\n"
@@ -46,6 +48,7 @@ struct plan {
     int modes;
     uint32_t batches[3];
     int nbatches;
+    int workers[3], nworkers;
     unsigned long passed, failed, files, bad_files;
 };
 
@@ -55,7 +58,7 @@ struct run {
     sqluice *db;
     char *dir;
     char name[64];
-    int mode;
+    int mode, workers;
     int64_t now_us;
     struct t_lines notices;         /* of the statement that runs */
     struct sh_buf printed;
@@ -356,6 +359,15 @@ static void result_mode(struct run *r, bool changelog)
     sh_free(&b);
 }
 
+static void set_workers(struct run *r)
+{
+    struct sh_buf b = { 0 };
+
+    sh_addf(&b, "SET 'execution.parallelism' = '%d'", r->workers);
+    sqluice_exec(r->db, b.p, NULL, NULL);
+    sh_free(&b);
+}
+
 /* ---- checks ---- */
 
 static void check_outcome(struct run *r, struct t_check *c, struct outcome *o)
@@ -410,7 +422,7 @@ static void run_checked(struct run *r, struct t_block *b, const char *sql, bool 
             check_outcome(r, c, &o);
     }
     outcome_clear(&o);
-    if (!has_want(r, b, T_CHANGELOG) || r->mode != T_STREAMING)
+    if (!has_want(r, b, T_CHANGELOG) || r->mode != T_STREAMING || r->workers > 1)
         return;
     result_mode(r, true);
     run_sql(r, sql, "job.sql", job, &o);
@@ -850,7 +862,7 @@ static void set_clock(struct run *r, const char *text)
 
 static void run_block(struct run *r, struct t_block *b)
 {
-    if (!(b->modes & r->mode))
+    if (!(b->modes & r->mode) || (b->kind == T_EXPLAIN && r->workers > 1))
         return;
     switch (b->kind) {
     case T_TABLE:
@@ -875,9 +887,9 @@ static void run_block(struct run *r, struct t_block *b)
 
 /* ---- files ---- */
 
-static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t batch_rows)
+static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t batch_rows, int workers)
 {
-    struct run r = { .plan = plan, .f = f, .mode = mode };
+    struct run r = { .plan = plan, .f = f, .mode = mode, .workers = workers };
     struct sh_buf dir = { 0 };
     const char *tmp = getenv("TMPDIR");
     sqluice_config config = { .notice = on_notice, .notice_arg = &r, .print = on_print, .print_arg = &r, .now_us = on_clock, .now_arg = &r,
@@ -892,6 +904,8 @@ static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t bat
         return false;
     }
     snprintf(r.name, sizeof r.name, "%s, batches of %u", mode == T_BATCH ? "batch" : "streaming", batch_rows);
+    if (workers > 1)
+        snprintf(r.name, sizeof r.name, "%s, batches of %u, %d workers", mode == T_BATCH ? "batch" : "streaming", batch_rows, workers);
     set_clock(&r, "2024-01-01 00:00:00");
     good = sqluice_open(&config, &r.db) == SQLUICE_OK;
     if (!good)
@@ -899,6 +913,7 @@ static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t bat
     if (good) {
         sqluice_exec(r.db, mode == T_BATCH ? "SET 'execution.runtime-mode' = 'batch'" : "SET 'execution.runtime-mode' = 'streaming'", NULL, NULL);
         sqluice_exec(r.db, "SET 'table.local-time-zone' = 'UTC'", NULL, NULL);
+        set_workers(&r);
         result_mode(&r, false);
         sh_interrupt_target(r.db);
         for (size_t i = 0; i < f->nblocks && !sh_interrupted(); i++)
@@ -930,8 +945,9 @@ static void test_file(struct plan *plan, const char *path)
     static const int modes[] = { T_STREAMING, T_BATCH };
     for (int m = 0; m < 2; m++)
         for (int i = 0; i < plan->nbatches && (plan->modes & modes[m]); i++)
-            if (!run_once(plan, &f, modes[m], plan->batches[i]))
-                plan->bad_files++;
+            for (int k = 0; k < plan->nworkers; k++)
+                if (!run_once(plan, &f, modes[m], plan->batches[i], plan->workers[k]))
+                    plan->bad_files++;
     for (size_t i = 0; i < f.nchecks; i++) {
         passed += f.checks[i].ran && !f.checks[i].failed;
         failed += f.checks[i].failed > 0;
@@ -980,6 +996,7 @@ static void test_path(struct plan *plan, const char *path, bool named)
 
 static const struct option options[] = {
     { "update", no_argument, NULL, 'u' }, { "batch-rows", required_argument, NULL, 'b' }, { "mode", required_argument, NULL, 'm' },
+    { "parallelism", required_argument, NULL, 'p' },
     { "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 };
 
@@ -1002,6 +1019,15 @@ static int take_option(struct plan *plan, int c)
         plan->batches[0] = (uint32_t)rows;
         plan->nbatches = 1;
         return -1;
+    case 'p':
+        rows = strtol(optarg, &end, 10);
+        if (*end || end == optarg || rows < 1 || rows > 128) {
+            fprintf(stderr, "sqluice: --parallelism takes 1 to 128, not '%s'\n", optarg);
+            return EXIT_BAD;
+        }
+        plan->workers[0] = (int)rows;
+        plan->nworkers = 1;
+        return -1;
     case 'm':
         plan->modes = strcmp(optarg, "batch") == 0 ? T_BATCH : strcmp(optarg, "streaming") == 0 ? T_STREAMING : 0;
         if (plan->modes)
@@ -1014,10 +1040,10 @@ static int take_option(struct plan *plan, int c)
 
 int sh_test_main(int argc, char **argv)
 {
-    struct plan plan = { .modes = T_BOTH, .batches = { 2048, 7, 1 }, .nbatches = 3, .color = isatty(STDOUT_FILENO) };
+    struct plan plan = { .modes = T_BOTH, .batches = { 2048, 7, 1 }, .nbatches = 3, .workers = { 1, 2, 4 }, .nworkers = 3, .color = isatty(STDOUT_FILENO) };
     int c, code = -1;
 
-    while (code < 0 && (c = getopt_long(argc, argv, "ub:m:vh", options, NULL)) != -1)
+    while (code < 0 && (c = getopt_long(argc, argv, "ub:m:p:vh", options, NULL)) != -1)
         code = take_option(&plan, c);
     if (code < 0 && optind == argc) {
         fputs(help, stderr);

@@ -24,7 +24,7 @@ struct sq_fs_table {                     /* the connector's sq_table_ext */
     size_t block;                        /* bytes of a read */
 };
 
-enum { SQ_FS_BLOCK = 256 << 10, SQ_FS_SPLIT_MIN = 64 << 20 };
+enum { SQ_FS_BLOCK = 256 << 10, SQ_FS_SPLIT_ROW = 2048 };   /* a split is worth a batch of rows of so many bytes: 4 MB */
 #define SQ_FS_LINE_LIMIT (INT64_C(64) << 20)
 
 static inline const struct sq_fs_table *sq_fs_table_of(const struct sq_table_ext *ext) { return (const struct sq_fs_table *)(const void *)ext; }

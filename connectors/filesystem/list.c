@@ -233,13 +233,15 @@ bool sq_fs_range_read(struct sq_str payload, struct sq_fs_range *r)
     return r->start >= 0 && r->end >= r->start;
 }
 
-static int64_t chunk_size(const struct files *f, uint32_t want)
+static int64_t chunk_size(const struct files *f, uint32_t want, uint32_t batch_rows)
 {
     int64_t total = 0, chunk;
     for (size_t i = 0; i < f->n; i++)
         total += f->v[i].size;
     chunk = total / (want ? want : 1) + 1;
-    return chunk < SQ_FS_SPLIT_MIN ? SQ_FS_SPLIT_MIN : chunk;
+    if (want > 1 && chunk < (int64_t)batch_rows * SQ_FS_SPLIT_ROW)
+        chunk = (int64_t)batch_rows * SQ_FS_SPLIT_ROW;
+    return chunk;
 }
 
 static sq_rc cut(struct sq_ctx *ctx, struct sq_arena *arena, const struct files *f, int64_t chunk, struct sq_split **out, uint32_t *n)
@@ -277,7 +279,7 @@ sq_rc sq_fs_splits(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_s
     if (rc == SQ_OK && f.n)
         qsort(f.v, f.n, sizeof *f.v, by_path);
     if (rc == SQ_OK)
-        rc = cut(ctx, arena, &f, chunk_size(&f, want), out, n);
+        rc = cut(ctx, arena, &f, chunk_size(&f, want, spec->batch_rows ? spec->batch_rows : SQ_BATCH_ROWS), out, n);
     sq_free(ctx, f.v);
     return rc;
 }

@@ -85,6 +85,8 @@ static sq_rc fs_info(struct sq_ctx *ctx, const struct sq_table_spec *t, const st
         SQ_TRY(f->check(ctx, fs->format.options, t, false));
     *info = (struct sq_source_info){.bounded = true, .rows = -1};
     info->mode = f->decodes & SQ_MODE_RETRACT ? SQ_MODE_RETRACT : f->decodes & SQ_MODE_UPSERT ? SQ_MODE_UPSERT : SQ_MODE_INSERT;
+    info->one_by_one = true;
+    info->ordered = info->mode != SQ_MODE_INSERT;       /* changes of a row may be anywhere behind it, in the next file too */
     return SQ_OK;
 }
 

@@ -57,7 +57,7 @@ static void blackhole_close(struct sq_writer *self)
 }
 
 static const struct sq_sink_class sink = {
-    .accepts = SQ_MODE_INSERT | SQ_MODE_UPSERT | SQ_MODE_RETRACT, .accept = blackhole_accept, .shows_changes = blackhole_shows_changes,
+    .any_worker = true, .accepts = SQ_MODE_INSERT | SQ_MODE_UPSERT | SQ_MODE_RETRACT, .accept = blackhole_accept, .shows_changes = blackhole_shows_changes,
     .open = blackhole_open, .write = blackhole_write, .flush = blackhole_nothing, .finish = blackhole_nothing, .close = blackhole_close,
 };
 

@@ -2,87 +2,203 @@
  *
  * account.c: what a job read, kept, dropped and wrote, and whether it adds up.
  *
- *   at a source:  records = good + bad + filtered; as many rows left it as its reader gave (a record may give several)
- *   at an input:  in = accepted + filtered + late; in = what the producer put out
+ *   at a source:    records = good + bad + filtered; as many rows left it as its reader gave (a record may give several)
+ *   at an input:    in = accepted + filtered + late; in = what the producer put out
+ *   at an exchange: what the receivers gave is what the senders took
+ *
+ * Of several workers the counts are summed. While their threads run, each notes its own when it is asked to, so what is told then is a little old,
+ * and no balance is drawn.
  */
 #include "executor/runtime/runtime.h"
 
 #include "base/os.h"
 
-static bool source_balances(const struct sq_op *op, const struct sq_source_stats *st)
+static bool is_source(const struct sq_plan *p) { return p->kind == SQ_N_SCAN || p->kind == SQ_N_VALUES; }
+static bool is_root(const struct sq_plan *p) { return p->kind == SQ_N_SINK || p->kind == SQ_N_COLLECT; }
+
+/* ---- counting ---- */
+
+sq_rc sq_stats_new(struct sq_job *job, struct sq_ctx *ctx, struct sq_op_stat **out)
 {
+    struct sq_input_count *ins;
+    size_t inputs = 0;
+
+    for (uint32_t i = 0; i < job->nnodes; i++)
+        inputs += job->nodes[i] ? job->nodes[i]->ninputs : 0;
+    *out = sq_calloc(ctx, (job->nnodes + 1) * sizeof **out + inputs * sizeof *ins);
+    if (!*out)
+        return SQ_NOMEM;
+    ins = (struct sq_input_count *)(void *)(*out + job->nnodes + 1);
+    for (uint32_t i = 0; i < job->nnodes; i++) {
+        (*out)[i].ins = ins;
+        ins += job->nodes[i] ? job->nodes[i]->ninputs : 0;
+    }
+    return SQ_OK;
+}
+
+static void count_op(const struct sq_op *op, struct sq_op_stat *st)
+{
+    st->there = true;
+    st->m = sq_op_count(op);
+    st->state_bytes = op->cls->state_bytes ? op->cls->state_bytes(op) : 0;
+    st->watermark = op->watermark;
+    for (uint32_t k = 0; k < op->nins; k++)
+        st->ins[k] = (struct sq_input_count){op->ins[k].in, op->ins[k].accepted, op->ins[k].filtered, op->ins[k].late};
+    if (sq_op_is_source(op))
+        sq_source_stats(op, &st->source);
+}
+
+void sq_worker_count(struct sq_worker *w)
+{
+    for (uint32_t i = 0; i < w->nops; i++) {
+        const struct sq_op *recv = w->receivers[i];
+        if (w->ops[i])
+            count_op(w->ops[i], &w->stat[i]);
+        if (recv) {                              /* what leaves an exchange, leaves its receivers */
+            w->stat[i].there = true;
+            w->stat[i].m.out = recv->m.out;
+            w->stat[i].m.batches_out = recv->m.batches_out;
+            w->stat[i].watermark = recv->watermark;
+        }
+    }
+}
+
+static void add_source(struct sq_source_stats *a, const struct sq_source_stats *b)
+{
+    a->records += b->records;
+    a->rows += b->rows;
+    a->bad += b->bad;
+    a->filtered += b->filtered;
+    a->bytes += b->bytes;
+    a->bad_values += b->bad_values;
+    a->total_bytes = a->total_bytes < 0 || b->total_bytes < 0 ? -1 : a->total_bytes + b->total_bytes;
+}
+
+static void add_stat(struct sq_op_stat *a, const struct sq_op_stat *b, uint32_t nins)
+{
+    if (!b->there)
+        return;
+    a->m.in += b->m.in;
+    a->m.out += b->m.out;
+    a->m.filtered += b->m.filtered;
+    a->m.late += b->m.late;
+    a->m.batches_out += b->m.batches_out;
+    a->m.overflows += b->m.overflows;
+    a->state_bytes += b->state_bytes;
+    a->watermark = !a->there || b->watermark < a->watermark ? b->watermark : a->watermark;
+    if (a->there)
+        add_source(&a->source, &b->source);
+    else
+        a->source = b->source;
+    a->there = true;
+    for (uint32_t k = 0; k < nins; k++) {
+        a->ins[k].in += b->ins[k].in;
+        a->ins[k].accepted += b->ins[k].accepted;
+        a->ins[k].filtered += b->ins[k].filtered;
+        a->ins[k].late += b->ins[k].late;
+    }
+}
+
+/* Fills job->sum. Whatever else a job is for its callers, its counts are for reading only. */
+static const struct sq_op_stat *sum(const struct sq_job *cjob)
+{
+    struct sq_job *job = (struct sq_job *)(uintptr_t)cjob;
+
+    for (uint32_t i = 0; i < job->nnodes; i++) {
+        struct sq_input_count *ins = job->sum[i].ins;
+        if (job->nodes[i])
+            memset(ins, 0, job->nodes[i]->ninputs * sizeof *ins);
+        job->sum[i] = (struct sq_op_stat){.ins = ins};
+    }
+    if (job->running)
+        atomic_fetch_add(&job->stat_wanted, 1);
+    for (uint32_t i = 0; i < job->nworkers; i++) {
+        struct sq_worker *w = &job->workers[i];
+        pthread_mutex_lock(&w->lock);
+        if (i == 0 || !job->running || atomic_load(&w->done))
+            sq_worker_count(w);
+        for (uint32_t k = 0; k < job->nnodes; k++)
+            if (job->nodes[k])
+                add_stat(&job->sum[k], &w->stat[k], job->nodes[k]->ninputs);
+        pthread_mutex_unlock(&w->lock);
+    }
+    return job->sum;
+}
+
+/* ---- balances ---- */
+
+static bool source_balances(const struct sq_op_stat *op)
+{
+    const struct sq_source_stats *st = &op->source;
     uint64_t good = st->records - st->bad - st->filtered;
 
     return st->bad + st->filtered <= st->records && st->rows >= good && st->rows == op->m.out;
 }
 
-static bool input_balances(const struct sq_input_state *in)
+static bool input_balances(const struct sq_job *job, const struct sq_plan *p, uint32_t k)
 {
-    return in->in == in->accepted + in->filtered + in->late && in->in == in->from->m.out;
-}
+    const struct sq_input_count *in = &job->sum[p->id].ins[k];
 
-static size_t state_of(const struct sq_op *op)
-{
-    return op->cls->state_bytes ? op->cls->state_bytes(op) : 0;
+    if (job->running)
+        return true;
+    return in->in == in->accepted + in->filtered + in->late && in->in == job->sum[p->inputs[k]->id].m.out &&
+           (p->kind != SQ_N_EXCHANGE || job->sum[p->id].m.out == in->accepted);
 }
 
 uint32_t sq_job_nodes(const struct sq_job *job, struct sq_node_stats *out, uint32_t max)
 {
-    const struct sq_worker *w = &job->worker;
+    const struct sq_op_stat *st = sum(job);
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < w->nops; i++) {
-        const struct sq_op *op = w->ops[i];
-        if (!op)
+    for (uint32_t i = 0; i < job->nnodes; i++) {
+        if (!job->nodes[i])
             continue;
-        if (n < max) {
-            out[n] = (struct sq_node_stats){.plan = op->plan, .m = sq_op_count(op), .state_bytes = state_of(op), .watermark = op->watermark};
-            if (sq_op_is_source(op))
-                sq_source_stats(op, &out[n].source);
-        }
+        if (n < max)
+            out[n] = (struct sq_node_stats){.plan = job->nodes[i], .m = st[i].m, .state_bytes = st[i].state_bytes, .watermark = st[i].watermark, .source = st[i].source};
         n++;
     }
     return n;
 }
 
-void sq_job_stats(const struct sq_job *job, struct sq_job_stats *st)
+static void read_stats(const struct sq_job *job, struct sq_job_stats *st)
 {
-    const struct sq_worker *w = &job->worker;
     int64_t now = job->ended_ns ? job->ended_ns : job->ctx->os ? job->ctx->os->mono_ns(job->ctx->os->arg) : 0;
 
     *st = (struct sq_job_stats){.elapsed_ns = now - job->started_ns, .balanced = true};
-    for (uint32_t i = 0; i < w->nops; i++) {
-        const struct sq_op *op = w->ops[i];
-        if (!op)
-            continue;
-        for (uint32_t k = 0; k < op->nins; k++) {
-            st->balanced &= input_balances(&op->ins[k]);
-            st->late += op->ins[k].late;
-            if (op->nouts == 0)
-                st->rows_out += op->ins[k].accepted;
+    for (uint32_t i = 0; i < job->nnodes; i++) {
+        const struct sq_plan *p = job->nodes[i];
+        const struct sq_op_stat *s = &job->sum[i];
+        for (uint32_t k = 0; p && k < p->ninputs; k++) {
+            st->balanced &= input_balances(job, p, k);
+            st->late += s->ins[k].late;
+            st->rows_out += is_root(p) ? s->ins[k].accepted : 0;
         }
-        if (sq_op_is_source(op)) {
-            struct sq_source_stats s;
-            sq_source_stats(op, &s);
-            st->balanced &= source_balances(op, &s);
-            st->rows_in += s.rows;
-            st->bad += s.bad;
-            st->filtered += s.filtered;
-            st->bytes_in += s.bytes;
-            st->bytes_total = s.total_bytes < 0 || st->bytes_total < 0 ? -1 : st->bytes_total + s.total_bytes;
+        if (p && is_source(p)) {
+            st->balanced &= job->running || source_balances(s);
+            st->rows_in += s->source.rows;
+            st->bad += s->source.bad;
+            st->filtered += s->source.filtered;
+            st->bytes_in += s->source.bytes;
+            st->bytes_total = s->source.total_bytes < 0 || st->bytes_total < 0 ? -1 : st->bytes_total + s->source.total_bytes;
         }
     }
 }
 
+void sq_job_stats(const struct sq_job *job, struct sq_job_stats *st)
+{
+    sum(job);
+    read_stats(job, st);
+}
+
 /* ---- as text ---- */
 
-static const char *label(const struct sq_op *op)
+static const char *label(const struct sq_plan *p)
 {
-    switch (op->plan->kind) {
+    switch (p->kind) {
     case SQ_N_SCAN: return "read";
     case SQ_N_VALUES: return "values";
     case SQ_N_FILTER: return "filter";
-    case SQ_N_AGGREGATE: return op->plan->u.agg.nitems ? "group" : "distinct";
+    case SQ_N_AGGREGATE: return p->u.agg.nitems ? "group" : "distinct";
     case SQ_N_JOIN: return "join";
     case SQ_N_SORT: return "sort";
     case SQ_N_LIMIT: return "limit";
@@ -92,13 +208,13 @@ static const char *label(const struct sq_op *op)
     }
 }
 
-static struct sq_str name_of(const struct sq_op *op, uint32_t input)
+static struct sq_str name_of(const struct sq_plan *p, uint32_t input)
 {
-    if (op->plan->kind == SQ_N_SCAN)
-        return op->plan->u.scan.table->name;
-    if (op->plan->kind == SQ_N_SINK)
-        return op->plan->u.sink.table->name;
-    if (op->plan->kind == SQ_N_JOIN)
+    if (p->kind == SQ_N_SCAN)
+        return p->u.scan.table->name;
+    if (p->kind == SQ_N_SINK)
+        return p->u.sink.table->name;
+    if (p->kind == SQ_N_JOIN)
         return input == 0 ? SQ_STR("left") : SQ_STR("right");
     return SQ_STR("");
 }
@@ -110,82 +226,80 @@ static void part(struct sq_buf *b, uint64_t n, const char *what)
         sq_buf_printf(b, " + %llu %s", (unsigned long long)n, what);
 }
 
-static void source_line(struct sq_buf *b, const struct sq_op *op)
+static void source_line(struct sq_buf *b, const struct sq_job *job, const struct sq_op_stat *op)
 {
-    struct sq_source_stats st;
-    uint64_t good;
+    const struct sq_source_stats *st = &op->source;
+    uint64_t good = st->records - st->bad - st->filtered;
 
-    sq_source_stats(op, &st);
-    good = st.records - st.bad - st.filtered;
-    if (good == st.rows)
-        sq_buf_printf(b, "%llu records = %llu rows + %llu bad", (unsigned long long)st.records, (unsigned long long)good, (unsigned long long)st.bad);
+    if (good == st->rows)
+        sq_buf_printf(b, "%llu records = %llu rows + %llu bad", (unsigned long long)st->records, (unsigned long long)good, (unsigned long long)st->bad);
     else
-        sq_buf_printf(b, "%llu records = %llu good (%llu rows) + %llu bad", (unsigned long long)st.records, (unsigned long long)good,
-                      (unsigned long long)st.rows, (unsigned long long)st.bad);
-    part(b, st.filtered, "without a row");
-    if (st.bad_values)
-        sq_buf_printf(b, st.bad_values == 1 ? "; %llu value did not fit and is NULL" : "; %llu values did not fit and are NULL", (unsigned long long)st.bad_values);
-    if (!source_balances(op, &st) && !op->worker->job->failed)
+        sq_buf_printf(b, "%llu records = %llu good (%llu rows) + %llu bad", (unsigned long long)st->records, (unsigned long long)good,
+                      (unsigned long long)st->rows, (unsigned long long)st->bad);
+    part(b, st->filtered, "without a row");
+    if (st->bad_values)
+        sq_buf_printf(b, st->bad_values == 1 ? "; %llu value did not fit and is NULL" : "; %llu values did not fit and are NULL", (unsigned long long)st->bad_values);
+    if (!job->running && !source_balances(op))
         sq_buf_printf(b, "  (does not balance: %llu rows went on)", (unsigned long long)op->m.out);
 }
 
-static void input_line(struct sq_buf *b, const struct sq_op *op, uint32_t i)
+static void input_line(struct sq_buf *b, const struct sq_job *job, const struct sq_plan *p, uint32_t i)
 {
-    const struct sq_input_state *in = &op->ins[i];
+    const struct sq_op_stat *op = &job->sum[p->id];
+    const struct sq_input_count *in = &op->ins[i];
 
-    sq_buf_printf(b, "%llu in = %llu %s", (unsigned long long)in->in, (unsigned long long)in->accepted, op->nouts ? "accepted" : "written");
+    sq_buf_printf(b, "%llu in = %llu %s", (unsigned long long)in->in, (unsigned long long)in->accepted, is_root(p) ? "written" : "accepted");
     part(b, in->filtered, "filtered");
     part(b, in->late, "late");
-    if (op->nouts && i + 1 == op->nins)
+    if (!is_root(p) && i + 1 == p->ninputs)
         sq_buf_printf(b, "; %llu out", (unsigned long long)op->m.out);
     if (op->m.overflows && i == 0)
         sq_buf_printf(b, "; %llu overflowed", (unsigned long long)op->m.overflows);
-    if (!input_balances(in) && !op->worker->job->failed)
+    if (!input_balances(job, p, i))
         sq_buf_puts(b, "  (does not balance)");
 }
 
-static int name_width(const struct sq_worker *w)
+static int name_width(const struct sq_job *job)
 {
     uint32_t width = 5;
 
-    for (uint32_t i = 0; i < w->nops; i++) {
-        struct sq_str s = w->ops[i] ? name_of(w->ops[i], 0) : SQ_STR("");
+    for (uint32_t i = 0; i < job->nnodes; i++) {
+        struct sq_str s = job->nodes[i] ? name_of(job->nodes[i], 0) : SQ_STR("");
         if (s.n > width)
             width = s.n;
     }
     return width > 40 ? 40 : (int)width;
 }
 
-static void op_lines(struct sq_buf *b, const struct sq_op *op, int width)
+static void node_lines(struct sq_buf *b, const struct sq_job *job, const struct sq_plan *p, int width)
 {
-    const char *what = label(op);
-    uint32_t lines = sq_op_is_source(op) ? 1 : op->nins;
+    const char *what = label(p);
+    uint32_t lines = is_source(p) ? 1 : p->ninputs;
 
     for (uint32_t i = 0; what && i < lines; i++) {
-        struct sq_str name = name_of(op, i);
+        struct sq_str name = name_of(p, i);
         int pad = width > (int)name.n ? width - (int)name.n : 0;
         sq_buf_printf(b, "\n  %-8s  %.*s%*s  ", what, SQ_FMT(name), pad, "");
-        if (sq_op_is_source(op))
-            source_line(b, op);
+        if (is_source(p))
+            source_line(b, job, &job->sum[p->id]);
         else
-            input_line(b, op, i);
+            input_line(b, job, p, i);
     }
 }
 
 sq_rc sq_job_account(const struct sq_job *job, struct sq_buf *b)
 {
-    const struct sq_worker *w = &job->worker;
     struct sq_job_stats st;
-    int width = name_width(w);
+    int width = name_width(job);
 
     sq_job_stats(job, &st);
     sq_buf_printf(b, "account: %llu rows in, %llu out%s", (unsigned long long)st.rows_in, (unsigned long long)st.rows_out,
-                  job->failed ? " when it failed" : st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
+                  st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
     for (int pass = 0; pass < 2; pass++)         /* sources first, then from the bottom up */
-        for (uint32_t i = w->nops; i-- > 0;) {
-            const struct sq_op *op = w->ops[i];
-            if (op && sq_op_is_source(op) == (pass == 0))
-                op_lines(b, op, width);
+        for (uint32_t i = job->nnodes; i-- > 0;) {
+            const struct sq_plan *p = job->nodes[i];
+            if (p && is_source(p) == (pass == 0))
+                node_lines(b, job, p, width);
         }
     sq_buf_putc(b, '\n');
     return b->rc;

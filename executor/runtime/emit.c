@@ -66,34 +66,64 @@ static sq_rc advance(struct sq_op *op)
     return op->cls->watermark ? op->cls->watermark(op, ts) : sq_emit_watermark(op, ts);
 }
 
+sq_rc sq_take_watermark(struct sq_op *op, uint32_t input, int64_t ts)
+{
+    op->ins[input].watermark = ts;
+    return advance(op);
+}
+
 sq_rc sq_emit_watermark(struct sq_op *op, int64_t ts)
 {
     if (ts <= op->watermark)
         return SQ_OK;
     op->watermark = ts;
-    for (uint32_t i = 0; i < op->nouts; i++) {
-        struct sq_op *to = op->outs[i].op;
-        to->ins[op->outs[i].input].watermark = ts;
-        SQ_TRY(advance(to));
-    }
+    for (uint32_t i = 0; i < op->nouts; i++)
+        SQ_TRY(sq_take_watermark(op->outs[i].op, op->outs[i].input, ts));
     return SQ_OK;
+}
+
+/* The barrier came on every input that has not ended. */
+static bool all_at(const struct sq_op *op, uint64_t epoch)
+{
+    for (uint32_t k = 0; k < op->nins; k++)
+        if (!op->ins[k].ended && op->ins[k].barrier != epoch)
+            return false;
+    return true;
+}
+
+static sq_rc pass_barrier(struct sq_op *op, uint64_t epoch)
+{
+    if (op->cls->barrier)
+        SQ_TRY(op->cls->barrier(op, epoch));
+    return sq_emit_barrier(op, epoch);
+}
+
+sq_rc sq_take_barrier(struct sq_op *op, uint32_t input, uint64_t epoch)
+{
+    op->ins[input].barrier = epoch;
+    return all_at(op, epoch) ? pass_barrier(op, epoch) : SQ_OK;
 }
 
 sq_rc sq_emit_barrier(struct sq_op *op, uint64_t epoch)
 {
-    for (uint32_t i = 0; i < op->nouts; i++) {
-        struct sq_op *to = op->outs[i].op;
-        bool all = true;
-        to->ins[op->outs[i].input].barrier = epoch;
-        for (uint32_t k = 0; k < to->nins; k++)
-            all &= to->ins[k].ended || to->ins[k].barrier == epoch;
-        if (!all)
-            continue;
-        if (to->cls->barrier)
-            SQ_TRY(to->cls->barrier(to, epoch));
-        SQ_TRY(sq_emit_barrier(to, epoch));
-    }
+    op->epoch = epoch;
+    for (uint32_t i = 0; i < op->nouts; i++)
+        SQ_TRY(sq_take_barrier(op->outs[i].op, op->outs[i].input, epoch));
     return SQ_OK;
+}
+
+sq_rc sq_take_idle(struct sq_op *op, uint32_t input, bool idle)
+{
+    bool all = true;
+
+    op->ins[input].idle = idle;
+    for (uint32_t k = 0; k < op->nins; k++)
+        all &= op->ins[k].idle || op->ins[k].ended;
+    if (!all)
+        SQ_TRY(advance(op));
+    if (op->cls->idle && all != op->idle)
+        SQ_TRY(op->cls->idle(op, all));
+    return sq_emit_idle(op, all);
 }
 
 sq_rc sq_emit_idle(struct sq_op *op, bool idle)
@@ -101,17 +131,34 @@ sq_rc sq_emit_idle(struct sq_op *op, bool idle)
     if (idle == op->idle)
         return SQ_OK;
     op->idle = idle;
-    for (uint32_t i = 0; i < op->nouts; i++) {
-        struct sq_op *to = op->outs[i].op;
-        bool all = true;
-        to->ins[op->outs[i].input].idle = idle;
-        for (uint32_t k = 0; k < to->nins; k++)
-            all &= to->ins[k].idle || to->ins[k].ended;
-        if (!all)
-            SQ_TRY(advance(to));
-        SQ_TRY(sq_emit_idle(to, all));
-    }
+    for (uint32_t i = 0; i < op->nouts; i++)
+        SQ_TRY(sq_take_idle(op->outs[i].op, op->outs[i].input, idle));
     return SQ_OK;
+}
+
+/* The end of one input may be what a barrier on the others, or the watermark, waited for. */
+static sq_rc release(struct sq_op *op)
+{
+    uint64_t epoch = op->epoch;
+
+    for (uint32_t k = 0; k < op->nins; k++)
+        if (!op->ins[k].ended && op->ins[k].barrier > epoch)
+            epoch = op->ins[k].barrier;
+    return epoch > op->epoch && all_at(op, epoch) ? pass_barrier(op, epoch) : SQ_OK;
+}
+
+sq_rc sq_take_end(struct sq_op *op, uint32_t input)
+{
+    bool all = true;
+
+    if (op->ins[input].ended)                    /* a restored operator is told again */
+        return SQ_OK;
+    op->ins[input].ended = true;
+    if (op->cls->end)
+        SQ_TRY(op->cls->end(op, input));
+    for (uint32_t k = 0; k < op->nins; k++)
+        all &= op->ins[k].ended;
+    return all ? sq_emit_end(op) : release(op);
 }
 
 sq_rc sq_emit_end(struct sq_op *op)
@@ -120,17 +167,8 @@ sq_rc sq_emit_end(struct sq_op *op)
         return SQ_OK;
     SQ_TRY(sq_emit_watermark(op, SQ_TS_MAX));
     op->ended = true;
-    for (uint32_t i = 0; i < op->nouts; i++) {
-        struct sq_op *to = op->outs[i].op;
-        bool all = true;
-        to->ins[op->outs[i].input].ended = true;
-        if (to->cls->end)
-            SQ_TRY(to->cls->end(to, op->outs[i].input));
-        for (uint32_t k = 0; k < to->nins; k++)
-            all &= to->ins[k].ended;
-        if (all)
-            SQ_TRY(sq_emit_end(to));
-    }
+    for (uint32_t i = 0; i < op->nouts; i++)
+        SQ_TRY(sq_take_end(op->outs[i].op, op->outs[i].input));
     return SQ_OK;
 }
 

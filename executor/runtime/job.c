@@ -1,26 +1,161 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * job.c: the life of a job: open everything, turn until the input ends, close everything. With one worker all of it happens on the
- * caller's thread.
+ * caller's thread. With several, opening and closing do; the threads start with the first turn, and worker 0 turns on the caller's thread.
+ *
+ * The first error of any worker is the job's: it stops all of them. A job is paused by a barrier: sources send it and stop, and when it has come
+ * through everywhere, nothing is under way between the workers. So snapshots are taken, and so a job is stopped before its end: what the sources
+ * gave until then is written.
  */
 #include "executor/runtime/runtime.h"
 
 #include "base/os.h"
+
+#include <signal.h>
 
 static int64_t now_ns(const struct sq_job *job)
 {
     return job->ctx->os ? job->ctx->os->mono_ns(job->ctx->os->arg) : 0;
 }
 
-/* Sinks last: nothing outside is touched before everything else is known to be good. */
-static sq_rc open_ops(struct sq_worker *w)
+/* ---- errors, notices ---- */
+
+void sq_job_wake(struct sq_job *job)
 {
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        sq_event_raise(&job->workers[i].event);
+}
+
+void sq_job_fail(struct sq_job *job, struct sq_worker *w, sq_rc rc)
+{
+    pthread_mutex_lock(&job->lock);
+    if (job->error.rc == SQ_OK) {
+        job->error = w->ctx->err;
+        job->error.rc = rc;
+    }
+    pthread_mutex_unlock(&job->lock);
+    atomic_store(&job->stop, 1);
+    sq_job_wake(job);
+}
+
+static void note(void *arg, const char *text)
+{
+    struct sq_worker *w = arg;
+
+    pthread_mutex_lock(&w->lock);
+    sq_buf_add(&w->notices, text, strlen(text) + 1);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Gives the caller what the other workers had to say. */
+static void deliver(struct sq_job *job, bool drop)
+{
+    for (uint32_t i = 1; i < job->nworkers; i++) {
+        struct sq_worker *w = &job->workers[i];
+        pthread_mutex_lock(&w->lock);
+        for (size_t at = 0; at < w->notices.n && !drop; at += strlen(w->notices.p + at) + 1)
+            sq_notice(job->ctx, "%s", w->notices.p + at);
+        sq_buf_reset(&w->notices);
+        pthread_mutex_unlock(&w->lock);
+    }
+}
+
+/* ---- opening ---- */
+
+static sq_rc list_nodes(struct sq_job *job, const struct sq_plan *p, bool *several)
+{
+    if (p->id >= job->nnodes)
+        return sq_fail(job->ctx, SQ_INTERNAL, "a plan node with number %u", p->id);
+    job->nodes[p->id] = p;
+    *several |= p->kind == SQ_N_EXCHANGE;
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        SQ_TRY(list_nodes(job, p->inputs[i], several));
+    return SQ_OK;
+}
+
+/* A plan that runs on worker 0 alone needs no other. */
+static bool all_single(const struct sq_job *job)
+{
+    for (uint32_t i = 0; i < job->nnodes; i++)
+        if (job->nodes[i] && !job->nodes[i]->single)
+            return false;
+    return true;
+}
+
+static sq_rc new_workers(struct sq_job *job)
+{
+    const struct sq_job_plan *plan = job->plan;
+    bool several = plan->config.parallelism > 1;
+    uint32_t n;
+
+    job->nnodes = plan->nnodes;
+    job->nodes = sq_calloc(job->ctx, (plan->nnodes + 1) * sizeof *job->nodes);
+    job->exchanges = sq_calloc(job->ctx, (plan->nnodes + 1) * sizeof *job->exchanges);
+    job->sources_ended = sq_calloc(job->ctx, (plan->nnodes + 1) * sizeof *job->sources_ended);
+    if (!job->nodes || !job->exchanges || !job->sources_ended)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < plan->nroots; i++)
+        SQ_TRY(list_nodes(job, plan->roots[i], &several));
+    n = several && !all_single(job) ? plan->config.parallelism : 1;
+    if (n < 1 || n > SQ_WORKERS_MOST)
+        return sq_fail(job->ctx, SQ_MISUSE, "a job has 1 to %d workers, not %u", SQ_WORKERS_MOST, n);
+    job->workers = sq_calloc(job->ctx, n * sizeof *job->workers);
+    if (!job->workers)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        struct sq_worker *w = &job->workers[i];
+        w->job = job;
+        w->number = i;
+        w->own = (struct sq_ctx){.budget = job->ctx->budget, .os = job->ctx->os, .notice = note, .notice_arg = w, .interrupt = &job->stop};
+        w->ctx = i == 0 ? job->ctx : &w->own;
+        sq_event_init(&w->event);
+        pthread_mutex_init(&w->lock, NULL);
+        sq_buf_init(&w->notices, &w->own);
+        job->nworkers++;
+    }
+    return SQ_OK;
+}
+
+/* Sinks last: nothing outside is touched before everything else is known to be good. */
+static sq_rc open_ops(struct sq_worker *w, bool sinks)
+{
+    for (uint32_t i = 0; i < w->nops; i++) {
+        struct sq_op *op = w->ops[i];
+        if (op && (op->cls == &sq_op_sink) == sinks && op->cls->open)
+            SQ_TRY(op->cls->open(op));
+        if (w->receivers[i] && !sinks)
+            SQ_TRY(w->receivers[i]->cls->open(w->receivers[i]));
+    }
+    return SQ_OK;
+}
+
+static sq_rc open_worker(struct sq_worker *w, bool sinks)
+{
+    sq_rc rc = SQ_OK;
+
+    if (!sinks)
+        rc = sq_lower(w, w->job->plan);
+    if (rc == SQ_OK)
+        rc = open_ops(w, sinks);
+    if (rc != SQ_OK && w->ctx != w->job->ctx)
+        w->job->ctx->err = w->ctx->err;
+    return rc;
+}
+
+static sq_rc open_job(struct sq_job *job)
+{
+    if (job->plan->config.state_ttl_ms > 0)
+        return sq_fail(job->ctx, SQ_UNSUPPORTED, "'table.exec.state.ttl' is not supported yet: state is kept for good");
+    SQ_TRY(new_workers(job));
+    for (uint32_t i = 0; i < job->nnodes; i++)
+        if (job->nodes[i] && job->nodes[i]->kind == SQ_N_EXCHANGE)
+            SQ_TRY(sq_exchange_new(job, job->nodes[i], &job->exchanges[i]));
     for (int sinks = 0; sinks < 2; sinks++)
-        for (uint32_t i = 0; i < w->nops; i++) {
-            struct sq_op *op = w->ops[i];
-            if (op && (op->cls == &sq_op_sink) == (sinks == 1) && op->cls->open)
-                SQ_TRY(op->cls->open(op));
-        }
+        for (uint32_t i = 0; i < job->nworkers; i++)
+            SQ_TRY(open_worker(&job->workers[i], sinks != 0));
+    SQ_TRY(sq_stats_new(job, job->ctx, &job->sum));
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        SQ_TRY(sq_stats_new(job, job->ctx, &job->workers[i].stat));
     return SQ_OK;
 }
 
@@ -36,20 +171,105 @@ sq_rc sq_job_open(struct sq_ctx *ctx, const struct sq_job_plan *plan, sq_collect
     job->plan = plan;
     job->collect = collect;
     job->collect_arg = collect_arg;
-    job->worker.job = job;
-    job->worker.ctx = ctx;
+    pthread_mutex_init(&job->lock, NULL);
     job->started_ns = now_ns(job);
-    if (plan->config.state_ttl_ms > 0)
-        rc = sq_fail(ctx, SQ_UNSUPPORTED, "'table.exec.state.ttl' is not supported yet: state is kept for good");
-    else
-        rc = sq_lower(&job->worker, plan);
-    if (rc == SQ_OK)
-        rc = open_ops(&job->worker);
+    rc = open_job(job);
+    deliver(job, true);                          /* they said what worker 0 said */
     if (rc != SQ_OK) {
         sq_job_close(job);
         return rc;
     }
     *out = job;
+    return SQ_OK;
+}
+
+/* ---- running ---- */
+
+static void join_threads(struct sq_job *job)
+{
+    for (uint32_t i = 1; i < job->nworkers && job->running; i++)
+        if (job->workers[i].thread_there)
+            pthread_join(job->workers[i].thread, NULL);
+    for (uint32_t i = 1; i < job->nworkers; i++)
+        job->workers[i].thread_there = false;
+    job->running = false;
+}
+
+static void halt(struct sq_job *job)
+{
+    atomic_store(&job->stop, 1);
+    sq_job_wake(job);
+    join_threads(job);
+    atomic_store(&job->stop, 0);
+}
+
+static sq_rc start_threads(struct sq_job *job)
+{
+    sigset_t all, before;
+    int err = 0;
+
+    if (job->running || job->nworkers == 1)
+        return SQ_OK;
+    job->running = true;
+    sigfillset(&all);                            /* signals are the program's thread's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (uint32_t i = 1; i < job->nworkers && !err; i++) {
+        err = pthread_create(&job->workers[i].thread, NULL, sq_worker_main, &job->workers[i]);
+        job->workers[i].thread_there = !err;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!err)
+        return SQ_OK;
+    halt(job);
+    return sq_fail(job->ctx, SQ_LIMIT, "the system gives no thread for a worker: lower 'execution.parallelism'");
+}
+
+/* After a step of worker 0 that gave rc: the error of any worker. */
+static sq_rc settle(struct sq_job *job, sq_rc rc)
+{
+    deliver(job, false);
+    if (rc == SQ_INTERRUPT)
+        return rc;                               /* the job may go on, or be stopped */
+    if (rc != SQ_OK)
+        sq_job_fail(job, &job->workers[0], rc);
+    if (!atomic_load(&job->stop))
+        return SQ_OK;
+    halt(job);
+    deliver(job, false);
+    job->ctx->err = job->error;
+    return job->error.rc;
+}
+
+static bool all_done(struct sq_job *job)
+{
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        if (!atomic_load(&job->workers[i].done))
+            return false;
+    return true;
+}
+
+static sq_rc turn(struct sq_job *job, int64_t wait_us, bool *done)
+{
+    struct sq_worker *w = &job->workers[0];
+    uint32_t seen = sq_event_seen(&w->event);
+    sq_rc rc;
+
+    if (job->nworkers == 1)
+        return sq_worker_turn(w, wait_us, done);
+    SQ_TRY(start_threads(job));
+    if (!atomic_load(&w->done)) {
+        rc = sq_worker_step(w, wait_us);
+    } else {
+        rc = SQ_OK;
+        if (!all_done(job) && !atomic_load(&job->stop) && wait_us > 0)
+            sq_event_wait(&w->event, seen, wait_us);
+    }
+    SQ_TRY(settle(job, rc));
+    *done = all_done(job);
+    if (!*done)
+        return SQ_OK;
+    join_threads(job);
+    deliver(job, false);
     return SQ_OK;
 }
 
@@ -63,7 +283,7 @@ sq_rc sq_job_turn(struct sq_job *job, int64_t wait_us, bool *done)
     if (job->done)
         return SQ_OK;
     SQ_TRY(sq_check_interrupt(job->ctx));        /* between turns nothing is half done: the job may go on, or be stopped */
-    rc = sq_worker_turn(&job->worker, wait_us, &job->done);
+    rc = turn(job, wait_us, &job->done);
     job->failed = rc != SQ_OK;
     if (job->done || job->failed)
         job->ended_ns = now_ns(job);
@@ -80,6 +300,57 @@ sq_rc sq_job_run(struct sq_job *job)
     return SQ_OK;
 }
 
+/* ---- standing still ---- */
+
+static bool all_parked(struct sq_job *job)
+{
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        if (!atomic_load(&job->workers[i].done) && atomic_load(&job->workers[i].parked) != job->epoch)
+            return false;
+    return true;
+}
+
+/* Until nothing is under way. */
+static sq_rc pause_workers(struct sq_job *job)
+{
+    struct sq_worker *w = &job->workers[0];
+
+    if (!job->running)
+        return SQ_OK;
+    job->epoch++;
+    atomic_store(&job->pause, job->epoch);
+    sq_job_wake(job);
+    while (!all_parked(job)) {
+        uint32_t seen = sq_event_seen(&w->event);
+        sq_rc rc = SQ_OK;
+        if (!atomic_load(&w->done) && atomic_load(&w->parked) != job->epoch)
+            rc = sq_worker_step(w, 10000);
+        else if (!all_parked(job) && !atomic_load(&job->stop))
+            sq_event_wait(&w->event, seen, 10000);
+        SQ_TRY(settle(job, rc));
+    }
+    return SQ_OK;
+}
+
+static void resume_workers(struct sq_job *job)
+{
+    atomic_store(&job->pause, 0);
+    sq_job_wake(job);
+}
+
+static sq_rc flush_all(struct sq_job *job)
+{
+    for (uint32_t i = 0; i < job->nworkers; i++) {
+        sq_rc rc = sq_worker_flush(&job->workers[i], true);
+        if (rc == SQ_OK)
+            continue;
+        if (i > 0)
+            job->ctx->err = job->workers[i].ctx->err;
+        return rc;
+    }
+    return SQ_OK;
+}
+
 sq_rc sq_job_stop(struct sq_job *job)
 {
     sq_rc rc;
@@ -88,45 +359,63 @@ sq_rc sq_job_stop(struct sq_job *job)
         return sq_fail(job->ctx, SQ_MISUSE, "the job has failed and can only be closed");
     if (job->done)
         return SQ_OK;
-    rc = sq_worker_flush(&job->worker, true);
+    rc = pause_workers(job);
+    halt(job);
+    if (rc == SQ_OK)
+        rc = flush_all(job);
+    deliver(job, false);
     job->failed = rc != SQ_OK;
     job->done = true;
     job->ended_ns = now_ns(job);
     return rc;
 }
 
-static void close_op(struct sq_op *op)
+sq_rc sq_job_snapshot(struct sq_job *job, struct sq_buf *out)
 {
-    if (op->cls->close)
-        op->cls->close(op);
-    sq_free(op->ctx, op->outs);
-    sq_free(op->ctx, op->ins);
-    sq_free(op->ctx, op);
+    sq_rc rc;
+
+    if (job->failed)
+        return sq_fail(job->ctx, SQ_MISUSE, "a failed job has no snapshot");
+    rc = pause_workers(job);
+    job->failed = rc != SQ_OK && rc != SQ_INTERRUPT;
+    if (rc == SQ_OK)
+        rc = sq_job_save(job, out);
+    resume_workers(job);
+    return rc;
 }
+
+sq_rc sq_job_restore(struct sq_job *job, struct sq_str in)
+{
+    sq_rc rc = job->running ? sq_fail(job->ctx, SQ_MISUSE, "a job that runs cannot be restored") : sq_job_load(job, in);
+
+    job->failed = rc != SQ_OK;
+    return rc;
+}
+
+/* ---- closing ---- */
 
 void sq_job_close(struct sq_job *job)
 {
     if (!job)
         return;
-    for (uint32_t i = 0; job->worker.ops && i < job->worker.nops; i++)
-        if (job->worker.ops[i])
-            close_op(job->worker.ops[i]);
-    sq_free(job->ctx, job->worker.ops);
-    sq_free(job->ctx, job->worker.sources);
+    if (job->running)
+        halt(job);
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        sq_lower_free(&job->workers[i]);
+    for (uint32_t i = 0; i < job->nworkers; i++) {
+        struct sq_worker *w = &job->workers[i];
+        sq_free(job->ctx, w->stat);
+        sq_buf_free(&w->notices);
+        sq_event_free(&w->event);
+        pthread_mutex_destroy(&w->lock);
+    }
+    for (uint32_t i = 0; job->exchanges && i < job->nnodes; i++)
+        sq_exchange_free(job->ctx, job->exchanges[i]);
+    sq_free(job->ctx, job->exchanges);
+    sq_free(job->ctx, (void *)job->sources_ended);
+    sq_free(job->ctx, (void *)job->nodes);
+    sq_free(job->ctx, job->workers);
+    sq_free(job->ctx, job->sum);
+    pthread_mutex_destroy(&job->lock);
     sq_free(job->ctx, job);
-}
-
-sq_rc sq_job_snapshot(struct sq_job *job, struct sq_buf *out)
-{
-    if (job->failed)
-        return sq_fail(job->ctx, SQ_MISUSE, "a failed job has no snapshot");
-    return sq_worker_save(&job->worker, out);
-}
-
-sq_rc sq_job_restore(struct sq_job *job, struct sq_str in)
-{
-    sq_rc rc = sq_worker_load(&job->worker, in);
-
-    job->failed = rc != SQ_OK;
-    return rc;
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * snapshot.c: all state of a worker as bytes and back.
+ * snapshot.c: all state of a job as bytes and back, also with another number of workers.
  *
- *   "SQJ1", u32 operators; per operator: u64 uid, u32 kind, the runtime's flags, the source's positions, then records
- *   (u32 key group, u64 length, bytes) ended by the key group LAST.
+ *   "SQJ2", u32 records; per record: u64 uid, u32 kind, u32 worker, u64 length, and so many bytes: the runtime's flags, of worker 0's sources the positions
+ *   (u64 length, bytes), then state (u32 key group, u64 length, bytes) ended by the key group LAST.
  *
- * A snapshot is read back by an equal plan: operators are matched by their place and checked by uid and kind. Bytes are not trusted: every
+ * Operators are found by their uid. A worker takes the key groups that are its own; what has no key group (a join's flag, a watermark) goes to every worker,
+ * as what stands there is true for all. A watermark that several old workers had becomes their least; an input has ended where it had on all.
+ * Exchanges are not kept: while a snapshot is taken nothing is in them, and senders say again how things stand. Bytes are not trusted: every
  * length is checked.
  */
 #include "executor/runtime/runtime.h"
 
 #define LAST UINT32_C(0xfffffffe)
-static const char magic[4] = {'S', 'Q', 'J', '1'};
+static const char magic[4] = {'S', 'Q', 'J', '2'};
 
 /* ---- writing ---- */
 
@@ -39,11 +41,16 @@ static sq_rc save_flags(const struct sq_op *op, struct sq_buf *b)
 static sq_rc save_op(struct sq_op *op, struct sq_buf *b)
 {
     struct sq_snapshot_out out = {.arg = b, .put = put_record};
+    size_t start;
+    uint64_t size;
 
     SQ_TRY(sq_buf_u64(b, op->plan->uid));
     SQ_TRY(sq_buf_u32(b, (uint32_t)op->plan->kind));
+    SQ_TRY(sq_buf_u32(b, op->worker->number));
+    start = b->n;
+    SQ_TRY(sq_buf_u64(b, 0));
     SQ_TRY(save_flags(op, b));
-    if (sq_op_is_source(op)) {
+    if (sq_op_is_source(op) && op->worker->number == 0) {
         size_t at = b->n;
         SQ_TRY(sq_buf_u64(b, 0));
         SQ_TRY(sq_source_save(op, b));
@@ -52,16 +59,36 @@ static sq_rc save_op(struct sq_op *op, struct sq_buf *b)
     }
     if (op->cls->snapshot)
         SQ_TRY(op->cls->snapshot(op, &out));
-    return sq_buf_u32(b, LAST);
+    SQ_TRY(sq_buf_u32(b, LAST));
+    size = b->n - start - 8;
+    memcpy(b->p + start, &size, 8);
+    return SQ_OK;
 }
 
-sq_rc sq_worker_save(struct sq_worker *w, struct sq_buf *b)
+/* Only the first operator of a plan node is a record's: exchanges stand between, but keep nothing. */
+static bool is_kept(const struct sq_op *op) { return op && op->plan->kind != SQ_N_EXCHANGE; }
+
+sq_rc sq_job_save(struct sq_job *job, struct sq_buf *b)
 {
+    uint32_t n = 0;
+    size_t at;
+
     SQ_TRY(sq_buf_add(b, magic, sizeof magic));
-    SQ_TRY(sq_buf_u32(b, w->nops));
-    for (uint32_t i = 0; i < w->nops; i++)
-        if (w->ops[i])
-            SQ_TRY(save_op(w->ops[i], b));
+    at = b->n;
+    SQ_TRY(sq_buf_u32(b, 0));
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        for (uint32_t k = 0; k < job->workers[i].nops; k++) {
+            struct sq_op *op = job->workers[i].ops[k];
+            if (!is_kept(op))
+                continue;
+            sq_rc rc = save_op(op, b);
+            if (rc != SQ_OK) {
+                job->ctx->err = op->ctx->err;
+                return rc;
+            }
+            n++;
+        }
+    memcpy(b->p + at, &n, 4);
     return b->rc;
 }
 
@@ -70,6 +97,7 @@ sq_rc sq_worker_save(struct sq_worker *w, struct sq_buf *b)
 struct in {
     struct sq_ctx *ctx;
     const char *p, *end;
+    uint32_t part, parts;                  /* of the key groups */
 };
 
 static sq_rc damaged(struct sq_ctx *ctx)
@@ -99,72 +127,182 @@ static sq_rc get_bytes(struct in *in, const char **p, size_t *n)
     return SQ_OK;
 }
 
+/* The next record that is the worker's. */
 static sq_rc next_record(void *arg, uint32_t *key_group, const char **p, size_t *n)
 {
     struct in *in = arg;
 
-    *p = NULL;
-    *n = 0;
-    SQ_TRY(get(in, key_group, 4));
-    return *key_group == LAST ? SQ_OK : get_bytes(in, p, n);
+    for (;;) {
+        *p = NULL;
+        *n = 0;
+        SQ_TRY(get(in, key_group, 4));
+        if (*key_group == LAST)
+            return SQ_OK;
+        SQ_TRY(get_bytes(in, p, n));
+        if (*key_group == SQ_NO_KEY_GROUP || in->parts == 1)
+            return SQ_OK;
+        if (*key_group >= SQ_KEY_GROUPS)
+            return damaged(in->ctx);
+        if (*key_group * in->parts / SQ_KEY_GROUPS == in->part)
+            return SQ_OK;
+    }
 }
 
-static sq_rc load_flags(struct sq_op *op, struct in *in)
+/* The first old worker's flags are taken as they are, further ones make them less. */
+static sq_rc load_flags(struct sq_op *op, struct in *in, bool first)
 {
     uint32_t flags = 0, nins = 0;
+    int64_t ts = 0;
 
-    SQ_TRY(get(in, &op->watermark, 8));
+    SQ_TRY(get(in, &ts, 8));
     SQ_TRY(get(in, &flags, 4));
     SQ_TRY(get(in, &nins, 4));
     if (nins != op->nins)
         return damaged(in->ctx);
-    op->idle = flags & 1;
-    op->ended = flags >> 1 & 1;
-    op->satisfied = flags >> 2 & 1;
+    op->watermark = first || ts < op->watermark ? ts : op->watermark;
+    op->idle = (flags & 1) && (first || op->idle);
+    op->ended = (flags >> 1 & 1) && (first || op->ended);
+    op->satisfied = (flags >> 2 & 1) && (first || op->satisfied);
     for (uint32_t i = 0; i < nins; i++) {
-        SQ_TRY(get(in, &op->ins[i].watermark, 8));
+        struct sq_input_state *s = &op->ins[i];
+        SQ_TRY(get(in, &ts, 8));
         SQ_TRY(get(in, &flags, 4));
-        op->ins[i].idle = flags & 1;
-        op->ins[i].ended = flags >> 1 & 1;
+        if (!s->from)                            /* not on this worker: it has ended, always */
+            continue;
+        s->watermark = first || ts < s->watermark ? ts : s->watermark;
+        s->idle = (flags & 1) && (first || s->idle);
+        s->ended = (flags >> 1 & 1) && (first || s->ended);
     }
     return SQ_OK;
 }
 
-static sq_rc load_op(struct sq_op *op, struct in *in)
+struct record { uint64_t uid; uint32_t kind, worker; struct sq_str bytes; };
+
+static sq_rc read_record(struct in *in, struct record *r)
 {
-    struct sq_snapshot_in records = {.arg = in, .next = next_record};
-    uint64_t uid = 0;
-    uint32_t kind = 0, key_group;
     const char *p;
     size_t n;
 
-    SQ_TRY(get(in, &uid, 8));
-    SQ_TRY(get(in, &kind, 4));
-    if (uid != op->plan->uid || kind != (uint32_t)op->plan->kind)
+    SQ_TRY(get(in, &r->uid, 8));
+    SQ_TRY(get(in, &r->kind, 4));
+    SQ_TRY(get(in, &r->worker, 4));
+    SQ_TRY(get_bytes(in, &p, &n));
+    if (n > UINT32_MAX || r->worker >= SQ_WORKERS_MOST)
         return damaged(in->ctx);
-    SQ_TRY(load_flags(op, in));
-    if (sq_op_is_source(op)) {
-        SQ_TRY(get_bytes(in, &p, &n));
-        SQ_TRY(sq_source_load(op, (struct sq_str){p, (uint32_t)n}));
-    }
-    if (op->cls->restore)
-        return op->cls->restore(op, &records);
-    SQ_TRY(next_record(in, &key_group, &p, &n));
-    return p ? damaged(in->ctx) : SQ_OK;
+    r->bytes = (struct sq_str){p, (uint32_t)n};
+    return SQ_OK;
 }
 
-sq_rc sq_worker_load(struct sq_worker *w, struct sq_str s)
+static sq_rc load_record(struct sq_op *op, const struct record *r, bool first)
 {
-    struct in in = {w->ctx, s.p, s.p + s.n};
+    struct in in = {.ctx = op->ctx, .p = r->bytes.p, .end = r->bytes.p + r->bytes.n, .part = op->worker->number,
+                    .parts = op->plan->single ? 1 : op->worker->job->nworkers};
+    struct sq_snapshot_in records = {.arg = &in, .next = next_record};
+    uint32_t key_group;
+    const char *p;
+    size_t n;
+
+    SQ_TRY(load_flags(op, &in, first));
+    if (sq_op_is_source(op) && r->worker == 0) {
+        SQ_TRY(get_bytes(&in, &p, &n));
+        if (op->worker->number == 0)
+            SQ_TRY(sq_source_load(op, (struct sq_str){p, (uint32_t)n}));
+    }
+    if (op->cls->restore)
+        SQ_TRY(op->cls->restore(op, &records));
+    else
+        SQ_TRY(next_record(&in, &key_group, &p, &n));
+    return in.p == in.end ? SQ_OK : damaged(op->ctx);
+}
+
+static sq_rc load_op(struct sq_op *op, const struct record *r, uint32_t n)
+{
+    bool first = true;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (r[i].uid != op->plan->uid)
+            continue;
+        if (r[i].kind != (uint32_t)op->plan->kind)
+            return damaged(op->ctx);
+        SQ_TRY(load_record(op, &r[i], first));
+        first = false;
+    }
+    return first ? damaged(op->ctx) : SQ_OK;
+}
+
+/* What the sender has passed on is what came to it; it will be said again. */
+static sq_rc resume_sender(struct sq_op *op)
+{
+    const struct sq_op *from = op->ins[0].from;
+
+    op->watermark = op->ins[0].watermark = from->watermark;
+    op->idle = op->ins[0].idle = from->idle;
+    op->ended = op->ins[0].ended = from->ended;
+    return sq_sender_resume(op);
+}
+
+static sq_rc load_worker(struct sq_worker *w, const struct record *r, uint32_t n)
+{
+    for (uint32_t i = 0; i < w->nops; i++)
+        if (is_kept(w->ops[i]))
+            SQ_TRY(load_op(w->ops[i], r, n));
+    for (uint32_t i = 0; i < w->nops; i++) {
+        struct sq_op *op = w->ops[i];
+        if (op && op->cls == &sq_op_sender && op->ins[0].from->cls != &sq_op_receiver)
+            SQ_TRY(resume_sender(op));
+        if (op && sq_op_is_source(op) && op->ended)
+            atomic_fetch_add(&w->job->sources_ended[i], 1);
+    }
+    return SQ_OK;
+}
+
+/* Every record belongs to a node of the plan. */
+static sq_rc check_records(const struct sq_job *job, const struct record *r, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        while (k < job->nnodes && !(job->nodes[k] && job->nodes[k]->kind != SQ_N_EXCHANGE && job->nodes[k]->uid == r[i].uid))
+            k++;
+        if (k == job->nnodes)
+            return damaged(job->ctx);
+    }
+    return SQ_OK;
+}
+
+static sq_rc load_all(struct sq_job *job, struct in *in, struct record *r, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        SQ_TRY(read_record(in, &r[i]));
+    if (in->p != in->end)
+        return damaged(job->ctx);
+    SQ_TRY(check_records(job, r, n));
+    for (uint32_t i = 0; i < job->nworkers; i++) {
+        sq_rc rc = load_worker(&job->workers[i], r, n);
+        if (rc == SQ_OK)
+            continue;
+        if (i > 0)
+            job->ctx->err = job->workers[i].ctx->err;
+        return rc;
+    }
+    return SQ_OK;
+}
+
+sq_rc sq_job_load(struct sq_job *job, struct sq_str s)
+{
+    struct in in = {.ctx = job->ctx, .p = s.p, .end = s.p + s.n, .parts = 1};
+    struct record *r;
     char head[4];
     uint32_t n = 0;
+    sq_rc rc;
 
     SQ_TRY(get(&in, head, 4));
     SQ_TRY(get(&in, &n, 4));
-    if (memcmp(head, magic, 4) != 0 || n != w->nops)
-        return damaged(w->ctx);
-    for (uint32_t i = 0; i < n; i++)
-        if (w->ops[i])
-            SQ_TRY(load_op(w->ops[i], &in));
-    return in.p == in.end ? SQ_OK : damaged(w->ctx);
+    if (memcmp(head, magic, 4) != 0 || n > s.n / 24)
+        return damaged(job->ctx);
+    r = sq_calloc(job->ctx, (n + 1) * sizeof *r);
+    if (!r)
+        return SQ_NOMEM;
+    rc = load_all(job, &in, r, n);
+    sq_free(job->ctx, r);
+    return rc;
 }

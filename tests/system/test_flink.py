@@ -5,6 +5,7 @@ sizes 1, 7 and 2,048. Integers and decimals are compared exactly, doubles to 1e-
 import collections
 import json
 import math
+import random
 import re
 from decimal import Decimal
 
@@ -108,7 +109,7 @@ def add(c):
     def run(case):
         for rows in ('2048', '7', '1'):
             for mode in ('streaming', 'batch') if not any(t['format'] != 'json' for t in c['inputs'].values()) else ('streaming',):
-                check(case, c, ('--batch-rows', rows), mode)
+                check(case, c, ('--batch-rows', rows, '--parallelism', random.choice('1124')), mode)
     run.__name__, run.__doc__ = c['name'].replace('/', '_'), c['query']
     test(run)
 

@@ -270,7 +270,7 @@ def materialized(text, columns):
 def run_query(case, maker, setup, text, cols, mode, r):
     """the rows that the engine gives, or its complaint"""
     setup = f"SET 'execution.runtime-mode' = '{mode}';\n{setup}"
-    args = ['--quiet', '--batch-rows', str(r.choice([1, 7, 2048]))]
+    args = ['--quiet', '--batch-rows', str(r.choice([1, 7, 2048])), '--parallelism', r.choice('1124')]
     if r.random() < 0.3:
         setup += f'CREATE VIEW the_view AS {text};\n'
         text = 'SELECT * FROM the_view'
