@@ -114,19 +114,6 @@ uint32_t sq_json_child(struct sq_json_dec *d, const struct sq_json_field *row, s
 
 /* ---- errors ---- */
 
-/* "a DECIMAL(10, 2)", "an INT". */
-static const char *type_text(const struct sq_json_dec *d, const struct sq_type *t, char *buf, size_t n)
-{
-    struct sq_buf b = {.ctx = d->ctx};
-    struct sq_type nullable = *t;
-
-    nullable.nullable = true;
-    const char *name = sq_type_print(&b, &nullable) == SQ_OK && b.p ? b.p : sq_tid_name(t->id);
-    snprintf(buf, n, "%s %s", strchr("AI", name[0]) ? "an" : "a", name);
-    sq_buf_free(&b);
-    return buf;
-}
-
 enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c, const char *p, size_t n, const char *why)
 {
     char shown[SQ_SCALAR_SHOWN], type[128], in[140] = "", msg[SQ_SCALAR_SHOWN + 400];
@@ -135,7 +122,7 @@ enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_fi
     if (!sq_str_eq(f->name, column->name))
         snprintf(in, sizeof in, "in '%.*s': ", f->name.n > 100 ? 100 : (int)f->name.n, f->name.p);
     sq_scalar_show(p, n, shown);
-    type_text(d, f->type, type, sizeof type);
+    sq_scalar_type(d->ctx, f->type, type, sizeof type);
     if (why)
         snprintf(msg, sizeof msg, "%s%s: %s", in, why, shown);
     else

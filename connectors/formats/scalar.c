@@ -4,6 +4,8 @@
  */
 #include "connectors/formats/scalar.h"
 
+#include <stdio.h>
+
 const char *sq_scalar_show(const char *p, size_t n, char *buf)
 {
     static const char hex[] = "0123456789abcdef";
@@ -39,6 +41,18 @@ const char *sq_scalar_show(const char *p, size_t n, char *buf)
         to += 3;
     }
     *to = 0;
+    return buf;
+}
+
+const char *sq_scalar_type(struct sq_ctx *ctx, const struct sq_type *t, char *buf, size_t n)
+{
+    struct sq_buf b = {.ctx = ctx};
+    struct sq_type nullable = *t;
+
+    nullable.nullable = true;
+    const char *name = sq_type_print(&b, &nullable) == SQ_OK && b.p ? b.p : sq_tid_name(t->id);
+    snprintf(buf, n, "%s %s", strchr("AI", name[0]) ? "an" : "a", name);
+    sq_buf_free(&b);
     return buf;
 }
 

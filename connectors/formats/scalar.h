@@ -35,6 +35,8 @@ static inline void sq_scalar_view(struct sq_view *v, const char *p, uint32_t n)
 /* Text for an error message: at most 60 bytes of it, control characters escaped, "…" where cut. buf of SQ_SCALAR_SHOWN bytes; returns buf. */
 enum { SQ_SCALAR_SHOWN = 60 * 6 + 8 };
 const char *sq_scalar_show(const char *p, size_t n, char *buf);
+/* "a DECIMAL(10, 2)", "an INT". */
+const char *sq_scalar_type(struct sq_ctx *, const struct sq_type *, char *buf, size_t n);
 
 /* ---- reading ---- */
 
