@@ -203,12 +203,12 @@ static sq_rc csv_check(struct sq_ctx *ctx, const void *options_, const struct sq
     (void)encode;
     const struct sq_kv *kv = o->disable_quote ? given(t, "quote-character") : NULL;
     if (kv) {
-        sq_fail_at(ctx, SQ_SEMANTIC, kv->key_span, "there is a quote character, and quoting is disabled");
+        sq_fail_at(ctx, SQ_SEMANTIC, kv->key_span, "table '%.*s': there is a quote character, and quoting is disabled", SQ_FMT(t->name));
         return sq_hint(ctx, "leave out 'csv.quote-character' or 'csv.disable-quote-character'");
     }
     if (!sq_csv_chars(o, &c, &bad, &why)) {
         kv = given(t, bad);
-        return sq_fail_at(ctx, SQ_SEMANTIC, kv ? kv->value_span : t->span, "'csv.%s' %s", bad, why);
+        return sq_fail_at(ctx, SQ_SEMANTIC, kv ? kv->value_span : t->span, "table '%.*s': 'csv.%s' %s", SQ_FMT(t->name), bad, why);
     }
     for (uint32_t i = 0; i < t->ncols; i++)
         if (t->cols[i].role == SQ_COL_PHYSICAL)

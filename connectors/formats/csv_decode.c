@@ -20,7 +20,7 @@
 enum kind { SKIP, STRING, INT, BIGINT, DOUBLE, OTHER };
 
 struct plan {
-    uint32_t kind, column;
+    uint32_t kind, column;                   /* column UINT32_MAX: nobody wants it */
 };
 
 struct sq_decoder {
@@ -160,7 +160,7 @@ static enum sq_csv_status general_field(struct sq_decoder *x, const struct plan 
     struct sq_str s;
     enum sq_csv_status st = field_text(&x->d, in, &s, more);
 
-    if (st != SQ_CSV_OK || f->kind == SKIP)
+    if (st != SQ_CSV_OK || f->column == UINT32_MAX)
         return st;
     struct sq_col *c = &cols[f->column];
     if (c->n > row)
@@ -241,12 +241,12 @@ static enum sq_csv_status too_short(struct sq_decoder *x, struct sq_col *cols, u
 {
     if (x->d.opt.fail_missing || !x->d.opt.ignore_errors) {
         for (uint32_t i = have; i < x->nfields && !x->d.opt.ignore_errors; i++)
-            if (x->plan[i].kind != SKIP)
+            if (x->plan[i].column != UINT32_MAX)
                 return sq_csv_missing(&x->d, x->plan[i].column, NULL, have);
         return fail(in, in->end, "fewer fields than the table has columns");
     }
     for (uint32_t i = have; i < x->nfields; i++) {
-        if (x->plan[i].kind == SKIP)
+        if (x->plan[i].column == UINT32_MAX)
             continue;
         struct sq_col *c = &cols[x->plan[i].column];
         if (c->n > row)
@@ -283,7 +283,6 @@ static inline enum sq_csv_status decode_fields(struct sq_decoder *x, struct sq_c
     if (SQ_UNLIKELY(!x->nfields))
         return pass_over(x, in);
     for (; f < last; f++) {
-        struct sq_col *c = cols + f->column;
         switch (f->kind) {
         case SKIP:
         case STRING:
@@ -295,7 +294,7 @@ static inline enum sq_csv_status decode_fields(struct sq_decoder *x, struct sq_c
             if (f->kind == STRING) {
                 if (SQ_UNLIKELY(x->check_null && sq_csv_is_null(&x->d, (struct sq_str){p, (uint32_t)(q - p)})))
                     break;
-                sq_scalar_view((struct sq_view *)c->vec.data + row, p, (uint32_t)(q - p));
+                sq_scalar_view((struct sq_view *)cols[f->column].vec.data + row, p, (uint32_t)(q - p));
             }
             goto plain;
         case INT:
@@ -307,11 +306,11 @@ static inline enum sq_csv_status decode_fields(struct sq_decoder *x, struct sq_c
                 break;
             int64_t v = negative ? -(int64_t)m : (int64_t)m;
             if (f->kind == BIGINT) {
-                ((int64_t *)c->vec.data)[row] = v;
+                ((int64_t *)cols[f->column].vec.data)[row] = v;
             } else {
                 if (SQ_UNLIKELY(v != (int32_t)v))
                     break;
-                ((int32_t *)c->vec.data)[row] = (int32_t)v;
+                ((int32_t *)cols[f->column].vec.data)[row] = (int32_t)v;
             }
             goto plain;
         }
@@ -321,7 +320,7 @@ static inline enum sq_csv_status decode_fields(struct sq_decoder *x, struct sq_c
             q = p + negative + n;
             if (SQ_UNLIKELY(n == 0 || !ends_at(q, end, delimiter)))
                 break;
-            ((double *)c->vec.data)[row] = negative ? -dv : dv;
+            ((double *)cols[f->column].vec.data)[row] = negative ? -dv : dv;
             goto plain;
         }
         default:
@@ -483,6 +482,8 @@ sq_rc sq_csv_decode(struct sq_decoder *x, struct sq_decode *dec)
             dec->failed = at;
             rc = x->d.ctx->err.rc;
             break;
+        } else {
+            settle(out, row);                              /* a NULL of the bad record is forgotten */
         }
     }
     settle(out, row);
@@ -528,6 +529,8 @@ static sq_rc open_plan(struct sq_decoder *x, const struct sq_table_column *wante
     x->d.column = SQ_NEW_ARRAY(a, struct sq_csv_column, n + 1);
     if (!x->plan || !x->d.column)
         return SQ_NOMEM;
+    for (uint32_t i = 0; i < x->nfields; i++)
+        x->plan[i] = (struct plan){x->d.ch.ndelimiter > 1 ? OTHER : SKIP, UINT32_MAX};
     for (uint32_t i = 0; i < n; i++) {
         struct sq_csv_column *c = &x->d.column[i];
         *c = (struct sq_csv_column){sq_str_dup(a, wanted[i].name), sq_type_dup(a, wanted[i].type)};

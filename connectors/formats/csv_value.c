@@ -14,19 +14,23 @@
 
 #define PUT(c, ctype, v) (((ctype *)(c)->vec.data)[(c)->n++] = (v))
 
+static bool report(struct sq_csv_dec *d, uint32_t column, const char *msg)
+{
+    sq_buf_u32(&d->reports, column);
+    return sq_buf_add(&d->reports, msg, strlen(msg) + 1) == SQ_OK;
+}
+
 static enum sq_csv_status unfit(struct sq_csv_dec *d, uint32_t column, const struct sq_type *type, struct sq_col *c, struct sq_str s, const char *why)
 {
     char shown[SQ_SCALAR_SHOWN], name[128], msg[SQ_SCALAR_SHOWN + 400];
     const struct sq_csv_column *f = &d->column[column];
     const char *in = type == f->type ? "" : f->type->id == SQ_T_ROW ? "an element of the ROW: " : "an element of the ARRAY: ";
 
-    sq_scalar_show(s.p, s.n, shown);
+    const char *text = s.n ? sq_scalar_show(s.p, s.n, shown) : "it is empty";
     if (why)
-        snprintf(msg, sizeof msg, "%s%s: %s", in, why, shown);
-    else if (s.n == 0)
-        snprintf(msg, sizeof msg, "%snot %s: it is empty", in, sq_scalar_type(d->ctx, type, name, sizeof name));
+        snprintf(msg, sizeof msg, "%s%s: %s", in, why, text);
     else
-        snprintf(msg, sizeof msg, "%snot %s: %s", in, sq_scalar_type(d->ctx, type, name, sizeof name), shown);
+        snprintf(msg, sizeof msg, "%snot %s: %s", in, sq_scalar_type(d->ctx, type, name, sizeof name), text);
     if (!d->opt.ignore_errors) {
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': %s", SQ_FMT(f->name), msg);
         if (s.n == 0 && !d->opt.null_literal.p)
@@ -35,9 +39,7 @@ static enum sq_csv_status unfit(struct sq_csv_dec *d, uint32_t column, const str
             sq_hint(d->ctx, "to go on with NULL for such values, counted: 'csv.ignore-parse-errors' = 'true'");
         return SQ_CSV_FATAL;
     }
-    sq_buf_u32(&d->reports, column);
-    sq_buf_add(&d->reports, msg, strlen(msg) + 1);
-    return d->reports.rc == SQ_OK && sq_col_append_null(c) == SQ_OK ? SQ_CSV_OK : SQ_CSV_FATAL;
+    return report(d, column, msg) && sq_col_append_null(c) == SQ_OK ? SQ_CSV_OK : SQ_CSV_FATAL;
 }
 
 enum sq_csv_status sq_csv_missing(struct sq_csv_dec *d, uint32_t column, struct sq_col *c, uint32_t have)
@@ -50,9 +52,7 @@ enum sq_csv_status sq_csv_missing(struct sq_csv_dec *d, uint32_t column, struct 
         sq_hint(d->ctx, "to %s, counted: 'csv.ignore-parse-errors' = 'true'", d->opt.fail_missing ? "skip such records" : "go on with NULL for what is missing");
         return SQ_CSV_FATAL;
     }
-    sq_buf_u32(&d->reports, column);
-    sq_buf_add(&d->reports, msg, strlen(msg) + 1);
-    return d->reports.rc == SQ_OK && sq_col_append_null(c) == SQ_OK ? SQ_CSV_OK : SQ_CSV_FATAL;
+    return report(d, column, msg) && sq_col_append_null(c) == SQ_OK ? SQ_CSV_OK : SQ_CSV_FATAL;
 }
 
 /* ---- scalars ---- */
@@ -257,10 +257,13 @@ static enum sq_csv_status put_row(struct sq_csv_dec *d, uint32_t column, const s
         return sq_col_append_null(c) == SQ_OK ? SQ_CSV_OK : SQ_CSV_FATAL;
     for (struct sq_str count = rest; next_element(d, &count, &e);)
         n++;
-    if (n != type->nchild && !d->opt.ignore_errors) {
+    if (n != type->nchild) {
         char why[80];
         snprintf(why, sizeof why, "%u element%s, where the ROW has %u", n, n == 1 ? "" : "s", type->nchild);
-        return unfit(d, column, type, c, s, why);
+        if (!d->opt.ignore_errors)
+            return unfit(d, column, type, c, s, why);
+        if (!report(d, column, why))                       /* what is missing is NULL, what is too much is not there */
+            return SQ_CSV_FATAL;
     }
     for (uint32_t i = 0; i < type->nchild; i++) {
         enum sq_csv_status st;

@@ -98,7 +98,7 @@ static sq_rc raw_check(struct sq_ctx *ctx, const void *options_, const struct sq
         if (t->cols[i].role == SQ_COL_PHYSICAL)
             c = n++ ? c : &t->cols[i];
     if (n != 1) {
-        sq_fail_at(ctx, SQ_SEMANTIC, t->span, "format 'raw' is for tables with one column, and this one has %u", n);
+        sq_fail_at(ctx, SQ_SEMANTIC, t->span, "table '%.*s': format 'raw' is for tables with one column, and this one has %u", SQ_FMT(t->name), n);
         return sq_hint(ctx, "declare the others as computed or METADATA columns, or take another format");
     }
     if (!width(c->type) && !sq_tid_is_string(c->type->id) && !sq_tid_is_binary(c->type->id))
@@ -108,7 +108,8 @@ static sq_rc raw_check(struct sq_ctx *ctx, const void *options_, const struct sq
     iconv_t cd = open_charset(o->charset, encode);
     if (cd == (iconv_t)-1) {
         const struct sq_kv *kv = sq_option_given(t->options, t->noptions, "raw.charset");
-        return sq_fail_at(ctx, SQ_SEMANTIC, kv ? kv->value_span : t->span, "'raw.charset': there is no charset '%.*s'", SQ_FMT(o->charset));
+        return sq_fail_at(ctx, SQ_SEMANTIC, kv ? kv->value_span : t->span, "table '%.*s': 'raw.charset': there is no charset '%.*s'", SQ_FMT(t->name),
+                          SQ_FMT(o->charset));
     }
     iconv_close(cd);
     return SQ_OK;
