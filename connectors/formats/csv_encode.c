@@ -60,6 +60,12 @@ static bool needs_quotes(const struct sq_encoder *x, struct sq_str s)
     return false;
 }
 
+/* The record would begin like a comment, or with the mark that some programs put before UTF-8. */
+static bool misleads(const struct sq_encoder *x, uint32_t column, struct sq_str s)
+{
+    return column == 0 && ((x->opt.comments && s.n && *s.p == '#') || (s.n >= 3 && memcmp(s.p, "\xef\xbb\xbf", 3) == 0));
+}
+
 static sq_rc unquotable(const struct sq_encoder *x, uint32_t column, const char *what)
 {
     sq_fail(x->ctx, SQ_DATA, "column '%.*s': the text holds %s, and quoting is disabled", SQ_FMT(x->column[column].name), what);
@@ -74,8 +80,8 @@ static sq_rc check_unquoted(const struct sq_encoder *x, uint32_t column, struct 
         return unquotable(x, column, "the field delimiter");
     if (x->ch.escape >= 0 && memchr(s.p, x->ch.escape, s.n))
         return unquotable(x, column, "the escape character");
-    if (column == 0 && x->opt.comments && s.n && *s.p == '#')
-        return unquotable(x, column, "a # at its beginning, as comments do");
+    if (misleads(x, column, s))
+        return unquotable(x, column, *s.p == '#' ? "a # at its beginning, as comments do" : "a byte order mark at its beginning");
     return SQ_OK;
 }
 
@@ -87,7 +93,7 @@ static sq_rc put_text(const struct sq_encoder *x, uint32_t column, struct sq_str
         SQ_TRY(check_unquoted(x, column, s));
         return sq_buf_str(b, s);
     }
-    if (!needs_quotes(x, s) && !(column == 0 && x->opt.comments && *s.p == '#'))
+    if (!needs_quotes(x, s) && !misleads(x, column, s))
         return sq_buf_str(b, s);
     sq_buf_putc(b, (char)x->ch.quote);
     for (const char *p = s.p, *end = p + s.n; p < end;) {

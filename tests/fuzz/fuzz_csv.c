@@ -120,8 +120,9 @@ static void on_bad(void *arg, uint32_t record, struct sq_str column, const char 
 static void print_row(struct world *w, const struct sq_batch *b, uint32_t r)
 {
     for (uint32_t c = 0; c < b->ncols; c++) {
-        if (sq_vec_null(&b->cols[c], r))
-            sq_buf_puts(&w->text, "|NULL");
+        bool empty = b->cols[c].type->id == SQ_T_VARBINARY && ((const struct sq_view *)b->cols[c].data)[r].len == 0;
+        if (sq_vec_null(&b->cols[c], r) || (empty && w->opt.empty_null))
+            sq_buf_puts(&w->text, b->cols[c].type->id == SQ_T_ARRAY ? "|[NULL]" : "|NULL");   /* both are written as the null literal */
         else {
             sq_buf_putc(&w->text, '|');
             sq_print_value(&w->text, &b->cols[c], r, sq_tz_utc);
@@ -192,7 +193,7 @@ static int plain_field(const struct world *w, const char **at, const char *end, 
     uint32_t k = 0;
     while (w->opt.trim && p < end && low(w, *p))
         p++;
-    if (p < end && w->ch.quote == *p) {
+    if (p < end && w->ch.quote == (unsigned char)*p) {
         for (p++;; p++) {
             if (p == end)
                 return -1;
@@ -200,7 +201,7 @@ static int plain_field(const struct world *w, const char **at, const char *end, 
                 if (++p == end || *p != (char)w->ch.quote)
                     break;
                 out[k++] = *p;
-            } else if (w->ch.escape == *p) {
+            } else if (w->ch.escape == (unsigned char)*p) {
                 if (++p == end)
                     return -1;
                 out[k++] = meant(*p);
@@ -212,7 +213,7 @@ static int plain_field(const struct world *w, const char **at, const char *end, 
             p++;
     } else {
         for (; p < end && *p != '\n' && *p != '\r' && !is_delimiter(w, p, end); p++) {
-            if (w->ch.escape == *p) {
+            if (w->ch.escape == (unsigned char)*p) {
                 if (++p == end)
                     return -1;
                 out[k++] = meant(*p);
