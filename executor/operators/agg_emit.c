@@ -443,6 +443,7 @@ sq_rc sq_agg_each(struct aggregate *a, const struct sq_batch *in)
 
 static sq_rc final_rows(struct aggregate *a, struct sq_entry *const *e, uint32_t n)
 {
+    SQ_TRY(sq_check_interrupt(a->base.ctx));
     sq_out_reset(&a->out);
     SQ_TRY(sq_keys_append(&a->keys, e, n, a->out.cols));
     SQ_TRY(append_results(a, e, n, a->out.cols + a->ngroup));

@@ -140,6 +140,7 @@ static sq_rc inner_flush(struct join *j, uint32_t input, const struct sq_batch *
 
     if (j->ncand == 0)
         return SQ_OK;
+    SQ_TRY(sq_check_interrupt(j->base.ctx));             /* one batch may have very many partners */
     SQ_TRY(cand_batch(j, input, in, &b));
     if (in->kind) {
         for (uint32_t k = 0; k < j->ncand; k++)
@@ -156,7 +157,7 @@ static sq_rc inner_flush(struct join *j, uint32_t input, const struct sq_batch *
 static sq_rc inner_pair(struct join *j, uint32_t input, const struct sq_batch *in, uint32_t r, const struct jrow *row)
 {
     const struct side *o = &j->side[1 - input];
-    uint32_t at = UINT32_MAX, unpacked = 0;
+    uint32_t at = UINT32_MAX;
 
     for (int64_t times = sq_side_count(o, row); times > 0; times--) {
         if (j->ncand == SQ_BATCH_ROWS) {
@@ -165,7 +166,7 @@ static sq_rc inner_pair(struct join *j, uint32_t input, const struct sq_batch *i
         }
         if (at == UINT32_MAX) {
             SQ_TRY(sq_side_append(o, row, j->cand[1 - input]));
-            at = o->ncols ? j->cand[1 - input][0].n - 1 : unpacked;
+            at = o->ncols ? j->cand[1 - input][0].n - 1 : 0;
         }
         j->repeated |= at != j->ncand;
         j->probe_index[j->ncand] = r;
@@ -336,7 +337,7 @@ static sq_rc emit_left(struct join *j, const struct jrow *row, enum sq_kind kind
 static sq_rc semi_right(struct join *j, const struct sq_batch *in, uint32_t pos, const struct match *m, size_t n)
 {
     enum sq_kind kind = sq_row_kind(in, sq_row(in, pos));
-    bool add = sq_kind_adds(kind);
+    bool add = sq_kind_adds((uint8_t)kind);
 
     for (size_t k = 0; k < n; k++) {
         struct jrow *row = m[k].other;
@@ -362,6 +363,7 @@ static sq_rc run(struct join *j, uint32_t input, const struct sq_batch *in, uint
 {
     size_t at = 0;
 
+    SQ_TRY(sq_check_interrupt(j->base.ctx));
     j->nmatches = 0;
     cand_reset(j, 1 - input);
     for (uint32_t i = from; i < to; i++) {

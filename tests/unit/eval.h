@@ -118,9 +118,9 @@ static struct sq_vec eval_const(struct sq_arena *a, struct sq_str spec)
     v = eval_flat(a, t, 1);
     v.enc = SQ_CONST;
     if (t->id == SQ_T_INTERVAL_YM)
-        *(int32_t *)v.data = atoi(text.p);
+        *(int32_t *)v.data = (int32_t)strtol(text.p, NULL, 10);
     else if (t->id == SQ_T_INTERVAL_DS)
-        *(int64_t *)v.data = atoll(text.p);
+        *(int64_t *)v.data = strtoll(text.p, NULL, 10);
     else if (t->id == SQ_T_SYMBOL)
         *(struct sq_view *)v.data = sq_view_of(text.p, text.n);
     else {

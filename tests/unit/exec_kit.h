@@ -81,6 +81,17 @@ static inline uint64_t kit_random(uint64_t *s)
     return *s;
 }
 
+/* Appends to a text in an array of n bytes. */
+static inline void kit_say(char *s, size_t n, const char *fmt, ...) SQ_PRINTF(3, 4);
+static inline void kit_say(char *s, size_t n, const char *fmt, ...)
+{
+    size_t had = strlen(s);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(s + had, n - had, fmt, ap);
+    va_end(ap);
+}
+
 /* ---- plans ---- */
 
 static inline struct sq_plan *kit_node(struct kit *k, enum sq_plan_kind kind, struct sq_plan *a, struct sq_plan *b)
@@ -424,7 +435,7 @@ static inline char *kit_text_of(const struct kit_table *t)
     qsort(lines, n, sizeof *lines, kit_cmp);
     *p = 0;
     for (size_t i = 0; i < n; i++)
-        p += sprintf(p, "%s\n", lines[i]);
+        p += snprintf(p, bytes - (size_t)(p - all), "%s\n", lines[i]);
     free(lines);
     return all;
 }
@@ -465,6 +476,34 @@ static inline void kit_run(struct kit *k, struct kit_table *t, int cut)
     sq_job_close(job);
     if (t->wrong[0])
         fail_msg("%s", t->wrong);
+}
+
+/* ---- shorthands ---- */
+
+static inline const struct sq_agg *agg(const char *name) { return sq_agg_find(sq_str_of(name)); }
+
+#define ROW(k, ...) {k, {__VA_ARGS__}}
+#define ROWS(...) ((struct kit_rows){.r = (struct kit_row[]){__VA_ARGS__}, .n = sizeof((struct kit_row[]){__VA_ARGS__}) / sizeof(struct kit_row)})
+
+static inline void expect_log(struct kit *k, const char *want)
+{
+    struct kit_table t;
+    kit_table_init(k, &t, 0);
+    kit_run(k, &t, -1);
+    assert_string_equal(t.log.p ? t.log.p : "", want);
+    kit_table_free(&t);
+}
+
+static inline struct sq_plan *sort_node(struct kit *k, enum sq_plan_kind kind, struct sq_plan *in, bool desc, bool nulls_first, int64_t limit, int64_t offset)
+{
+    struct sq_plan *p = kit_node(k, kind, in, NULL);
+    struct sq_sort_key *keys = SQ_NEW_ARRAY(&k->arena, struct sq_sort_key, 1);
+    keys[0] = (struct sq_sort_key){.col = 0, .desc = desc, .nulls_first = nulls_first};
+    p->u.sort.keys = keys;
+    p->u.sort.nkeys = kind == SQ_N_SORT;
+    p->u.sort.limit = limit;
+    p->u.sort.offset = offset;
+    return p;
 }
 
 #endif

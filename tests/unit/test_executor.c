@@ -5,21 +5,7 @@
  */
 #include "exec_kit.h"
 
-static const struct sq_agg *agg(const char *name) { return sq_agg_find(sq_str_of(name)); }
-
-#define ROW(k, ...) {k, {__VA_ARGS__}}
-#define ROWS(...) ((struct kit_rows){.r = (struct kit_row[]){__VA_ARGS__}, .n = sizeof((struct kit_row[]){__VA_ARGS__}) / sizeof(struct kit_row)})
-
 /* ---- golden changelogs ---- */
-
-static void expect_log(struct kit *k, const char *want)
-{
-    struct kit_table t;
-    kit_table_init(k, &t, 0);
-    kit_run(k, &t, -1);
-    assert_string_equal(t.log.p ? t.log.p : "", want);
-    kit_table_free(&t);
-}
 
 static void agg_each_as_flink(void **state)
 {
@@ -167,18 +153,6 @@ static void filter_project_union(void **state)
     kit_free(&k);
 }
 
-static struct sq_plan *sort_node(struct kit *k, enum sq_plan_kind kind, struct sq_plan *in, bool desc, bool nulls_first, int64_t limit, int64_t offset)
-{
-    struct sq_plan *p = kit_node(k, kind, in, NULL);
-    struct sq_sort_key *keys = SQ_NEW_ARRAY(&k->arena, struct sq_sort_key, 1);
-    keys[0] = (struct sq_sort_key){.col = 0, .desc = desc, .nulls_first = nulls_first};
-    p->u.sort.keys = keys;
-    p->u.sort.nkeys = kind == SQ_N_SORT;
-    p->u.sort.limit = limit;
-    p->u.sort.offset = offset;
-    return p;
-}
-
 static void sort_and_limit(void **state)
 {
     struct kit_rows in = ROWS(ROW(SQ_INSERT, 3, 1), ROW(SQ_INSERT, 1, 2), ROW(SQ_INSERT, KIT_NULL, 3), ROW(SQ_INSERT, 2, 4), ROW(SQ_INSERT, 1, 5));
@@ -287,16 +261,16 @@ static void gen_free(struct gen *g)
     free(g->live.r);
 }
 
-static void put(char *s, int64_t v, bool text)
+static void put(char s[512], int64_t v, bool text)
 {
     char buf[64];
     if (v == KIT_NULL)
-        strcat(s, "NULL");
+        kit_say(s, 512, "NULL");
     else if (text) {
         kit_text(v, buf, sizeof buf);
-        strcat(s, buf);
+        kit_say(s, 512, "%s", buf);
     } else
-        sprintf(s + strlen(s), "%lld", (long long)v);
+        kit_say(s, 512, "%lld", (long long)v);
 }
 
 /* GROUP BY c0: COUNT(*), COUNT(c1), SUM(c1), MIN(c1), MAX(text c1), AVG(c1), COUNT(DISTINCT c2), SUM(DISTINCT c2) with filter c1 > 2 … */
@@ -321,7 +295,7 @@ static void model_group(const struct kit_rows *live, bool text_key, struct kit_t
                 min = v[1] < min ? v[1] : min;
                 kit_text(v[1], buf, sizeof buf);
                 if (strcmp(buf, best) > 0)
-                    strcpy(best, buf);
+                    memcpy(best, buf, sizeof best);
             }
             if (v[2] != KIT_NULL && !seen[v[2]]) {
                 seen[v[2]] = true;
@@ -331,15 +305,15 @@ static void model_group(const struct kit_rows *live, bool text_key, struct kit_t
             fn += v[3] == 1;
         }
         put(line, key, text_key);
-        sprintf(line + strlen(line), "|%lld|%lld|", (long long)rows, (long long)n);
+        kit_say(line, sizeof line, "|%lld|%lld|", (long long)rows, (long long)n);
         put(line, n ? sum : KIT_NULL, false);
-        strcat(line, "|");
+        kit_say(line, sizeof line, "|");
         put(line, n ? min : KIT_NULL, false);
-        sprintf(line + strlen(line), "|%s|", n ? best : "NULL");
+        kit_say(line, sizeof line, "|%s|", n ? best : "NULL");
         put(line, n ? sum / n : KIT_NULL, false);
-        sprintf(line + strlen(line), "|%lld|", (long long)dn);
+        kit_say(line, sizeof line, "|%lld|", (long long)dn);
         put(line, dn ? dsum : KIT_NULL, false);
-        sprintf(line + strlen(line), "|%lld", (long long)fn);
+        kit_say(line, sizeof line, "|%lld", (long long)fn);
         kit_table_row(t, SQ_INSERT, line);
     }
 }
@@ -435,7 +409,7 @@ static void model_row(struct kit_table *t, const struct kit_row *l, const struct
         for (int c = 0; c < 3; c++) {
             const struct kit_row *row = s ? r : l;
             if (s || c)
-                strcat(line, "|");
+                kit_say(line, sizeof line, "|");
             put(line, row ? row->v[c] : KIT_NULL, c == 0);
         }
     kit_table_row(t, SQ_INSERT, line);
@@ -594,137 +568,6 @@ static void join_of_one_scan(void **state)
     kit_free(&k);
 }
 
-/* ---- messages ---- */
-
-static void watermarks(void **state)
-{
-    struct kit_rows in = ROWS(ROW(SQ_INSERT, 5000), ROW(SQ_INSERT, 3000), ROW(SQ_INSERT, 9000)), late = ROWS(ROW(SQ_INSERT, 1000), ROW(SQ_INSERT, 2000));
-    struct sq_node_stats st[8];
-    struct sq_job *job;
-    struct kit k;
-    bool done;
-    (void)state;
-    kit_init(&k);
-    struct sq_plan *w[2], *v[2] = {kit_values(&k, "T", &in, 2, SQ_MODE_INSERT), kit_values(&k, "T", &late, 1, SQ_MODE_INSERT)};
-    for (int i = 0; i < 2; i++) {
-        w[i] = kit_node(&k, SQ_N_WATERMARK, v[i], NULL);
-        w[i]->u.watermark.expr = kit_col(&k, v[i], 0);
-    }
-    struct sq_plan *u = kit_node(&k, SQ_N_UNION, w[0], w[1]);
-    kit_root(&k, u);
-    kit_ok(&k, sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job));
-    kit_ok(&k, sq_job_turn(job, 0, &done));
-    sq_job_nodes(job, st, 8);
-    assert_int_equal(st[w[0]->id].watermark, 5000);
-    assert_int_equal(st[u->id].watermark, 1000);         /* the least of both */
-    kit_ok(&k, sq_job_turn(job, 0, &done));
-    sq_job_nodes(job, st, 8);
-    assert_int_equal(st[u->id].watermark, 2000);
-    kit_ok(&k, sq_job_run(job));
-    sq_job_nodes(job, st, 8);
-    assert_int_equal(st[u->id].watermark, SQ_TS_MAX);
-    sq_job_close(job);
-    kit_free(&k);
-}
-
-static void null_rowtime(void **state)
-{
-    struct kit_rows in = ROWS(ROW(SQ_INSERT, KIT_NULL));
-    struct sq_job *job;
-    struct kit k;
-    (void)state;
-    kit_init(&k);
-    struct sq_plan *v = kit_values(&k, "T", &in, 1, SQ_MODE_INSERT), *w = kit_node(&k, SQ_N_WATERMARK, v, NULL);
-    w->u.watermark.expr = kit_col(&k, v, 0);
-    kit_root(&k, w);
-    kit_ok(&k, sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job));
-    assert_int_equal(sq_job_run(job), SQ_DATA);
-    assert_non_null(strstr(k.ctx.err.msg, "rowtime column 'c0' is NULL"));
-    assert_int_equal(sq_job_run(job), SQ_MISUSE);
-    sq_job_close(job);
-    kit_free(&k);
-}
-
-/* ---- the sink: not null, and a fake connector ---- */
-
-static sq_rc fake_open(struct sq_ctx *ctx, const struct sq_sink_spec *spec, struct sq_writer **w)
-{
-    (void)ctx;
-    *w = (struct sq_writer *)(uintptr_t)spec->ext;
-    return SQ_OK;
-}
-struct fake { int rows, flushes, finished, closed; };
-static sq_rc fake_write(struct sq_writer *w, const struct sq_batch *b) { ((struct fake *)w)->rows += (int)b->nsel; return SQ_OK; }
-static sq_rc fake_flush(struct sq_writer *w) { ((struct fake *)w)->flushes++; return SQ_OK; }
-static sq_rc fake_finish(struct sq_writer *w) { ((struct fake *)w)->finished++; return SQ_OK; }
-static void fake_close(struct sq_writer *w) { ((struct fake *)w)->closed++; }
-static const struct sq_sink_class fake_sink = {.accepts = 7, .open = fake_open, .write = fake_write, .flush = fake_flush, .finish = fake_finish, .close = fake_close};
-static const struct sq_connector fake_connector = {.name = "fake", .sink = &fake_sink};
-
-static void sink_plan(struct kit *k, struct sq_plan *in, struct fake *f, const struct sq_table_spec *t)
-{
-    kit_root(k, in);
-    struct sq_plan *p = k->plan.roots[0];
-    p->kind = SQ_N_SINK;
-    p->u.sink.connector = &fake_connector;
-    p->u.sink.table = t;
-    p->u.sink.ext = (const struct sq_table_ext *)f;
-    p->u.sink.mode = SQ_MODE_INSERT;
-}
-
-static void sink(void **state)
-{
-    struct kit_rows in = ROWS(ROW(SQ_INSERT, 1), ROW(SQ_INSERT, 2)), bad = ROWS(ROW(SQ_INSERT, 1), ROW(SQ_INSERT, KIT_NULL));
-    const struct sq_type strict = {.id = SQ_T_INT};
-    struct sq_table_column cols[] = {{SQ_STR("id"), &strict, SQ_COL_PHYSICAL, {0}}};
-    struct sq_table_spec table = {.name = SQ_STR("t"), .cols = cols, .ncols = 1};
-    struct fake f = {0};
-    struct sq_job *job;
-    struct sq_buf b;
-    struct kit k;
-    (void)state;
-    kit_init(&k);
-    sink_plan(&k, kit_values(&k, "i", &in, 1, SQ_MODE_INSERT), &f, &table);
-    kit_ok(&k, sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job));
-    kit_ok(&k, sq_job_run(job));
-    assert_int_equal(f.rows, 2);
-    assert_int_equal(f.finished, 1);
-    sq_buf_init(&b, &k.ctx);
-    kit_ok(&k, sq_job_account(job, &b));
-    assert_string_equal(b.p, "account: 2 rows in, 2 out; it balances\n"
-                             "  values           2 records = 2 rows + 0 bad\n"
-                             "  write     t      2 in = 2 written\n");
-    sq_buf_free(&b);
-    sq_job_close(job);
-    assert_int_equal(f.closed, 1);
-    kit_free(&k);
-
-    f = (struct fake){0};
-    kit_init(&k);
-    sink_plan(&k, kit_values(&k, "i", &bad, 2, SQ_MODE_INSERT), &f, &table);
-    kit_ok(&k, sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job));
-    assert_int_equal(sq_job_run(job), SQ_DATA);
-    assert_non_null(strstr(k.ctx.err.msg, "column 'id' of table 't' is NOT NULL"));
-    sq_job_close(job);
-    assert_int_equal(f.rows, 0);
-    assert_int_equal(f.finished, 0);
-    assert_int_equal(f.closed, 1);
-    kit_free(&k);
-
-    f = (struct fake){0};                                /* stopped early: flushed and finished */
-    kit_init(&k);
-    sink_plan(&k, kit_values(&k, "i", &in, 1, SQ_MODE_INSERT), &f, &table);
-    bool done;
-    kit_ok(&k, sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job));
-    kit_ok(&k, sq_job_turn(job, 0, &done));
-    kit_ok(&k, sq_job_stop(job));
-    assert_int_equal(f.rows, 1);
-    assert_int_equal(f.flushes, 1);
-    assert_int_equal(f.finished, 1);
-    sq_job_close(job);
-    kit_free(&k);
-}
-
 /* ---- memory ---- */
 
 static struct sq_plan *everything(struct kit *k, const struct gen *l, const struct gen *r)
@@ -815,8 +658,7 @@ int main(void)
         cmocka_unit_test(agg_each_as_flink), cmocka_unit_test(agg_net), cmocka_unit_test(global_agg), cmocka_unit_test(distinct_rows),
         cmocka_unit_test(join_as_flink), cmocka_unit_test(filter_project_union), cmocka_unit_test(sort_and_limit),
         cmocka_unit_test(top_n_is_bounded), cmocka_unit_test(group_fuzz), cmocka_unit_test(join_fuzz), cmocka_unit_test(join_many_candidates),
-        cmocka_unit_test(join_null_safe), cmocka_unit_test(join_of_one_scan), cmocka_unit_test(watermarks), cmocka_unit_test(null_rowtime),
-        cmocka_unit_test(sink), cmocka_unit_test(out_of_memory), cmocka_unit_test(damaged_snapshots),
+        cmocka_unit_test(join_null_safe), cmocka_unit_test(join_of_one_scan), cmocka_unit_test(out_of_memory), cmocka_unit_test(damaged_snapshots),
     };
     return cmocka_run_group_tests_name("executor", tests, NULL, NULL);
 }

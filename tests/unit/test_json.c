@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "append.h"
+
 static struct sq_budget budget;
 static struct sq_ctx ctx = {.budget = &budget, .os = &sq_os_posix};
 static struct sq_arena arena;
@@ -289,11 +291,11 @@ static void test_nested(void **state)
     assert_int_equal(nbad, 2);
     char many[16000] = "{\"m\":{", want[16000] = "NULL|{";     /* a map with many keys, each twice */
     for (int i = 0; i < 600; i++)
-        sprintf(many + strlen(many), "%s\"key%d\":%d", i ? "," : "", i % 300, i);
+        APPEND(many, "%s\"key%d\":%d", i ? "," : "", i % 300, i);
     for (int i = 300; i < 600; i++)
-        sprintf(want + strlen(want), "%skey%d=%d", i > 300 ? ", " : "", i % 300, i);
-    strcat(many, "}}");
-    strcat(want, "}|NULL\n");
+        APPEND(want, "%skey%d=%d", i > 300 ? ", " : "", i % 300, i);
+    APPEND(many, "}}");
+    APPEND(want, "}|NULL\n");
     EXPECT(run, want, many);
 }
 
@@ -376,13 +378,14 @@ static void test_depth(void **state)
     struct run run = {&sq_format_json, plain, cols, 1, .guess = false};
     static char rec[9000];
     for (int depth = 998; depth <= 1001; depth++) {
-        char *p = rec + sprintf(rec, "{\"b\":");
+        rec[0] = 0;
+        APPEND(rec, "{\"b\":");
         for (int i = 0; i < depth; i++)
-            p += sprintf(p, i % 2 ? "{\"\":" : "[");
-        *p++ = '1';
+            APPEND(rec, "%s", i % 2 ? "{\"\":" : "[");
+        APPEND(rec, "1");
         for (int i = depth; i-- > 0;)
-            *p++ = i % 2 ? '}' : ']';
-        strcpy(p, ",\"a\":3}");
+            APPEND(rec, "%c", i % 2 ? '}' : ']');
+        APPEND(rec, ",\"a\":3}");
         run.padded = true;
         sq_rc rc = decode(&run, (const char *const[]){rec}, NULL, 1);
         assert_int_equal(rc, depth < SQ_JSON_DEPTH ? SQ_OK : SQ_DATA);
@@ -487,19 +490,19 @@ static void test_shapes(void **state)
         char d[64], value[32];
         snprintf(d, sizeof d, "%d.%s", i, frac);
         sq_print_double(strtod(d, NULL), value);
-        sprintf(want + strlen(want), "%s|%s|%s|%.9s\n", id, num, value, num);
+        APPEND(want, "%s|%s|%s|%.9s\n", id, num, value, num);
         recs[i] = rec[i];
     }
     expect_n(run, recs, NULL, 40, want);
     /* a shape with more fields than are remembered */
     char wide[4000] = "{";
     for (int i = 0; i < 100; i++)
-        sprintf(wide + strlen(wide), "\"f%d\":%d,", i, i);
-    strcat(wide, "\"i\":3}");
+        APPEND(wide, "\"f%d\":%d,", i, i);
+    APPEND(wide, "\"i\":3}");
     EXPECT(run, "NULL|NULL|NULL|3\nNULL|NULL|NULL|3\n" ROW, wide, wide, base);
     char longkey[3000] = "{\"";
     memset(longkey + 2, 'k', 2000);
-    strcpy(longkey + 2002, "\":1,\"i\":4}");
+    APPEND(longkey, "\":1,\"i\":4}");
     EXPECT(run, "NULL|NULL|NULL|4\nNULL|NULL|NULL|4\nNULL|NULL|NULL|4\n", longkey, longkey, longkey);
 #undef ROW
 }

@@ -137,7 +137,7 @@ static void digits_of(const char *text, char *digits, int *exp)
         }
     }
     if (*text)
-        e = atoi(text + 1);
+        e = (int)strtol(text + 1, NULL, 10);
     e -= point;
     while (n > 1 && digits[n - 1] == '0') {
         n--;
