@@ -129,6 +129,7 @@ LAYERS_test_functions := functions base
 LAYERS_test_cast      := functions base
 LAYERS_test_agg       := functions base
 LAYERS_test_json      := connectors base
+LAYERS_test_csv       := connectors base
 LAYERS_test_connectors := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
@@ -166,6 +167,7 @@ tsan:
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LAYERS_fuzz_sql  := parser base
 LAYERS_fuzz_json := connectors base
+LAYERS_fuzz_csv  := connectors base
 .PHONY: fuzzers
 fuzzers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang DEBUG=1 OPT=-O1 \

@@ -21,6 +21,8 @@ struct sq_table_column {
     const struct sq_type *type;
     enum sq_column_role role;
     struct sq_str metadata_key;          /* METADATA only */
+    /* Its position among the record's fields and how many there are; set by whoever opens a decoder. Formats that find fields by name ignore it. */
+    uint32_t ordinal, nfields;
 };
 
 struct sq_table_spec {
@@ -54,6 +56,7 @@ struct sq_decode {
     const struct sq_slice *rec;          /* whole records (lines, messages) */
     uint32_t nrec;
     bool padded;                         /* 64 readable bytes follow every record's end */
+    bool file_start;                     /* rec[0] is the first record of a file */
     uint32_t max_rows;                   /* stop before the row after this many (out->n counts from what it held) */
     struct sq_out *out;                  /* one column per wanted column; rows and their kinds are appended */
     uint32_t *row_record;                /* NULL, or max_rows + 1 wide: which record each appended row came from (metadata columns) */
@@ -65,6 +68,19 @@ struct sq_decode {
     uint32_t failed;                     /* on SQ_DATA: the record that failed; the error's message begins with the column ("column 'a': …") */
 };
 
+/* Cutting a file into records where a newline may be a part of one (a quoted field). */
+struct sq_frame {
+    const char *p; size_t n;             /* the bytes that are there; 64 more can be read */
+    size_t begin, at;                    /* where the record under way begins; how far it was looked through */
+    size_t limit;                        /* no record begins at or behind it */
+    unsigned state;                      /* the function's own; 0 where a record begins */
+    struct sq_slice *rec;                /* out: whole records, without the newline that ends them (or \r\n) */
+    uint32_t nrec, max;
+    bool multi;                          /* set: a newline is a part of some record */
+};
+/* Cuts records until rec is full or the limit is reached: true. False: it needs more bytes. */
+typedef bool sq_frame_fn(const void *options, struct sq_frame *);
+
 struct sq_format {
     const char *name, *help;
     const struct sq_option *options; uint32_t noptions;
@@ -72,6 +88,9 @@ struct sq_format {
     unsigned decodes, encodes;           /* SQ_MODE_ bits: what it can carry; 0: cannot */
     bool lines;                          /* as a file: one record a line */
     bool nulls;                          /* takes records that are NULL (slice.p NULL), as a message's value can be; others never get them */
+    /* As a file, where a line is not always a record: what cuts it; NULL from it: lines are records with these options. May be NULL. Where a file
+     * has to be cut so it can only be read from its beginning: it is one split. */
+    sq_frame_fn *(*framer)(const void *options);
     /* Cross-checks of the options and the columns' types; may be NULL. */
     sq_rc (*check)(struct sq_ctx *, const void *options, const struct sq_table_spec *, bool encode);
     /* wanted[0..n): the fields to decode, by name, in the order of out's columns. Options are the parsed struct. */

@@ -15,7 +15,7 @@ static const struct sq_connector *const connectors[] = {
 };
 
 static const struct sq_format *const formats[] = {
-    &sq_format_json, &sq_format_debezium_json,
+    &sq_format_json, &sq_format_debezium_json, &sq_format_csv, &sq_format_raw,
 };
 
 /* What Flink has and is not here yet: refused by name rather than taken for a misspelling. */
@@ -25,7 +25,7 @@ static const char *const later_connectors[] = {
     "oracle-cdc", "mongodb-cdc", "socket", "rabbitmq", "prometheus", "iceberg", "paimon", "hudi",
 };
 static const char *const later_formats[] = {
-    "csv", "avro", "avro-confluent", "debezium-avro-confluent", "canal-json", "maxwell-json", "ogg-json", "parquet", "orc", "raw", "protobuf",
+    "avro", "avro-confluent", "debezium-avro-confluent", "canal-json", "maxwell-json", "ogg-json", "parquet", "orc", "protobuf",
 };
 
 const struct sq_connector *sq_connector_at(size_t i) { return i < SQ_LEN(connectors) ? connectors[i] : NULL; }

@@ -233,9 +233,11 @@ bool sq_fs_range_read(struct sq_str payload, struct sq_fs_range *r)
     return r->start >= 0 && r->end >= r->start;
 }
 
-static int64_t chunk_size(const struct files *f, uint32_t want, uint32_t batch_rows)
+static int64_t chunk_size(const struct files *f, const struct sq_table_format *format, uint32_t want, uint32_t batch_rows)
 {
     int64_t total = 0, chunk;
+    if (format->format->framer && format->format->framer(format->options))
+        return INT64_MAX / 2;                           /* where a record begins is known only from the file's beginning on */
     for (size_t i = 0; i < f->n; i++)
         total += f->v[i].size;
     chunk = total / (want ? want : 1) + 1;
@@ -279,7 +281,7 @@ sq_rc sq_fs_splits(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_s
     if (rc == SQ_OK && f.n)
         qsort(f.v, f.n, sizeof *f.v, by_path);
     if (rc == SQ_OK)
-        rc = cut(ctx, arena, &f, chunk_size(&f, want, spec->batch_rows ? spec->batch_rows : SQ_BATCH_ROWS), out, n);
+        rc = cut(ctx, arena, &f, chunk_size(&f, &t->format, want, spec->batch_rows ? spec->batch_rows : SQ_BATCH_ROWS), out, n);
     sq_free(ctx, f.v);
     return rc;
 }

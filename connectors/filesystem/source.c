@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * source.c: reads files of one record a line.
+ * source.c: reads files of one record a line, or of records as the format cuts them (a quoted field may hold newlines).
  *
  * A block of the file is read into a buffer (pread, not mmap: files may change under us), cut into lines with one pass over
  * its bytes, and a batch's worth of lines is handed to the format's decoder as slices of the buffer. Long strings of the
@@ -11,6 +11,8 @@
  * A split owns the lines that begin in [start, end): one that does not start at 0 looks at the byte before its start and
  * skips to the first line that begins in it; the last line is read beyond `end`. So every line belongs to exactly one
  * split, wherever the file is cut.
+ *
+ * Records that the format cuts are found by reading from the file's beginning: there is one split of such a file.
  *
  * Position: the offset of the next record and how many rows of it were handed on already (a record may be an array).
  * The line of a record is counted only when an error names it.
@@ -34,6 +36,7 @@ struct split {
     uint64_t done;                 /* records (lines) before `pos` since it was opened */
     int64_t first;                 /* where the first of them began; -1: not opened yet */
     int64_t base_line;             /* lines of the file before `first`; -1: not counted */
+    int64_t inner;                 /* newlines within the records that were done */
     bool resumed;
 };
 
@@ -64,6 +67,9 @@ struct reader {
     size_t searched;               /* no newline in [line, searched) */
     bool eof, skipping;            /* skipping: drop all up to and with the next newline */
     bool skipped_is_record;        /* … which is the rest of a line that is too long */
+    sq_frame_fn *frame;            /* NULL: lines are records */
+    unsigned frame_state;
+    bool multi;                    /* some record of rec has a newline inside */
 
     struct sq_slice *rec;          /* batch_rows of them */
     uint32_t nrec, at;             /* rec[at..nrec) are still to be decoded */
@@ -121,13 +127,15 @@ static sq_rc open_columns(struct reader *r)
     const struct sq_scan_spec *s = r->spec;
     struct sq_ctx *ctx = r->ctx;
     sq_rc rc = SQ_OK;
-    uint32_t n = 0;
+    uint32_t n = 0, nfields = 0;
     const struct sq_type **types = sq_calloc(ctx, (s->ncols + 1) * sizeof *types);
     struct sq_table_column *wanted = sq_calloc(ctx, (s->ncols + 1) * sizeof *wanted);
     r->from_out = sq_calloc(ctx, (s->ncols + 1) * sizeof *r->from_out);
     r->vecs = sq_calloc(ctx, (s->ncols + 1) * sizeof *r->vecs);
     if (!types || !wanted || !r->from_out || !r->vecs)
         rc = SQ_NOMEM;
+    for (uint32_t i = 0; i < s->table->ncols; i++)
+        nfields += s->table->cols[i].role == SQ_COL_PHYSICAL;
     for (uint32_t i = 0; rc == SQ_OK && i < s->ncols; i++) {
         const struct sq_table_column *c = &s->table->cols[s->cols[i]];
         r->from_out[i] = UINT32_MAX;
@@ -138,7 +146,11 @@ static sq_rc open_columns(struct reader *r)
         }
         r->from_out[i] = n;
         types[n] = c->type;
-        wanted[n++] = *c;
+        wanted[n] = *c;
+        wanted[n].nfields = nfields;
+        for (uint32_t k = 0; k < s->cols[i]; k++)
+            wanted[n].ordinal += s->table->cols[k].role == SQ_COL_PHYSICAL;
+        n++;
     }
     if (rc == SQ_OK)
         rc = sq_out_init(&r->out, ctx, types, n);
@@ -186,6 +198,8 @@ static sq_rc fs_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct
     r->fd = -1;
     r->batch_rows = spec->batch_rows && spec->batch_rows <= SQ_BATCH_ROWS ? spec->batch_rows : SQ_BATCH_ROWS;
     r->cap = r->table->block;
+    const struct sq_table_format *f = &r->table->format;
+    r->frame = f->format->framer ? f->format->framer(f->options) : NULL;
     sq_arena_init(&r->meta, ctx);
     r->buf = sq_calloc(ctx, r->cap + PAD);
     r->rec = sq_calloc(ctx, r->batch_rows * sizeof *r->rec);
@@ -288,6 +302,8 @@ static sq_rc open_split(struct reader *r, struct split *s)
     r->fd = fd;
     r->len = r->line = r->searched = 0;
     r->nrec = r->at = 0;
+    r->frame_state = 0;
+    r->multi = false;
     r->eof = false;
     r->skipped_is_record = false;
     r->skipping = !s->resumed && s->range.start > 0;
@@ -295,6 +311,7 @@ static sq_rc open_split(struct reader *r, struct split *s)
     r->drop = s->resumed ? s->pos_rows : 0;
     s->pos_rows = 0;                                    /* the record is decoded again from its first row */
     s->done = 0;
+    s->inner = 0;
     if (!r->skipping) {
         s->first = s->pos = r->buf_at;
         s->base_line = s->first == 0 ? 0 : -1;
@@ -368,9 +385,27 @@ static inline void add_line(struct reader *r, size_t from, size_t to)
     r->rec[r->nrec++] = (struct sq_slice){p, n};
 }
 
+/* cut_lines for formats that cut records themselves. */
+static bool cut_framed(struct reader *r, size_t end)
+{
+    struct sq_frame f = {
+        .p = r->buf, .n = r->len, .begin = r->line, .at = r->searched, .limit = end, .state = r->frame_state, .rec = r->rec, .nrec = r->nrec,
+        .max = r->batch_rows, .multi = r->multi,
+    };
+    bool full = r->frame(r->table->format.options, &f);
+    r->line = f.begin;
+    r->searched = f.at;
+    r->frame_state = f.state;
+    r->nrec = f.nrec;
+    r->multi = f.multi;
+    return full;
+}
+
 /* Cuts lines until rec is full or a line begins beyond `end` (an offset in the buffer): true. False: the buffer is used up. */
 static bool cut_lines(struct reader *r, size_t end)
 {
+    if (r->frame)
+        return cut_framed(r, end);
     size_t at = r->searched, line = r->line;
     const uint32_t max = r->batch_rows;
     if (line >= end)
@@ -426,11 +461,23 @@ static sq_rc double_buffer(struct reader *r)
 
 static sq_rc count_lines_before(struct reader *r, struct split *s);
 
+/* Newlines within the next n records. */
+static int64_t inner_newlines(const struct reader *r, uint32_t n)
+{
+    int64_t lines = 0;
+    for (uint32_t i = r->at; i < r->at + n; i++)
+        for (const char *p = r->rec[i].p, *end = p + r->rec[i].n; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+            lines++;
+    return lines;
+}
+
 static sq_rc line_number(struct reader *r, struct split *s, uint64_t record, int64_t *line)
 {
     if (s->base_line < 0)
         SQ_TRY(count_lines_before(r, s));
-    *line = s->base_line + (int64_t)record + 1;
+    *line = s->base_line + s->inner + (int64_t)record + 1;
+    if (r->multi)
+        *line += inner_newlines(r, (uint32_t)(record - s->done));
     return SQ_OK;
 }
 
@@ -487,6 +534,7 @@ static sq_rc skip_line(struct reader *r, struct split *s)
         if (nl || r->eof) {
             r->line = nl ? (size_t)(nl - r->buf) + 1 : r->len;
             r->searched = r->line;
+            r->frame_state = 0;
             r->skipping = false;
             int64_t from = s->pos;
             s->pos = r->buf_at + (int64_t)r->line;
@@ -513,6 +561,8 @@ static bool last_line(struct reader *r, const struct split *s)
     if (r->line < r->len && r->buf_at + (int64_t)r->line < s->range.end) {
         add_line(r, r->line, r->len);
         r->line = r->searched = r->len;
+        r->multi |= r->frame_state != 0;                /* it may hold newlines */
+        r->frame_state = 0;
     }
     return r->nrec > 0;
 }
@@ -521,6 +571,7 @@ static bool last_line(struct reader *r, const struct split *s)
 static sq_rc next_lines(struct reader *r, struct split *s)
 {
     r->nrec = r->at = 0;
+    r->multi = false;
     for (;;) {
         if (r->skipping)
             SQ_TRY(skip_line(r, s));
@@ -594,6 +645,7 @@ static sq_rc decode(struct reader *r, struct split *s)
     struct sq_decode d = {
         .rec = r->rec + r->at, .nrec = r->nrec - r->at, .padded = true, .max_rows = r->batch_rows, .out = &r->out, .row_record = r->row_record,
         .bad = r->spec->bad ? bad_record : NULL, .bad_arg = r,
+        .file_start = r->buf_at == 0 && r->at < r->nrec && r->rec[r->at].p == r->buf,
     };
     sq_out_reset(&r->out);
     sq_rc rc = r->table->format.format->decode(r->decoder, &d);
@@ -610,6 +662,8 @@ static sq_rc decode(struct reader *r, struct split *s)
     while (d.consumed < d.nrec && part < r->out.n && r->row_record[r->out.n - 1 - part] == d.consumed)
         part++;
     s->pos_rows = d.consumed == 0 ? s->pos_rows + part : part;
+    if (r->multi)
+        s->inner += inner_newlines(r, d.consumed);
     r->at += d.consumed;
     s->done += d.consumed;
     int64_t pos = r->buf_at + (r->at < r->nrec ? (int64_t)(r->rec[r->at].p - r->buf) : (int64_t)r->line);

@@ -156,7 +156,7 @@ static bool scan_parts(struct sq_json_dec *d, struct sq_json_in *in, bool wrappe
 /* The parts of a record; false with a reason in msg when they do not make a change. */
 static bool parse_change(struct sq_json_dec *d, struct sq_json_in *in, struct parts *parts, char *msg, size_t n)
 {
-    char shown[SQ_JSON_SHOWN];
+    char shown[SQ_SCALAR_SHOWN];
 
     *parts = (struct parts){0};
     if (!scan_parts(d, in, d->opt.schema_include, parts, 0)) {
@@ -179,7 +179,7 @@ static bool parse_change(struct sq_json_dec *d, struct sq_json_in *in, struct pa
         return false;
     }
     if (parts->op == '?') {
-        snprintf(msg, n, "unknown Debezium operation %s: expected \"c\", \"r\", \"u\" or \"d\"", sq_json_show(parts->op_text, parts->nop, shown));
+        snprintf(msg, n, "unknown Debezium operation %s: expected \"c\", \"r\", \"u\" or \"d\"", sq_scalar_show(parts->op_text, parts->nop, shown));
         return false;
     }
     if (!parts->before && (parts->op == 'u' || parts->op == 'd')) {
@@ -213,7 +213,7 @@ static sq_rc decode_record(struct sq_json_dec *d, struct sq_decode *dec, uint32_
 {
     struct sq_json_in in = sq_json_padded(d, dec, record);
     struct parts parts;
-    char msg[SQ_JSON_SHOWN + 200];
+    char msg[SQ_SCALAR_SHOWN + 200];
     enum sq_json_status st = SQ_JSON_OK;
 
     if (!in.p)

@@ -7,6 +7,6 @@
 
 #include "connectors/connector.h"
 
-extern const struct sq_format sq_format_json, sq_format_debezium_json;
+extern const struct sq_format sq_format_json, sq_format_debezium_json, sq_format_csv, sq_format_raw;
 
 #endif

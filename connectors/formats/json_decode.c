@@ -144,64 +144,34 @@ static inline bool literal_is(const struct shape *s, const struct step *t, const
 #endif
 }
 
-/* Up to 16 digits without a leading zero, of an integer that ends there. False: not so simple. */
+/* Up to 15 digits without a leading zero, of an integer that ends there. False: not so simple. */
 static inline bool fast_int(const char **at, int64_t *v)
 {
     const char *p = *at;
     bool negative = *p == '-';
-    uint64_t w, w2, m;
+    uint64_t m;
 
     p += negative;
-    unsigned n = sq_json_digits(p, &w);
-    if (n == 8) {
-        unsigned n2 = sq_json_digits(p + 8, &w2);
-        static const uint32_t pow10[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
-        if (SQ_UNLIKELY(n2 == 8))
-            return false;
-        m = sq_json_eight(w);
-        if (n2)
-            m = m * pow10[n2] + sq_json_some(w2, n2);
-        n += n2;
-    } else {
-        if (SQ_UNLIKELY(n == 0))
-            return false;
-        m = sq_json_some(w, n);
-    }
-    if (SQ_UNLIKELY((*p == '0' && n > 1) || p[n] == '.' || (p[n] | 0x20) == 'e'))
+    unsigned n = sq_scalar_short_int(p, &m);
+    if (SQ_UNLIKELY(n == 0 || (*p == '0' && n > 1) || p[n] == '.' || (p[n] | 0x20) == 'e'))
         return false;
     *v = negative ? -(int64_t)m : (int64_t)m;
     *at = p + n;
     return true;
 }
 
-/* Digits, at most 7 before and 7 behind the point, no exponent. The result of the division is correctly rounded: both sides are exact. */
 static inline bool fast_double(const char **at, double *v)
 {
-    static const double pow10[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7};
-    static const uint32_t ipow10[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
     const char *p = *at;
     bool negative = *p == '-';
-    uint64_t w, w2;
+    double d;
 
     p += negative;
-    unsigned n = sq_json_digits(p, &w);
-    if (SQ_UNLIKELY(n == 0 || n == 8 || (*p == '0' && n > 1)))
+    unsigned n = sq_scalar_short_double(p, &d);
+    if (SQ_UNLIKELY(n == 0 || (*p == '0' && n > 1 && p[1] != '.') || (p[n] | 0x20) == 'e'))
         return false;
-    uint64_t m = sq_json_some(w, n);
-    p += n;
-    unsigned n2 = 0;
-    if (SQ_LIKELY(*p == '.')) {
-        n2 = sq_json_digits(p + 1, &w2);
-        if (SQ_UNLIKELY(n2 == 0 || n2 == 8))
-            return false;
-        m = m * ipow10[n2] + sq_json_some(w2, n2);
-        p += 1 + n2;
-    }
-    if (SQ_UNLIKELY((*p | 0x20) == 'e'))
-        return false;
-    double d = (double)(int64_t)m / pow10[n2];
     *v = negative ? -d : d;
-    *at = p;
+    *at = p + n;
     return true;
 }
 
@@ -212,14 +182,14 @@ static inline bool fast_skip_number(const char **at, const char *end)
     unsigned n;
 
     do
-        p += n = sq_json_digits(p, &w);
+        p += n = sq_scalar_digits(p, &w);
     while (n == 8 && p < end);
     if (SQ_UNLIKELY(p == from || (*from == '0' && p > from + 1)))
         return false;
     if (*p == '.') {
         from = ++p;
         do
-            p += n = sq_json_digits(p, &w);
+            p += n = sq_scalar_digits(p, &w);
         while (n == 8 && p < end);
         if (SQ_UNLIKELY(p == from))
             return false;
@@ -276,7 +246,7 @@ static enum sq_json_status guess(struct sq_decoder *x, struct sq_col *cols, uint
                 p--;
                 break;
             }
-            sq_json_view((struct sq_view *)c->vec.data + row, p, (uint32_t)(q - p));
+            sq_scalar_view((struct sq_view *)c->vec.data + row, p, (uint32_t)(q - p));
             p = q;
             continue;
         case STEP_BIGINT:
@@ -454,7 +424,7 @@ static bool check_array(struct sq_json_in in, struct sq_json_in *where)
 static enum sq_json_status decode_array(struct sq_decoder *x, struct sq_decode *dec, uint32_t record, uint32_t first, struct sq_json_in *in, bool *done)
 {
     bool more = true;
-    char msg[SQ_JSON_SHOWN + 200];
+    char msg[SQ_SCALAR_SHOWN + 200];
 
     *done = false;
     if (x->array_at == 0) {
@@ -495,7 +465,7 @@ static sq_rc general(struct sq_decoder *x, struct sq_decode *dec, uint32_t recor
 {
     struct sq_json_in in = sq_json_padded(&x->d, dec, record);
     enum sq_json_status st;
-    char msg[SQ_JSON_SHOWN + 200];
+    char msg[SQ_SCALAR_SHOWN + 200];
 
     *done = true;
     if (!in.p)

@@ -59,82 +59,12 @@ static void put_quoted(struct sq_buf *b, const char *p, size_t n)
     sq_buf_putc(b, '"');
 }
 
-static void put_base64(struct sq_buf *b, const char *bytes, uint32_t n)
-{
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)bytes;
-
-    if (sq_buf_reserve(b, ((size_t)n + 2) / 3 * 4 + 2) != SQ_OK)
-        return;
-    sq_buf_putc(b, '"');
-    for (; n >= 3; n -= 3, p += 3) {
-        char g[4] = {digit[p[0] >> 2], digit[(p[0] & 3) << 4 | p[1] >> 4], digit[(p[1] & 15) << 2 | p[2] >> 6], digit[p[2] & 63]};
-        sq_buf_add(b, g, 4);
-    }
-    if (n) {
-        char g[4] = {digit[p[0] >> 2], digit[(p[0] & 3) << 4 | (n > 1 ? p[1] >> 4 : 0)], n > 1 ? digit[(p[1] & 15) << 2] : '=', '='};
-        sq_buf_add(b, g, 4);
-    }
-    sq_buf_putc(b, '"');
-}
-
-/* BigDecimal.toString: an exponent when the value is below 1e-6 with that scale; toPlainString by option. */
-static void put_decimal(struct sq_buf *b, sq_i128 v, int scale, bool plain)
-{
-    char text[64], digits[64];
-    int n = sq_print_decimal(v, 0, digits), sign = v < 0, nd = n - sign, exponent = nd - 1 - scale;
-
-    if (plain || exponent >= -6) {
-        sq_buf_add(b, text, (size_t)sq_print_decimal(v, scale, text));
-        return;
-    }
-    sq_buf_add(b, digits, (size_t)sign + 1);
-    if (nd > 1) {
-        sq_buf_putc(b, '.');
-        sq_buf_add(b, digits + sign + 1, (size_t)nd - 1);
-    }
-    sq_buf_putc(b, 'E');
-    sq_buf_add(b, text, (size_t)sq_print_int(exponent, text));
-}
-
-static int trim_fraction(const char *text, int n)
-{
-    while (n > 0 && text[n - 1] == '0')
-        n--;
-    return n > 0 && text[n - 1] == '.' ? n - 1 : n;
-}
-
-static void put_timestamp(struct sq_buf *b, struct sq_ts16 t, bool iso, bool zone)
-{
-    char text[48];
-    int n = sq_print_timestamp(t, 9, iso ? 'T' : ' ', text);
-
-    n = trim_fraction(text, n);
-    if (zone)
-        text[n++] = 'Z';
-    put_quoted(b, text, (size_t)n);
-}
-
-static void put_time(struct sq_buf *b, int32_t ms)
-{
-    char text[24];
-    int n = sq_print_time(ms, 3, text);
-    put_quoted(b, text, (size_t)trim_fraction(text, n));
-}
-
 static void put_float(struct sq_buf *b, const char *text, int n, bool finite)
 {
     if (finite)
         sq_buf_add(b, text, (size_t)n);
     else
         put_quoted(b, text, (size_t)n);
-}
-
-static struct sq_ts16 timestamp_at(const struct sq_vec *v, uint32_t r)
-{
-    if (v->type->p > 6)
-        return ((const struct sq_ts16 *)v->data)[r];
-    return (struct sq_ts16){.us = ((const int64_t *)v->data)[r]};
 }
 
 static void put_scalar(const struct sq_json_enc *e, const struct sq_vec *v, uint32_t r, struct sq_buf *b)
@@ -170,7 +100,7 @@ static void put_scalar(const struct sq_json_enc *e, const struct sq_vec *v, uint
         put_float(b, text, sq_print_double(d, text), d - d == 0);
         break;
     case SQ_T_DECIMAL:
-        put_decimal(b, ((const sq_i128 *)v->data)[r], v->type->s, e->opt.plain_decimal);
+        sq_buf_add(b, text, (size_t)sq_scalar_print_decimal(((const sq_i128 *)v->data)[r], v->type->s, e->opt.plain_decimal, text));
         break;
     case SQ_T_CHAR:
     case SQ_T_VARCHAR:
@@ -180,17 +110,19 @@ static void put_scalar(const struct sq_json_enc *e, const struct sq_vec *v, uint
     case SQ_T_BINARY:
     case SQ_T_VARBINARY:
         s = (const struct sq_view *)v->data + r;
-        put_base64(b, sq_view_ptr(s), s->len);
+        sq_buf_putc(b, '"');
+        sq_scalar_print_base64(b, sq_view_ptr(s), s->len);
+        sq_buf_putc(b, '"');
         break;
     case SQ_T_DATE:
         put_quoted(b, text, (size_t)sq_print_date(((const int32_t *)v->data)[r], text));
         break;
     case SQ_T_TIME:
-        put_time(b, ((const int32_t *)v->data)[r]);
+        put_quoted(b, text, (size_t)sq_scalar_print_time(((const int32_t *)v->data)[r], text));
         break;
     case SQ_T_TIMESTAMP:
     case SQ_T_TIMESTAMP_LTZ:
-        put_timestamp(b, timestamp_at(v, r), e->opt.timestamp == SQ_JSON_ISO, v->type->id == SQ_T_TIMESTAMP_LTZ);
+        put_quoted(b, text, (size_t)sq_scalar_print_timestamp(sq_scalar_ts_at(v, r), e->opt.timestamp == SQ_JSON_ISO, v->type->id == SQ_T_TIMESTAMP_LTZ, text));
         break;
     default:
         sq_buf_puts(b, "null");

@@ -116,24 +116,24 @@ static inline bool usual_number(struct sq_json_in *in, struct sq_json_number *n)
     static const uint32_t pow10[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
     const char *p = in->p + (*in->p == '-'), *q;
     uint64_t w, m;
-    unsigned have = sq_json_digits(p, &w), more = 0, behind = 0;
+    unsigned have = sq_scalar_digits(p, &w), more = 0, behind = 0;
 
     if (have == 0 || (*p == '0' && have > 1))
         return false;
-    m = sq_json_some(w, have);
+    m = sq_scalar_some(w, have);
     q = p + have;
     if (have == 8) {
-        more = sq_json_digits(q, &w);
+        more = sq_scalar_digits(q, &w);
         if (more == 8)
             return false;
-        m = more ? m * pow10[more] + sq_json_some(w, more) : m;
+        m = more ? m * pow10[more] + sq_scalar_some(w, more) : m;
         q += more;
     }
     if (*q == '.') {
-        behind = sq_json_digits(q + 1, &w);
+        behind = sq_scalar_digits(q + 1, &w);
         if (behind == 0 || behind == 8 || more > 4)    /* 12 and 7 digits at most: they fit 64 bits */
             return false;
-        m = m * pow10[behind] + sq_json_some(w, behind);
+        m = m * pow10[behind] + sq_scalar_some(w, behind);
         q += 1 + behind;
     }
     if (q >= in->end || (*q | 0x20) == 'e')
@@ -352,42 +352,4 @@ void sq_json_compact(struct sq_buf *b, const char *p, const char *end, bool plai
             sq_buf_putc(b, *in.p++);
         }
     }
-}
-
-const char *sq_json_show(const char *p, size_t n, char *buf)
-{
-    static const char hex[] = "0123456789abcdef";
-    enum { MAX = 60 };
-    size_t take = n;
-    char *to = buf;
-
-    if (n > MAX) {
-        take = MAX;
-        while (take > MAX - 4 && ((unsigned char)p[take] & 0xc0) == 0x80)   /* not within a character */
-            take--;
-    }
-    bool utf8 = sq_utf8_valid(p, take);
-    for (size_t i = 0; i < take; i++) {
-        unsigned char c = (unsigned char)p[i];
-        if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8)) {
-            const char *known = c == '\n' ? "\\n" : c == '\t' ? "\\t" : c == '\r' ? "\\r" : NULL;
-            if (known) {
-                memcpy(to, known, 2);
-                to += 2;
-            } else {
-                memcpy(to, "\\x", 2);
-                to[2] = hex[c >> 4];
-                to[3] = hex[c & 15];
-                to += 4;
-            }
-        } else {
-            *to++ = (char)c;
-        }
-    }
-    if (take < n) {
-        memcpy(to, "\xe2\x80\xa6", 3);
-        to += 3;
-    }
-    *to = 0;
-    return buf;
 }

@@ -12,14 +12,9 @@
 #ifndef SQ_FORMATS_JSON_SCAN_H
 #define SQ_FORMATS_JSON_SCAN_H
 
-#include "base/text.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "connectors/formats/scalar.h"
 
 enum { SQ_JSON_PAD = 64, SQ_JSON_DEPTH = 1000 };
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight digits are read as one little-endian word");
 
 struct sq_json_in {
     const char *p, *end, *start;
@@ -83,20 +78,6 @@ static inline bool sq_json_string(struct sq_json_in *in, struct sq_json_text *t)
 
 /* The text of a string with escapes, written to buf (t.n bytes are enough); returns its length. */
 uint32_t sq_json_unescape(struct sq_json_text t, char *buf);
-
-/* A view of the n bytes at p, where 16 can be read. */
-static inline void sq_json_view(struct sq_view *v, const char *p, uint32_t n)
-{
-#ifdef __SSE2__
-    static const uint8_t ones[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    if (SQ_LIKELY(n <= SQ_VIEW_INLINE)) {
-        __m128i bytes = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_loadu_si128((const __m128i *)(const void *)(ones + 16 - n)));
-        _mm_storeu_si128((__m128i *)(void *)v, _mm_or_si128(_mm_slli_si128(bytes, 4), _mm_cvtsi32_si128((int)n)));
-        return;
-    }
-#endif
-    *v = sq_view_of(p, n);
-}
 
 /* ---- numbers ---- */
 
@@ -166,27 +147,5 @@ static inline bool sq_json_key(struct sq_json_in *in, struct sq_json_text *key)
 void sq_json_compact(struct sq_buf *, const char *p, const char *end, bool plain_floats);
 /* Text as the inside of a JSON string, as Jackson escapes it. */
 void sq_json_escape(struct sq_buf *, const char *p, uint32_t n);
-
-/* Text for an error message: at most 60 bytes of it, control characters escaped, "…" where cut. buf of SQ_JSON_SHOWN bytes; returns buf. */
-enum { SQ_JSON_SHOWN = 60 * 6 + 8 };
-const char *sq_json_show(const char *p, size_t n, char *buf);
-
-/* Eight ASCII digits as a number; w holds them in memory order, '0' taken off each. */
-static inline uint64_t sq_json_eight(uint64_t w)
-{
-    w = w * 10 + (w >> 8);
-    return ((w & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) + (w >> 16 & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x0000271000000001)) >> 32;
-}
-/* How many of the eight bytes at p are digits before the first that is not; *w: their bytes less '0'. */
-static inline unsigned sq_json_digits(const char *p, uint64_t *w)
-{
-    memcpy(w, p, 8);
-    uint64_t t = *w ^ UINT64_C(0x3030303030303030);
-    uint64_t bad = ((t + UINT64_C(0x7676767676767676)) | t) & UINT64_C(0x8080808080808080);   /* over 9 or over 0x7f */
-    *w = t;
-    return bad ? (unsigned)__builtin_ctzll(bad) / 8 : 8;
-}
-/* The number of the first n (1 to 8) of them. */
-static inline uint64_t sq_json_some(uint64_t w, unsigned n) { return sq_json_eight(w << (64 - 8 * n)); }
 
 #endif

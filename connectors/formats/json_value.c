@@ -115,28 +115,15 @@ uint32_t sq_json_child(struct sq_json_dec *d, const struct sq_json_field *row, s
 
 /* ---- errors ---- */
 
-/* "a DECIMAL(10, 2)", "an INT". */
-static const char *type_text(const struct sq_json_dec *d, const struct sq_type *t, char *buf, size_t n)
-{
-    struct sq_buf b = {.ctx = d->ctx};
-    struct sq_type nullable = *t;
-
-    nullable.nullable = true;
-    const char *name = sq_type_print(&b, &nullable) == SQ_OK && b.p ? b.p : sq_tid_name(t->id);
-    snprintf(buf, n, "%s %s", strchr("AI", name[0]) ? "an" : "a", name);
-    sq_buf_free(&b);
-    return buf;
-}
-
 enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c, const char *p, size_t n, const char *why)
 {
-    char shown[SQ_JSON_SHOWN], type[128], in[140] = "", msg[SQ_JSON_SHOWN + 400];
+    char shown[SQ_SCALAR_SHOWN], type[128], in[140] = "", msg[SQ_SCALAR_SHOWN + 400];
     const struct sq_json_field *column = &d->root.child[d->column];
 
     if (!sq_str_eq(f->name, column->name))
         snprintf(in, sizeof in, "in '%.*s': ", f->name.n > 100 ? 100 : (int)f->name.n, f->name.p);
-    sq_json_show(p, n, shown);
-    type_text(d, f->type, type, sizeof type);
+    sq_scalar_show(p, n, shown);
+    sq_scalar_type(d->ctx, f->type, type, sizeof type);
     if (why)
         snprintf(msg, sizeof msg, "%s%s: %s", in, why, shown);
     else
@@ -183,13 +170,13 @@ bool sq_json_not_null(const struct sq_json_dec *d, const struct sq_out *out, cha
 
 void sq_json_malformed(const struct sq_json_in *in, char *msg, size_t n)
 {
-    char shown[SQ_JSON_SHOWN];
+    char shown[SQ_SCALAR_SHOWN];
     const char *p = in->p < in->end ? in->p : in->end;
 
     if (p == in->end)
         snprintf(msg, n, "malformed JSON at byte %zu: %s, and the record ends here", (size_t)(p - in->start) + 1, in->why);
     else
-        snprintf(msg, n, "malformed JSON at byte %zu: %s: %s", (size_t)(p - in->start) + 1, in->why, sq_json_show(p, (size_t)(in->end - p), shown));
+        snprintf(msg, n, "malformed JSON at byte %zu: %s: %s", (size_t)(p - in->start) + 1, in->why, sq_scalar_show(p, (size_t)(in->end - p), shown));
 }
 
 void sq_json_report(struct sq_json_dec *d, struct sq_decode *dec, uint32_t record)
@@ -305,16 +292,6 @@ static enum sq_json_status scan_token(struct sq_json_dec *d, struct sq_json_in *
     return SQ_JSON_OK;
 }
 
-/* Java's String.trim: bytes up to the blank. */
-static struct sq_str java_trim(struct sq_str s)
-{
-    while (s.n && (unsigned char)s.p[0] <= ' ')
-        s.p++, s.n--;
-    while (s.n && (unsigned char)s.p[s.n - 1] <= ' ')
-        s.n--;
-    return s;
-}
-
 #define PUT(c, ctype, v) (((ctype *)(c)->vec.data)[(c)->n++] = (v))
 
 /* The integer that a token means, by the rules of a type of `bytes` bytes: only INT and BIGINT take floats. */
@@ -340,24 +317,12 @@ static bool token_int(const struct token *t, int bytes, int64_t *v)
             return false;
         *v = (int64_t)d;
     } else if (t->kind == NUMBER || t->kind == STRING) {
-        if (!sq_parse_int(java_trim(t->text), v))
+        if (!sq_parse_int(sq_scalar_trim(t->text), v))
             return false;
     } else {
         return false;
     }
     return *v >= -max - 1 && *v <= max;
-}
-
-/* Java's Double.parseDouble also takes a type letter behind the number. */
-static bool text_double(struct sq_str s, double *v)
-{
-    s = java_trim(s);
-    if (sq_parse_double(s, true, v))
-        return true;
-    if (s.n < 2 || !strchr("dDfF", s.p[s.n - 1]) || !((s.p[s.n - 2] >= '0' && s.p[s.n - 2] <= '9') || s.p[s.n - 2] == '.'))
-        return false;
-    s.n--;
-    return sq_parse_double(s, false, v);
 }
 
 static bool token_double(const struct token *t, double *v)
@@ -366,13 +331,7 @@ static bool token_double(const struct token *t, double *v)
         *v = sq_json_double(&t->num);
         return true;
     }
-    return t->kind == STRING && text_double(t->text, v);
-}
-
-static bool is_decimal_text(struct sq_str s)
-{
-    double d;
-    return sq_parse_double(s, false, &d);                  /* BigDecimal takes the same forms */
+    return t->kind == STRING && sq_scalar_double(t->text, v);
 }
 
 /* 1: a value, 0: too many digits (NULL), -1: not a number. */
@@ -390,139 +349,16 @@ static int token_decimal(const struct token *t, const struct sq_type *type, sq_i
     }
     if (t->kind != NUMBER && t->kind != STRING)
         return -1;
-    struct sq_str s = t->kind == STRING ? java_trim(t->text) : t->text;
-    if (sq_parse_decimal(s, type->p, type->s, v))
-        return 1;
-    return t->kind == NUMBER || is_decimal_text(s) ? 0 : -1;
+    struct sq_str s = t->kind == STRING ? sq_scalar_trim(t->text) : t->text;
+    return sq_scalar_decimal(s, type, v);
 }
 
 static bool token_boolean(const struct token *t, bool *v)
 {
     if (t->kind == OBJECT || t->kind == ARRAY)
         return false;
-    *v = t->kind == TRUE_ || (t->kind == STRING && sq_str_iis(java_trim(t->text), "true"));
+    *v = t->kind == TRUE_ || (t->kind == STRING && sq_str_iis(sq_scalar_trim(t->text), "true"));
     return true;
-}
-
-/* ---- dates and times: fixed forms, so that a longer or shorter text is an error ---- */
-
-static bool two(const char *p, int max, int *v)
-{
-    unsigned a = (unsigned)(unsigned char)p[0] - '0', b = (unsigned)(unsigned char)p[1] - '0';
-    *v = (int)(a * 10 + b);
-    return a <= 9 && b <= 9 && *v <= max;
-}
-
-static bool read_date(const char **p, const char *end, int32_t *days)
-{
-    static const int8_t length[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    const char *s = *p;
-    int century, year, month, day;
-
-    if (end - s < 10 || !two(s, 99, &century) || !two(s + 2, 99, &year) || s[4] != '-' || !two(s + 5, 12, &month) || s[7] != '-' ||
-        !two(s + 8, 31, &day))
-        return false;
-    year += century * 100;
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (year < 1 || month < 1 || day < 1 || day > length[month - 1] + (month == 2 && leap))
-        return false;
-    *days = sq_days_from_civil(year, month, day);
-    *p = s + 10;
-    return true;
-}
-
-/* HH:mm:ss[.up to nine digits]; with `short_ok` the seconds may be missing. */
-static bool read_time(const char **p, const char *end, bool short_ok, int64_t *ns)
-{
-    const char *s = *p;
-    int h, m, sec = 0, digits = 0;
-    int64_t fraction = 0;
-
-    if (end - s < 5 || !two(s, 23, &h) || s[2] != ':' || !two(s + 3, 59, &m))
-        return false;
-    s += 5;
-    if (s < end && *s == ':') {
-        if (end - s < 3 || !two(s + 1, 59, &sec))
-            return false;
-        s += 3;
-        if (s < end && *s == '.')
-            for (s++; s < end && *s >= '0' && *s <= '9' && digits < 9; s++, digits++)
-                fraction = fraction * 10 + (*s - '0');
-        for (; digits < 9; digits++)
-            fraction *= 10;
-    } else if (!short_ok) {
-        return false;
-    }
-    *ns = ((int64_t)h * 3600 + m * 60 + sec) * 1000000000 + fraction;
-    *p = s;
-    return true;
-}
-
-static const int64_t fraction_unit[] = {1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
-
-static bool read_timestamp(struct sq_str s, bool iso, bool zone, int precision, struct sq_ts16 *out)
-{
-    const char *p = s.p, *end = s.p + s.n;
-    int32_t days;
-    int64_t ns;
-
-    if (!read_date(&p, end, &days) || p == end || (iso ? *p != 'T' && *p != 't' : *p != ' '))
-        return false;
-    p++;
-    if (!read_time(&p, end, iso && !zone, &ns))
-        return false;
-    if (zone && (p == end || *p++ != 'Z'))
-        return false;
-    if (p != end)
-        return false;
-    ns -= ns % fraction_unit[precision < 0 ? 0 : precision > 9 ? 9 : precision];
-    *out = (struct sq_ts16){.us = days * SQ_US_PER_DAY + ns / 1000, .ns = (int32_t)(ns % 1000)};
-    return true;
-}
-
-/* ---- bytes ---- */
-
-static int base64_digit(unsigned char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* RFC 4648 with padding; white space between groups is passed over, as Jackson does. */
-static bool read_base64(struct sq_str s, char *out, uint32_t *n)
-{
-    uint32_t group = 0, have = 0, pad = 0, len = 0;
-
-    for (uint32_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c <= ' ' && have == 0)
-            continue;
-        int v = c == '=' && have >= 2 ? 0 : pad ? -1 : base64_digit(c);
-        if (v < 0)
-            return false;
-        pad += c == '=';
-        group = group << 6 | (uint32_t)v;
-        if (++have < 4)
-            continue;
-        out[len++] = (char)(group >> 16);
-        if (pad < 2)
-            out[len++] = (char)(group >> 8);
-        if (pad < 1)
-            out[len++] = (char)group;
-        have = 0;
-        if (pad) {
-            for (i++; i < s.n; i++)
-                if ((unsigned char)s.p[i] > ' ')
-                    return false;
-        }
-    }
-    *n = len;
-    return have == 0;
 }
 
 static enum sq_json_status put_bytes(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c, const struct token *t)
@@ -534,7 +370,7 @@ static enum sq_json_status put_bytes(struct sq_json_dec *d, const struct sq_json
     char *out = sq_arena_get(d->heap, t->text.n / 4 * 3 + 4, 1);
     if (!out)
         return SQ_JSON_FATAL;
-    if (!read_base64(t->text, out, &n))
+    if (!sq_scalar_base64(t->text, out, &n))
         return sq_json_unfit(d, f, c, t->src.p, t->src.n, "not base64");
     PUT(c, struct sq_view, sq_view_of(out, n));
     return SQ_JSON_OK;
@@ -552,7 +388,7 @@ static enum sq_json_status put_string(struct sq_json_dec *d, struct sq_col *c, s
         t.n = sq_json_unescape(t, out);
         t.p = out;
     }
-    sq_json_view((struct sq_view *)c->vec.data + c->n++, t.p, t.n);
+    sq_scalar_view((struct sq_view *)c->vec.data + c->n++, t.p, t.n);
     return SQ_JSON_OK;
 }
 
@@ -633,20 +469,20 @@ static enum sq_json_status put_token(struct sq_json_dec *d, const struct sq_json
         }
         break;
     case SQ_T_DATE:
-        if (t->kind != STRING || !read_date(&p, end, &days) || p != end)
+        if (t->kind != STRING || !sq_scalar_date(&p, end, &days) || p != end)
             return sq_json_unfit(d, f, c, t->src.p, t->src.n, "not a DATE (yyyy-MM-dd)");
         PUT(c, int32_t, days);
         return SQ_JSON_OK;
     case SQ_T_TIME:
-        if (t->kind != STRING || !read_time(&p, end, false, &i) || p != end)
+        if (t->kind != STRING || !sq_scalar_time(&p, end, false, &i) || p != end)
             return sq_json_unfit(d, f, c, t->src.p, t->src.n, "not a TIME (HH:mm:ss[.fraction])");
-        i -= i % fraction_unit[type->p < 0 ? 0 : type->p > 9 ? 9 : type->p];
+        i -= i % sq_scalar_unit[type->p < 0 ? 0 : type->p > 9 ? 9 : type->p];
         PUT(c, int32_t, (int32_t)(i / 1000000));
         return SQ_JSON_OK;
     case SQ_T_TIMESTAMP:
     case SQ_T_TIMESTAMP_LTZ: {
         bool zone = type->id == SQ_T_TIMESTAMP_LTZ;
-        if (t->kind != STRING || !read_timestamp(t->text, iso, zone, type->p, &ts)) {
+        if (t->kind != STRING || !sq_scalar_timestamp(t->text, iso, zone, type->p, &ts)) {
             char why[120];
             snprintf(why, sizeof why, "not a %s (yyyy-MM-dd%sHH:mm:ss[.fraction]%s)", zone ? "TIMESTAMP_LTZ" : "TIMESTAMP", iso ? "'T'" : " ", zone ? "'Z'" : "");
             return sq_json_unfit(d, f, c, t->src.p, t->src.n, why);

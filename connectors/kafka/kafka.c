@@ -239,8 +239,9 @@ static sq_rc key_column(struct sq_ctx *ctx, const struct sq_table_spec *t, struc
             return sq_fail_at(ctx, SQ_SEMANTIC, value_span(t, "key.fields"), "'key.fields': '%.*s' is given twice", SQ_FMT(name));
         if (prefix.n && (name.n <= prefix.n || memcmp(name.p, prefix.p, prefix.n) != 0))
             return sq_fail_at(ctx, SQ_SEMANTIC, value_span(t, "key.fields"), "'key.fields': '%.*s' does not begin with 'key.fields-prefix', '%.*s'", SQ_FMT(name), SQ_FMT(prefix));
-        k->from_key[i] = 1;
-        k->nkey++;
+        if (k->nkey == UINT8_MAX)
+            return sq_fail_at(ctx, SQ_LIMIT, value_span(t, "key.fields"), "'key.fields': a key has at most %d fields", UINT8_MAX);
+        k->from_key[i] = (uint8_t)++k->nkey;
         return SQ_OK;
     }
     near = sq_nearest(name, names, n);

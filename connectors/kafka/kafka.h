@@ -41,7 +41,7 @@ struct sq_kafka_table {                  /* the connector's sq_table_ext */
     const char **topic;                  /* NULL with a pattern */
     uint32_t ntopics;
     struct sq_kafka_offsets start, stop; /* specific-offsets, in the order of their partitions */
-    uint8_t *from_key;                   /* by column of the table: its field is in the key */
+    uint8_t *from_key;                   /* by column of the table: its place among the fields of the key, from 1; 0: not in the key */
     uint32_t nkey;
 };
 

@@ -110,6 +110,18 @@ static int meta_of(struct sq_str key)
 
 struct columns { const struct sq_type **type[3]; struct sq_table_column *wanted[2]; uint32_t n[3]; };
 
+/* Where the column stands among the fields of the value's record, for formats that go by position. */
+static void place_in_value(const struct reader *r, uint32_t at, struct sq_table_column *named)
+{
+    const struct sq_table_spec *t = r->spec->table;
+    named->ordinal = named->nfields = 0;
+    for (uint32_t i = 0; i < t->ncols; i++) {
+        bool in = t->cols[i].role == SQ_COL_PHYSICAL && !(r->table->from_key[i] && r->table->options.fields_include == SQ_KAFKA_FIELDS_EXCEPT_KEY);
+        named->ordinal += in && i < at;
+        named->nfields += in;
+    }
+}
+
 /* Sorts the wanted columns into those of the value, of the key, and metadata. */
 static sq_rc place_columns(struct reader *r, struct columns *c)
 {
@@ -128,8 +140,12 @@ static sq_rc place_columns(struct reader *r, struct columns *c)
             r->wants_headers |= m == SQ_KAFKA_META_HEADERS;
             r->wants_epoch |= m == SQ_KAFKA_META_EPOCH;
         } else {
-            if (key)
+            place_in_value(r, s->cols[i], &named);
+            if (key) {
+                named.ordinal = r->table->from_key[s->cols[i]] - 1u;
+                named.nfields = r->table->nkey;
                 named.name = (struct sq_str){col->name.p + r->table->options.key_prefix.n, col->name.n - r->table->options.key_prefix.n};
+            }
             c->wanted[where][c->n[where]] = named;
         }
         r->from[i] = (struct from){where, c->n[where]};

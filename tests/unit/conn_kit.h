@@ -36,7 +36,7 @@ static inline struct sq_table_spec *kit_spec(struct sq_arena *a, const struct sq
     return t;
 }
 
-static const struct sq_table_column kit_cols[] = {{{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}};
+static const struct sq_table_column kit_cols[] = {{{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}};
 
 /* Rows of (id INT, s STRING): "1:a 2:b -3:x": +I, or with a sign before it -D ('-'), +U ('^'), -U ('~'). "#": NULL. */
 static inline void kit_fill(struct sq_ctx *ctx, struct sq_out *o, const char *rows)

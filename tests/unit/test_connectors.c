@@ -126,7 +126,7 @@ static int count_files(const char *dir)
 
 /* ---- reading files ---- */
 
-static const struct sq_table_column text_col[] = {{{"a", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}};
+static const struct sq_table_column text_col[] = {{{"a", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}};
 struct toy_table {
     struct sq_fs_table fs;
     struct toy_options o;
@@ -581,9 +581,9 @@ static void test_paths(void **state)
 static void test_metadata(void **state)
 {
     static const struct sq_table_column cols[] = {
-        {{"p", 1}, &sq_type_string, SQ_COL_METADATA, {"file.path", 9}}, {{"a", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"n", 1}, &sq_type_string, SQ_COL_METADATA, {"file.name", 9}}, {{"s", 1}, &sq_type_bigint, SQ_COL_METADATA, {"file.size", 9}},
-        {{"m", 1}, &sq_type_ltz3, SQ_COL_METADATA, {"file.modification-time", 22}},
+        {{"p", 1}, &sq_type_string, SQ_COL_METADATA, {"file.path", 9}, 0, 0}, {{"a", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"n", 1}, &sq_type_string, SQ_COL_METADATA, {"file.name", 9}, 0, 0}, {{"s", 1}, &sq_type_bigint, SQ_COL_METADATA, {"file.size", 9}, 0, 0},
+        {{"m", 1}, &sq_type_ltz3, SQ_COL_METADATA, {"file.modification-time", 22}, 0, 0},
     };
     struct world w;
     struct toy_table t;

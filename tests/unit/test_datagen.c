@@ -108,22 +108,22 @@ static void test_datagen(void **state)
     const struct sq_type *dec = sq_type_new(&w.arena, SQ_T_DECIMAL, true, 10, 2), *chr = sq_type_new(&w.arena, SQ_T_CHAR, true, 5, 0);
     const struct sq_type *vch = sq_type_new(&w.arena, SQ_T_VARCHAR, true, 20, 0);
     const struct sq_table_column seq[] = {
-        {{"a", 1}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"b", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"c", 1}, dec, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}},
+        {{"a", 1}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"b", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"c", 1}, dec, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
     };
     generate(&w, seq, 4, "connector=datagen;fields.a.kind=sequence;fields.a.start=-1;fields.a.end=1;fields.b.kind=sequence;fields.b.start=5;fields.b.end=99;"
                          "fields.c.kind=sequence;fields.c.start=0;fields.c.end=9;fields.d.kind=sequence;fields.d.start=0;fields.d.end=9", 2, 0, &a);
     assert_string_equal(a.p, "-1,5,0.00,0.0\n0,6,1.00,1.0\n1,7,2.00,2.0\n");
 
     const struct sq_table_column all[] = {
-        {{"r", 1}, sq_type_row(&w.arena, true, fields, 2), SQ_COL_PHYSICAL, {NULL, 0}}, {{"l", 1}, sq_type_array(&w.arena, true, &sq_type_double), SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"m", 1}, sq_type_map(&w.arena, true, &sq_type_int, &sq_type_boolean), SQ_COL_PHYSICAL, {NULL, 0}}, {{"c", 1}, chr, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"v", 1}, vch, SQ_COL_PHYSICAL, {NULL, 0}}, {{"dec", 3}, dec, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_date, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"t", 1}, &sq_type_time0, SQ_COL_PHYSICAL, {NULL, 0}}, {{"ts", 2}, &sq_type_timestamp3, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"lt", 2}, &sq_type_ltz9, SQ_COL_PHYSICAL, {NULL, 0}}, {{"iy", 2}, &sq_type_interval_ym, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"id", 2}, &sq_type_interval_ds, SQ_COL_PHYSICAL, {NULL, 0}}, {{"ti", 2}, &sq_type_tinyint, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"bi", 2}, &sq_type_bigint, SQ_COL_PHYSICAL, {NULL, 0}}, {{"f", 1}, &sq_type_float, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"by", 2}, &sq_type_smallint, SQ_COL_PHYSICAL, {NULL, 0}}, {{"n", 1}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}},
+        {{"r", 1}, sq_type_row(&w.arena, true, fields, 2), SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"l", 1}, sq_type_array(&w.arena, true, &sq_type_double), SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"m", 1}, sq_type_map(&w.arena, true, &sq_type_int, &sq_type_boolean), SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"c", 1}, chr, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"v", 1}, vch, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"dec", 3}, dec, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"d", 1}, &sq_type_date, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"t", 1}, &sq_type_time0, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"ts", 2}, &sq_type_timestamp3, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"lt", 2}, &sq_type_ltz9, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"iy", 2}, &sq_type_interval_ym, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"id", 2}, &sq_type_interval_ds, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"ti", 2}, &sq_type_tinyint, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"bi", 2}, &sq_type_bigint, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"f", 1}, &sq_type_float, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
+        {{"by", 2}, &sq_type_smallint, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"n", 1}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
     };
     static const char with[] = "connector=datagen;number-of-rows=300;rows-per-second=100000;fields.n.null-rate=1.0;fields.ts.max-past=1 h;fields.r.x.min=3;fields.r.x.max=4;"
                                "fields.l.length=2;fields.l.element.min=0;fields.l.element.max=0;fields.v.var-len=true;fields.ti.min=-3;fields.ti.max=3;fields.by.max=9";
@@ -158,7 +158,7 @@ static void test_datagen_memory(void **state)
     struct world w;
     (void)state;
     begin(&w);
-    const struct sq_table_column cols[] = {{{"m", 1}, sq_type_map(&w.arena, true, &sq_type_string, &sq_type_int), SQ_COL_PHYSICAL, {NULL, 0}}};
+    const struct sq_table_column cols[] = {{{"m", 1}, sq_type_map(&w.arena, true, &sq_type_string, &sq_type_int), SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}};
     const struct sq_connector *c;
     struct sq_table_ext *ext;
     struct sq_table_spec *t = kit_spec(&w.arena, cols, 1, "connector=datagen;number-of-rows=5;rows-per-second=1000000000");

@@ -455,7 +455,7 @@ static void test_types(void **state)
     static char names[N][4];
     for (uint32_t i = 0; i < N; i++) {
         snprintf(names[i], 4, "c%u", i);
-        cols[i] = (struct sq_table_column){{names[i], (uint32_t)strlen(names[i])}, types[i], SQ_COL_PHYSICAL, {NULL, 0}};
+        cols[i] = (struct sq_table_column){{names[i], (uint32_t)strlen(names[i])}, types[i], SQ_COL_PHYSICAL, {NULL, 0}, 0, 0};
     }
     assert_int_equal(sq_out_init(&o, &w.ctx, types, N), SQ_OK);
     for (int row = 0; row < 3; row++) {
@@ -519,7 +519,7 @@ static void test_types(void **state)
     sq_out_free(&o);
 
     sq_buf_init(&text, &w.ctx);
-    const struct sq_table_column arr[] = {{{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"l", 1}, sq_type_array(&w.arena, true, &sq_type_int), SQ_COL_PHYSICAL, {NULL, 0}}};
+    const struct sq_table_column arr[] = {{{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"l", 1}, sq_type_array(&w.arena, true, &sq_type_int), SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}};
     spec.table = t = make_spec(&w, arr, 2, "");
     spec.ext = make_ext(&w, t);
     assert_int_equal(sq_connector_jdbc.sink->open(&w.ctx, &spec, &wr), SQ_UNSUPPORTED);
@@ -531,7 +531,7 @@ static void test_types(void **state)
 static void test_source(void **state)
 {
     static const struct sq_table_column cols[] = {
-        {{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}},
+        {{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0},
     };
     static const char rows[] = "1|a|1.5;2|b|2.0;3|c|NULL;4|5|7.0;5|e|8.25;";
     static const char *const tables[] = {

@@ -223,7 +223,7 @@ static void test_secrets(void **state)
 
 /* ---- through the registry ---- */
 
-static struct sq_table_column cols[] = {{{"id", 2}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}, {{"v", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}}};
+static struct sq_table_column cols[] = {{{"id", 2}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}, {{"v", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}, 0, 0}};
 
 static sq_rc make_table(struct world *w, const char *text, const struct sq_connector **c, struct sq_table_ext **ext)
 {
