@@ -545,6 +545,10 @@ def values_that_do_not_fit(case):
               f'INSERT INTO t SELECT 0, CAST(NULL AS {declared}) WHERE {"FALSE" if "NOT NULL" in ddl else "TRUE"} UNION ALL SELECT 1, {value};', "table 't'", text)
         equal(server().sql('SELECT COUNT(*) FROM x'), [['0']], ddl)
     fresh('x')
+    fails(case, f"CREATE TABLE t (id INT, v STRING, PRIMARY KEY (id) NOT ENFORCED) {with_('x')}; INSERT INTO t SELECT id, REPEAT(s, n) FROM (VALUES (1, 'a', 3), (2, 'abcd', 4200000)) AS v (id, s, n);",
+          'takes 16800', 'raise the server', 'max_allowed_packet')
+    equal(server().sql('SELECT COUNT(*) FROM x'), [['0']])
+    fresh('x')
     server().sql('CREATE TABLE x (id INT PRIMARY KEY, v INT)')
     fails(case, f"CREATE TABLE t (id INT, v INT) {with_('x')}; INSERT INTO t VALUES (1, 1), (1, 2);", 'refuses a row', "Duplicate entry '1'")
     for declared in ('TIMESTAMP(9)', 'ARRAY<INT>', 'ROW<a INT>'):
