@@ -164,6 +164,7 @@ sq_rc sq_mysql_scan(struct sq_jdbc_conn *base, const char *select, struct sq_jdb
     struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
     struct sq_jdbc_stmt *s;
     struct sq_buf sql;
+    SQ_ASSERT(strncmp(select, "SELECT ", 7) == 0);
     if (c->lost)
         return sq_mysql_fail_with(c, "read", CR_SERVER_GONE_ERROR, "a scan was left before its end");
     s = sq_calloc(base->ctx, sizeof *s);

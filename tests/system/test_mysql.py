@@ -480,6 +480,21 @@ def tables_that_exist(case):
 
 
 @test
+def names_are_quoted(case):
+    """tables and columns with reserved and odd names"""
+    table, cols = "we`ird 'table' \"日本\"", ['select', 'a`b', "it''s", 'x"y', 'ß', 'count']
+    quoted = ', '.join(f'`{c.replace("`", "``")}` INT' for c in cols)
+    name = '`' + table.replace('`', '``') + '`'
+    server().sql(f'DROP TABLE IF EXISTS {name}')
+    for _ in range(2):
+        p = case.run('--quiet', '--mode', 'json', sql=f"CREATE TABLE t ({quoted}, PRIMARY KEY (`a``b`, `ß`) NOT ENFORCED) {with_(table)};\nINSERT INTO t VALUES (1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 50, 60);\n"
+                     'SELECT * FROM t ORDER BY `count`;')
+    equal([list(json.loads(line).values()) for line in p.stdout.splitlines()], [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 50, 60]])
+    equal(server().sql(f'SELECT COUNT(*), SUM(`count`) FROM {name}'), [['2', '66']])
+    fails(case, f"CREATE TABLE t (`select` STRING, `a``b` INT, `ß` INT, PRIMARY KEY (`a``b`, `ß`) NOT ENFORCED) {with_(table)}; INSERT INTO t VALUES ('1', 2, 5);", "column 'select' is int(11)")
+
+
+@test
 def a_collation_that_is_accepted(case):
     """'sink.accept-collation': keys that the database holds for equal replace one another"""
     fresh('x')
@@ -529,6 +544,10 @@ def values_that_do_not_fit(case):
         fails(case, f"CREATE TABLE t (id INT, v {declared}, PRIMARY KEY (id) NOT ENFORCED) {with_('x')};\n"
               f'INSERT INTO t SELECT 0, CAST(NULL AS {declared}) WHERE {"FALSE" if "NOT NULL" in ddl else "TRUE"} UNION ALL SELECT 1, {value};', "table 't'", text)
         equal(server().sql('SELECT COUNT(*) FROM x'), [['0']], ddl)
+    fresh('x')
+    fails(case, f"CREATE TABLE t (id INT, v STRING, PRIMARY KEY (id) NOT ENFORCED) {with_('x')}; INSERT INTO t SELECT id, REPEAT(s, n) FROM (VALUES (1, 'a', 3), (2, 'abcd', 4200000)) AS v (id, s, n);",
+          'takes 16800', 'raise the server', 'max_allowed_packet')
+    equal(server().sql('SELECT COUNT(*) FROM x'), [['0']])
     fresh('x')
     server().sql('CREATE TABLE x (id INT PRIMARY KEY, v INT)')
     fails(case, f"CREATE TABLE t (id INT, v INT) {with_('x')}; INSERT INTO t VALUES (1, 1), (1, 2);", 'refuses a row', "Duplicate entry '1'")
