@@ -220,6 +220,32 @@ def transactions(case):
     equal(ids(rows(case, table(topic, properties__isolation__level='read_committed') + 'SELECT * FROM t;', timeout=30)), [0, 1, 2, 3, 4, 10, 11, 12, 13, 14])
 
 
+@test
+def old_descriptors(case):
+    """tables as Flink 1.9 to 1.13 declared them"""
+    topic = topic_name(case)
+    broker.create(topic, 2)
+    broker.send(topic, [reading(i) for i in range(10)])   # offsets 0..4 in both
+
+    def old(mode):
+        return (f"CREATE TABLE t ({COLUMNS}) WITH ('connector.type' = 'kafka', 'connector.version' = 'universal', 'connector.property-version' = '1', 'update-mode' = 'append', "
+                f"'connector.topic' = '{topic}', {mode}, 'connector.properties.0.key' = 'bootstrap.servers', 'connector.properties.0.value' = '{broker.servers}', "
+                "'connector.properties.group.id' = 'old', 'format.type' = 'json', 'format.derive-schema' = 'true', 'scan.bounded.mode' = 'latest-offset');\nSELECT * FROM t;")
+    equal(ids(rows(case, old("'connector.startup-mode' = 'earliest-offset'"))), list(range(10)))
+    equal(ids(rows(case, old("'connector.startup-mode' = 'specific-offsets', 'connector.specific-offsets' = 'partition:0,offset:4;partition:1,offset:3'"))), [7, 8, 9])
+    equal(ids(rows(case, old("'connector.startup-mode' = 'specific-offsets', 'connector.specific-offsets.0.partition' = '0', 'connector.specific-offsets.0.offset' = '3', "
+                             "'connector.specific-offsets.1.partition' = '1', 'connector.specific-offsets.1.offset' = '5'"))), [6, 8])
+
+
+@test
+def many_partitions(case):
+    """more partitions than messages, each read once"""
+    topic = topic_name(case)
+    broker.create(topic, 64)
+    broker.send(topic, [reading(i) for i in range(100)])
+    equal(ids(rows(case, table(topic) + 'SELECT * FROM t;')), list(range(100)))
+
+
 # ---- topics ----
 
 @test
