@@ -180,13 +180,18 @@ $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
 # ---- what people run ----
 
-.PHONY: deps-build demo test bench check tidy install uninstall help
+.PHONY: deps-build demo demo-kafka test bench check tidy install uninstall help
 deps-build:
 	$(Q)tools/deps install build features run
 
 demo: deps-build
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)sql/demo
+
+demo-kafka: deps-build
+	$(Q)tools/deps install services
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/services/produce
+	$(Q)sql/demo-kafka
 
 test: deps-build
 	$(Q)tools/deps install test services
@@ -236,6 +241,7 @@ uninstall:
 
 help:
 	@sed -n '3,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
+	@echo "make demo-kafka the user's job, unchanged, on a real Kafka broker and a real MariaDB, started and stopped"
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
 	@echo "make diff       ask a real Flink again for the answers in tests/diff"

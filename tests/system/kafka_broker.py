@@ -28,8 +28,8 @@ def free_ports(count):
 
 
 class Broker:
-    def __init__(self, secure=False, heap=None):
-        self.port = free_ports(5)
+    def __init__(self, secure=False, heap=None, port=None):
+        self.port = port or free_ports(5)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-kafka-'))
         self.servers = f'127.0.0.1:{self.port}'
         self.env = {**os.environ, 'SQLUICE_BUILD': str(BUILD)}

@@ -21,9 +21,9 @@ def free_port():
 
 
 class Server:
-    def __init__(self, *options):
+    def __init__(self, *options, port=None, password=PASSWORD):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-mariadb-'))
-        self.port, self.options = free_port(), options
+        self.port, self.password, self.options = port or free_port(), password, options
         self.log = []
         atexit.register(self.remove)
         self.start()
@@ -32,7 +32,7 @@ class Server:
         return subprocess.run([SCRIPT, *map(str, args)], capture_output=True, text=True, timeout=180, **kwargs)
 
     def start(self, *options):
-        p = self.script('start', self.dir / 'd', self.port, USER, PASSWORD, *self.options, *options)
+        p = self.script('start', self.dir / 'd', self.port, USER, self.password, *self.options, *options)
         if p.returncode:
             raise AssertionError(f'the server did not start: {p.stdout}{p.stderr}')
 
