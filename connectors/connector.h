@@ -76,7 +76,7 @@ struct sq_frame {
     unsigned state;                      /* the function's own; 0 where a record begins */
     struct sq_slice *rec;                /* out: whole records, without the newline that ends them (or \r\n) */
     uint32_t nrec, max;
-    bool multi;                          /* set: a newline is a part of some record */
+    bool multi;                          /* set: a newline may be a part of some record */
 };
 /* Cuts records until rec is full or the limit is reached: true. False: it needs more bytes. */
 typedef bool sq_frame_fn(const void *options, struct sq_frame *);

@@ -2,13 +2,16 @@
  *
  * csv_frame.c: a file into records. A newline ends a record unless it stands in a quoted field or behind the escape character.
  *
- * Lines without quotes and escapes are cut 64 bytes at a time. From the first such character on a record is taken field by field, from its
- * beginning, by a machine of a few states; it stops wherever the bytes end and goes on when there are more. What it takes for quoted
+ * Records whose quotes are where they should be are cut 64 bytes at a time, by counting quotes; with an escape character, comments or trimmed
+ * spaces only lines without quotes and escapes are. Any other record is taken field by field, from its beginning, by a machine of a few
+ * states; it stops wherever the bytes end and goes on when there are more. What it takes for quoted
  * is what csv_decode.c takes for quoted (the fuzz target compares them).
  *
  * FLINK: a carriage return alone does not end a record here (the decoder reports it).
  */
 #include "connectors/formats/csv_internal.h"
+
+enum { LONG_RECORD = 4096 };                 /* from here on a record is not looked through again from its beginning */
 
 enum state {
     BEGIN,         /* of a record */
@@ -109,25 +112,43 @@ static bool to_end(const struct machine *m, unsigned *state, const char **at, co
     return false;
 }
 
-/* Bits of the newlines, and of quotes and escapes, among the 64 bytes at p. */
-static inline uint64_t masks(const char *p, char quote, char escape, uint64_t *special)
+struct masks {
+    uint64_t newline, special, delimiter;    /* special: quotes and escapes */
+};
+
+/* Bits of the characters that count, among the 64 bytes at p, of which n are there. */
+static inline struct masks masks_of(const char *p, size_t n, char quote, char escape, char delimiter)
 {
-    uint64_t nl = 0, sp = 0;
+    struct masks m = {0, 0, 0};
 #ifdef __SSE2__
-    const __m128i vn = _mm_set1_epi8('\n'), vq = _mm_set1_epi8(quote), ve = _mm_set1_epi8(escape);
+    const __m128i vn = _mm_set1_epi8('\n'), vq = _mm_set1_epi8(quote), ve = _mm_set1_epi8(escape), vd = _mm_set1_epi8(delimiter);
     for (int i = 0; i < 4; i++) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p + i);
-        nl |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, vn)) << 16 * i;
-        sp |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, vq), _mm_cmpeq_epi8(v, ve))) << 16 * i;
+        m.newline |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, vn)) << 16 * i;
+        m.special |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, vq), _mm_cmpeq_epi8(v, ve))) << 16 * i;
+        m.delimiter |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, vd)) << 16 * i;
     }
 #else
     for (int i = 0; i < 64; i++) {
-        nl |= (uint64_t)(p[i] == '\n') << i;
-        sp |= (uint64_t)(p[i] == quote || p[i] == escape) << i;
+        m.newline |= (uint64_t)(p[i] == '\n') << i;
+        m.special |= (uint64_t)(p[i] == quote || p[i] == escape) << i;
+        m.delimiter |= (uint64_t)(p[i] == delimiter) << i;
     }
 #endif
-    *special = sp;
-    return nl;
+    if (n < 64) {
+        uint64_t there = ((uint64_t)1 << n) - 1;
+        m.newline &= there;
+        m.special &= there;
+    }
+    return m;
+}
+
+/* Bit i: the number of bits set among 0..i is odd. */
+static inline uint64_t odd_before(uint64_t x)
+{
+    for (int i = 1; i < 64; i *= 2)
+        x ^= x << i;
+    return x;
 }
 
 static inline void add(struct sq_frame *f, size_t end)
@@ -157,34 +178,39 @@ static bool slow_record(const struct machine *m, struct sq_frame *f)
     return true;
 }
 
-/* Cuts the lines that have no special character; stops before the record that has one: *special is set, at is its begin. */
-static bool plain_lines(struct sq_frame *f, char quote, char escape, bool *special)
+/* Cuts the records whose quotes stand where they should: at a field's beginning and end, and in pairs between. Then a byte is quoted when
+ * the number of quotes before it is odd. Stops before the first record that is otherwise, or is long: *special is set, at is its begin. */
+static bool plain_records(const struct machine *m, struct sq_frame *f, char quote, char escape, bool pairs, bool *special)
 {
-    while (f->at < f->n) {
-        uint64_t sp, nl = masks(f->p + f->at, quote, escape, &sp);
+    uint64_t quoted = 0, opens = 1;                        /* all bits: the last byte before was quoted; 1: a quote may open a field here */
+
+    for (f->at = f->begin; f->at < f->n; f->at += 64) {
         size_t at = f->at;
-        if (f->n - at < 64) {
-            uint64_t there = ((uint64_t)1 << (f->n - at)) - 1;
-            nl &= there;
-            sp &= there;
-        }
-        if (sp)
-            nl &= (sp & (0 - sp)) - 1;                     /* newlines before the first special character */
-        for (; nl; nl &= nl - 1) {
-            add(f, at + (size_t)__builtin_ctzll(nl));
+        const struct masks b = masks_of(f->p + at, f->n - at, quote, escape, m->c.delimiter[0]);
+        uint64_t inside = odd_before(b.special) ^ quoted, ends = b.newline & ~inside;
+        uint64_t odd = b.special & inside & ~((b.special | b.newline | b.delimiter) << 1 | opens);
+        if (!pairs)
+            odd = b.special, ends = b.newline;
+        if (odd)
+            ends &= (odd & (0 - odd)) - 1;                 /* records that end before the first odd one */
+        f->multi |= (b.newline & inside) != 0;
+        for (; ends; ends &= ends - 1) {
+            add(f, at + (size_t)__builtin_ctzll(ends));
             if (f->nrec == f->max || f->begin >= f->limit) {
                 f->at = f->begin;
                 return true;
             }
         }
-        if (sp) {
+        if (odd) {
             *special = true;
             f->at = f->begin;
             return false;
         }
-        f->at = at + 64;
+        quoted = inside >> 63 ? ~(uint64_t)0 : 0;
+        opens = (b.special | b.newline | b.delimiter) >> 63;
     }
-    f->at = f->n;
+    *special = f->n - f->begin > LONG_RECORD;
+    f->at = f->begin;
     return false;
 }
 
@@ -196,12 +222,13 @@ static bool frame(const void *options, struct sq_frame *f)
     if (!sq_csv_chars(options, &m.c, &bad, &why))
         return false;                                      /* was refused before: csv_check */
     const char quote = byte_or(m.c.quote, byte_or(m.c.escape, '"')), escape = byte_or(m.c.escape, quote);
+    const bool pairs = m.c.quote >= 0 && m.c.escape < 0 && m.c.ndelimiter == 1 && !m.o->trim && !m.o->comments;
     while (f->nrec < f->max && f->begin < f->limit) {
         bool special = f->state != BEGIN;
-        if (!special && plain_lines(f, quote, escape, &special))
+        if (!special && plain_records(&m, f, quote, escape, pairs, &special))
             return true;
         if (!special)
-            return false;                                  /* every byte was looked at */
+            return false;                                  /* the record under way is looked through again when there is more of it */
         if (!slow_record(&m, f)) {
             if (f->state == BEGIN)
                 f->at = f->begin;

@@ -399,6 +399,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         at += at < n && doc[at] == '\r';
         at += at < n && doc[at] == '\n';
     }
+    if (!w->opt.escape.p && !w->opt.disable_quote && !memchr(doc, 0x7f, n)) {   /* an escape that is not there: the machine cuts, not the masks */
+        w->opt.escape = SQ_STR("\x7f");
+        w->nagain = cut(w, doc, n, first, w->again);
+        w->opt.escape = (struct sq_str){NULL, 0};
+        for (uint32_t i = 0; i < w->nrec; i++)
+            if (w->nrec != w->nagain || w->rec[i].p != w->again[i].p || w->rec[i].n != w->again[i].n)
+                die("masks and machine find other records", NULL, NULL);
+    }
     check_table(w, w->texts, NTEXT, true);
     check_table(w, w->cols, NCOLS, false);
     sq_buf_free(&w->text);
