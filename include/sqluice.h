@@ -150,9 +150,9 @@ SQLUICE_API int sqluice_column_is_null(const sqluice_stmt *, int col);
 /* 0 / 0.0 for NULL or where there is no such reading. */
 SQLUICE_API int64_t sqluice_column_int64(const sqluice_stmt *, int col);          /* dates: days; times: ms; timestamps: microseconds since 1970 */
 SQLUICE_API double sqluice_column_double(const sqluice_stmt *, int col);
-/* As CAST(… AS STRING) writes it, 0-terminated; NULL for NULL. bytes gets the length where not NULL. */
+/* As CAST(… AS STRING) writes it, 0-terminated (a text may have zero bytes inside); NULL for NULL. */
 SQLUICE_API const char *sqluice_column_text(sqluice_stmt *, int col);
-SQLUICE_API int sqluice_column_bytes(sqluice_stmt *, int col);
+SQLUICE_API int sqluice_column_bytes(sqluice_stmt *, int col);                    /* of the text; of a byte column, of its blob */
 SQLUICE_API const void *sqluice_column_blob(sqluice_stmt *, int col);             /* raw bytes of text and byte columns */
 
 /* ---- after (or while) a statement ran ---- */

@@ -118,6 +118,11 @@ def output_modes(case):
     equal(case.run('--mode', 'json', '-c', sql).stdout, '{"id":1,"s":"a,\\"b\\"","n":null}\n{"id":2,"s":"日本","n":7}\n')
     contains(case.run('--mode', 'vertical', '-c', sql).stdout, '日本')
     contains(case.run('-c', sql).stdout, 'NULL', '日本')
+    sql = """SELECT X'00ff41' AS b, 'a' || CHR(0) || 'z' AS s"""   # bytes that are no text, a text with a zero byte
+    contains(case.run('-c', sql).stdout, "x'00ff41'", 'a\\x00z')
+    contains(case.run('--mode', 'vertical', '-c', sql).stdout, "x'00ff41'")
+    equal(case.run('--mode', 'csv', '-c', sql).stdout.replace('\r', ''), 'b,s\nx\'00ff41\',"a\0z"\n')
+    equal(case.run('--mode', 'json', '-c', sql).stdout, '{"b":"AP9B","s":"a\\u0000z"}\n')
 
 
 @test
