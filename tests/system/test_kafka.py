@@ -373,6 +373,16 @@ def missing_topic(case):
 
 
 @test
+def without_the_library(case):
+    """an error that names the package; tables can be declared all the same"""
+    case.write('librdkafka.so.1', 'not a library')
+    env = {'LD_LIBRARY_PATH': str(case.dir)}
+    case.run(sql=table('x') + 'DESCRIBE t;', env=env)
+    p = case.run(sql=table('x') + 'SELECT * FROM t;', expect=1, env=env)
+    contains(p.stderr, "tables of connector 'kafka' need the library librdkafka.so.1", 'apt-get install librdkafka1')
+
+
+@test
 def deleted_topic(case):
     """a topic that goes away under a job is an error that says so"""
     topic = topic_name(case)
