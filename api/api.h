@@ -73,6 +73,8 @@ struct sqluice_stmt {
     bool rows_open;
     uint32_t at;                         /* of the current row in `rows`; rows.n where there is none */
     bool on_row;
+    uint32_t busy;                       /* calls that it is inside of: finalized by a callback of theirs, it goes at their end */
+    bool stepping, doomed;               /* inside of sqluice_step; finalized by a callback */
     uint64_t serial;                     /* counts rows */
     int64_t started_ns;
     struct sq_buf account;

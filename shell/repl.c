@@ -167,7 +167,7 @@ static void remember(struct editor *e, const char *text)
 static void run_text(struct sh *sh, const char *text)
 {
     sh_interrupt_clear();
-    sh_run_text(sh, "sql", text, strlen(text));
+    sh_run_text(sh, "sqluice", text, strlen(text));
     sh_interrupt_clear();
     sh->output_failed = false;
     clearerr(stdout);

@@ -266,35 +266,6 @@ static sq_rc decode(struct sq_decoder *x, struct sq_decode *dec)
 
 /* ---- encoding ---- */
 
-struct sq_encoder {
-    struct sq_json_enc e;
-};
-
-static void close_encoder(struct sq_encoder *x)
-{
-    if (!x)
-        return;
-    sq_json_enc_free(&x->e);
-    sq_free(x->e.ctx, x);
-}
-
-static sq_rc open_encoder(struct sq_ctx *ctx, const void *o, const struct sq_session *session, const struct sq_table_column *cols, uint32_t n,
-                          struct sq_encoder **out)
-{
-    struct sq_encoder *x = sq_calloc(ctx, sizeof *x);
-
-    (void)session;
-    *out = NULL;
-    if (!x)
-        return SQ_NOMEM;
-    sq_rc rc = sq_json_enc_init(&x->e, ctx, o, cols, n);
-    if (rc != SQ_OK)
-        close_encoder(x);
-    else
-        *out = x;
-    return rc;
-}
-
 static sq_rc encode(struct sq_encoder *x, const struct sq_batch *in, bool newline, struct sq_buf *out, uint32_t *ends, uint32_t *nrecords)
 {
     bool nulls = !x->e.opt.ignore_null_fields;
@@ -327,7 +298,7 @@ const struct sq_format sq_format_debezium_json = {
     .decoder_open = open_decoder,
     .decode = decode,
     .decoder_close = close_decoder,
-    .encoder_open = open_encoder,
+    .encoder_open = sq_json_encoder_open,
     .encode = encode,
-    .encoder_close = close_encoder,
+    .encoder_close = sq_json_encoder_close,
 };

@@ -94,6 +94,10 @@ struct sq_json_enc {
 
 sq_rc sq_json_enc_init(struct sq_json_enc *, struct sq_ctx *, const struct sq_json_options *, const struct sq_table_column *, uint32_t n);
 void sq_json_enc_free(struct sq_json_enc *);
+/* What both formats open; only how a record is written differs. */
+struct sq_encoder { struct sq_json_enc e; };
+sq_rc sq_json_encoder_open(struct sq_ctx *, const void *options, const struct sq_session *, const struct sq_table_column *, uint32_t n, struct sq_encoder **);
+void sq_json_encoder_close(struct sq_encoder *);
 /* One row as an object. */
 sq_rc sq_json_encode_row(struct sq_json_enc *, const struct sq_vec *cols, uint32_t r, struct sq_buf *);
 

@@ -228,8 +228,6 @@ static sq_rc start_threads(struct sq_job *job)
 static sq_rc settle(struct sq_job *job, sq_rc rc)
 {
     deliver(job, false);
-    if (rc == SQ_INTERRUPT)
-        return rc;                               /* the job may go on, or be stopped */
     if (rc != SQ_OK)
         sq_job_fail(job, &job->workers[0], rc);
     if (!atomic_load(&job->stop))
@@ -260,8 +258,8 @@ static sq_rc turn(struct sq_job *job, int64_t wait_us, bool *done)
     if (!atomic_load(&w->done)) {
         rc = sq_worker_step(w, wait_us);
     } else {
-        rc = sq_check_interrupt(job->ctx);
-        if (rc == SQ_OK && !all_done(job) && !atomic_load(&job->stop) && wait_us > 0)
+        rc = SQ_OK;
+        if (!all_done(job) && !atomic_load(&job->stop) && wait_us > 0)
             sq_event_wait(&w->event, seen, wait_us);
     }
     SQ_TRY(settle(job, rc));
@@ -282,8 +280,9 @@ sq_rc sq_job_turn(struct sq_job *job, int64_t wait_us, bool *done)
         return sq_fail(job->ctx, SQ_MISUSE, "the job has failed and can only be closed");
     if (job->done)
         return SQ_OK;
+    SQ_TRY(sq_check_interrupt(job->ctx));        /* between turns nothing is half done: the job may go on, or be stopped */
     rc = turn(job, wait_us, &job->done);
-    job->failed = rc != SQ_OK && rc != SQ_INTERRUPT;
+    job->failed = rc != SQ_OK;
     if (job->done || job->failed)
         job->ended_ns = now_ns(job);
     *done = job->done;
@@ -376,7 +375,7 @@ sq_rc sq_job_snapshot(struct sq_job *job, struct sq_buf *out)
     if (job->failed)
         return sq_fail(job->ctx, SQ_MISUSE, "a failed job has no snapshot");
     rc = pause_workers(job);
-    job->failed = rc != SQ_OK && rc != SQ_INTERRUPT;
+    job->failed = rc != SQ_OK;
     if (rc == SQ_OK)
         rc = sq_job_save(job, out);
     resume_workers(job);
