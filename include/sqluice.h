@@ -81,7 +81,7 @@ typedef struct sqluice_config {
     /* Called a few times a second while a statement runs; nonzero interrupts it. */
     int (*progress)(void *arg, const sqluice_progress *);
     void *progress_arg;
-    int64_t (*now_us)(void *arg);                                /* replaces the wall clock (tests); NULL: the system's */
+    int64_t (*now_us)(void *arg);                                /* replaces the wall clock (tests); NULL: the system's. Workers call it too, on their threads */
     void *now_arg;
     uint32_t batch_rows;                                         /* most rows of a batch; 0: 2048. 1 and 7 are for tests */
 } sqluice_config;

@@ -12,6 +12,7 @@ struct watermark {
     struct sq_op base;
     struct sq_program *expr;
     int64_t max;
+    bool restored;
 };
 
 static sq_rc watermark_open(struct sq_op *op)
@@ -72,9 +73,16 @@ static sq_rc watermark_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     return out->put(out->arg, SQ_NO_KEY_GROUP, &SQ_OP(op, struct watermark)->max, 8);
 }
 
+/* Of several workers that were: the least, which is true for all their rows. */
 static sq_rc watermark_restore(struct sq_op *op, struct sq_snapshot_in *in)
 {
-    return sq_restore_number(op, in, &SQ_OP(op, struct watermark)->max, "watermark");
+    struct watermark *w = SQ_OP(op, struct watermark);
+    int64_t max = SQ_TS_MIN;
+
+    SQ_TRY(sq_restore_number(op, in, &max, "watermark"));
+    w->max = w->restored && w->max < max ? w->max : max;
+    w->restored = true;
+    return SQ_OK;
 }
 
 static void watermark_close(struct sq_op *op)

@@ -6,8 +6,8 @@
  *   at an input:    in = accepted + filtered + late; in = what the producer put out
  *   at an exchange: what the receivers gave is what the senders took
  *
- * Of several workers the counts are summed. While their threads run, each notes its own when it is asked to, so what is told then is a little old,
- * and no balance is drawn.
+ * Of several workers the counts are summed. While their threads run, each notes its own when it is asked to, so what is told then is a little old.
+ * Then, and when such a job has failed, rows are under way between the workers, and no balance is drawn.
  */
 #include "executor/runtime/runtime.h"
 
@@ -135,11 +135,14 @@ static bool source_balances(const struct sq_op_stat *op)
     return st->bad + st->filtered <= st->records && st->rows >= good && st->rows == op->m.out;
 }
 
+/* Rows may be between two workers. */
+static bool under_way(const struct sq_job *job) { return job->running || (job->failed && job->nworkers > 1); }
+
 static bool input_balances(const struct sq_job *job, const struct sq_plan *p, uint32_t k)
 {
     const struct sq_input_count *in = &job->sum[p->id].ins[k];
 
-    if (job->running)
+    if (under_way(job))
         return true;
     return in->in == in->accepted + in->filtered + in->late && in->in == job->sum[p->inputs[k]->id].m.out &&
            (p->kind != SQ_N_EXCHANGE || job->sum[p->id].m.out == in->accepted);
@@ -174,7 +177,7 @@ static void read_stats(const struct sq_job *job, struct sq_job_stats *st)
             st->rows_out += is_root(p) ? s->ins[k].accepted : 0;
         }
         if (p && is_source(p)) {
-            st->balanced &= job->running || source_balances(s);
+            st->balanced &= under_way(job) || source_balances(s);
             st->rows_in += s->source.rows;
             st->bad += s->source.bad;
             st->filtered += s->source.filtered;
@@ -239,7 +242,7 @@ static void source_line(struct sq_buf *b, const struct sq_job *job, const struct
     part(b, st->filtered, "without a row");
     if (st->bad_values)
         sq_buf_printf(b, st->bad_values == 1 ? "; %llu value did not fit and is NULL" : "; %llu values did not fit and are NULL", (unsigned long long)st->bad_values);
-    if (!job->running && !source_balances(op))
+    if (!under_way(job) && !source_balances(op))
         sq_buf_printf(b, "  (does not balance: %llu rows went on)", (unsigned long long)op->m.out);
 }
 
@@ -294,7 +297,7 @@ sq_rc sq_job_account(const struct sq_job *job, struct sq_buf *b)
 
     sq_job_stats(job, &st);
     sq_buf_printf(b, "account: %llu rows in, %llu out%s", (unsigned long long)st.rows_in, (unsigned long long)st.rows_out,
-                  st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
+                  under_way(job) ? "; some are under way between the workers" : st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
     for (int pass = 0; pass < 2; pass++)         /* sources first, then from the bottom up */
         for (uint32_t i = job->nnodes; i-- > 0;) {
             const struct sq_plan *p = job->nodes[i];

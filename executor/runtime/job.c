@@ -228,8 +228,6 @@ static sq_rc start_threads(struct sq_job *job)
 static sq_rc settle(struct sq_job *job, sq_rc rc)
 {
     deliver(job, false);
-    if (rc == SQ_INTERRUPT)
-        return rc;                               /* the job may go on, or be stopped */
     if (rc != SQ_OK)
         sq_job_fail(job, &job->workers[0], rc);
     if (!atomic_load(&job->stop))
@@ -377,7 +375,7 @@ sq_rc sq_job_snapshot(struct sq_job *job, struct sq_buf *out)
     if (job->failed)
         return sq_fail(job->ctx, SQ_MISUSE, "a failed job has no snapshot");
     rc = pause_workers(job);
-    job->failed = rc != SQ_OK && rc != SQ_INTERRUPT;
+    job->failed = rc != SQ_OK;
     if (rc == SQ_OK)
         rc = sq_job_save(job, out);
     resume_workers(job);

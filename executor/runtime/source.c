@@ -13,7 +13,7 @@
 #include "base/os.h"
 
 enum { SPLIT_NEW, SPLIT_READING, SPLIT_ENDED };
-enum { NOTHING_TO_READ_US = 100 * 1000 };
+enum { NOTHING_TO_READ_US = 100 * 1000, SPLITS_EACH = 16 };   /* small enough that all workers end at about the same time */
 #define NOBODY UINT32_MAX
 
 struct split {
@@ -115,7 +115,7 @@ static sq_rc list_splits(struct scan *s)
     sq_rc rc;
 
     sq_arena_init(&tmp, op->ctx);
-    rc = source_of(op)->splits(op->ctx, &tmp, &s->spec, s->readers > 1 && op->plan->u.scan.info.one_by_one ? 4 * s->readers : s->readers, &found, &n);
+    rc = source_of(op)->splits(op->ctx, &tmp, &s->spec, s->readers > 1 && op->plan->u.scan.info.one_by_one ? SPLITS_EACH * s->readers : s->readers, &found, &n);
     if (rc == SQ_OK)
         rc = add_new(s, found, n);
     sq_arena_free(&tmp);

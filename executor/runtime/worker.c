@@ -206,6 +206,8 @@ sq_rc sq_worker_step(struct sq_worker *w, int64_t wait_us)
     uint64_t epoch = atomic_load(&w->job->pause);
     bool got = false;
 
+    if (w->number > 0)                           /* worker 0: the turn has looked */
+        SQ_TRY(sq_check_interrupt(w->ctx));
     tell(w);
     if (epoch && atomic_load_explicit(&w->parked, memory_order_relaxed) == epoch) {
         sq_event_wait(&w->event, seen, wait_us);

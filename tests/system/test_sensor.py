@@ -61,15 +61,16 @@ def a_million_readings(case):
     expected, magnitude = random_input(case, 1_000_000, 1_000, seed=7, ids=1_000)
     case.run('--quiet', sql=TABLES + JOB)
     check(case, expected, magnitude)
-    case.run('--quiet', sql=TABLES + JOB)   # a rerun upserts the same keys: nothing doubles
+    case.run('--quiet', '--parallelism', '2', sql=TABLES + JOB)   # a rerun, by two workers, upserts the same keys: nothing doubles
     check(case, expected, magnitude)
 
 
 @test
 def batch_mode_and_small_batches(case):
-    """batch mode, and batches of one and seven rows, give the same"""
+    """batch mode, batches of one and seven rows, and several workers, give the same"""
     expected, magnitude = random_input(case, 20_000, 300, seed=11, ids=50)
-    for args, mode in (((), 'batch'), (('--batch-rows', '1'), 'streaming'), (('--batch-rows', '7'), 'batch')):
+    for args, mode in (((), 'batch'), (('--batch-rows', '1'), 'streaming'), (('--batch-rows', '7'), 'batch'),
+                       (('--batch-rows', '1', '--parallelism', '4'), 'batch'), (('--batch-rows', '7', '--parallelism', '2'), 'streaming')):
         (case.dir / 'result.db').unlink(missing_ok=True)
         case.run('--quiet', *args, sql=f"SET 'execution.runtime-mode' = '{mode}';\n" + TABLES + JOB)
         check(case, expected, magnitude)

@@ -20,7 +20,7 @@ struct sq_table_ext { int unused; };
 
 static inline sq_rc info_as(struct sq_source_info *i, bool bounded, unsigned mode)
 {
-    *i = (struct sq_source_info){bounded, mode, -1};
+    *i = (struct sq_source_info){.bounded = bounded, .mode = mode, .rows = -1};
     return SQ_OK;
 }
 
@@ -363,6 +363,7 @@ static inline void check_plan(const struct sq_plan *p)
         assert_int_equal(p->ncols, p->u.sink.table->ncols);
         check_same_columns(p, in);
         break;
+    case SQ_N_EXCHANGE:
     case SQ_N_COLLECT:
         check_same_columns(p, in);
         break;

@@ -368,6 +368,161 @@ static void out_of_memory(void **state)
         free(in[i].r);
 }
 
+/* ---- splits ---- */
+
+/* A source whose splits become more: split i gives the numbers 100 * i … 100 * i + 9, two at a time. */
+struct growing { uint32_t splits, most; bool bounded; _Atomic uint32_t readers[SQ_WORKERS_MOST]; };
+struct sq_reader { struct sq_ctx *ctx; struct growing *g; uint32_t n, number[64], at[64], turn; struct sq_out out; uint64_t rows; };
+
+static sq_rc grow_splits(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_scan_spec *spec, uint32_t want, struct sq_split **out, uint32_t *n)
+{
+    struct growing *g = (struct growing *)(uintptr_t)spec->ext;
+    (void)ctx;
+    (void)want;
+    *n = g->splits;
+    *out = SQ_NEW_ARRAY(a, struct sq_split, g->splits + 1);
+    for (uint32_t i = 0; i < *n; i++)
+        (*out)[i] = (struct sq_split){sq_str_of(sq_arena_printf(a, "part-%u", i)), sq_str_of(sq_arena_printf(a, "%u", i))};
+    if (g->splits < g->most)
+        g->splits++;
+    return SQ_OK;
+}
+
+static sq_rc grow_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct sq_reader **out)
+{
+    static const struct sq_type *types[1];
+    types[0] = &sq_type_bigint;
+    *out = sq_calloc(ctx, sizeof **out);
+    (*out)->ctx = ctx;
+    (*out)->g = (struct growing *)(uintptr_t)spec->ext;
+    return sq_out_init(&(*out)->out, ctx, types, 1);
+}
+
+static sq_rc grow_add(struct sq_reader *r, const struct sq_split *s, struct sq_str position)
+{
+    (void)position;
+    r->number[r->n++] = (uint32_t)strtoul(s->payload.p, NULL, 10);
+    return SQ_OK;
+}
+
+static sq_rc grow_poll(struct sq_reader *r, struct sq_poll *p)
+{
+    *p = (struct sq_poll){.state = r->g->bounded ? SQ_POLL_END : SQ_POLL_IDLE, .wait_us = 500};
+    for (uint32_t k = 0; k < r->n; k++) {
+        uint32_t i = r->g->bounded ? k : (r->turn + k) % r->n;
+        if (r->at[i] > 10)
+            continue;
+        if (r->at[i] == 10) {
+            r->at[i]++;
+            if (r->g->bounded)
+                *p = (struct sq_poll){.state = SQ_POLL_SPLIT_END, .split = i};
+            return SQ_OK;
+        }
+        sq_out_reset(&r->out);
+        for (int row = 0; row < 2; row++) {
+            int64_t v = 100 * r->number[i] + r->at[i]++;
+            sq_col_append_fixed(&r->out.cols[0], &v);
+            sq_out_row(&r->out, SQ_INSERT);
+        }
+        r->rows += 2;
+        r->turn++;
+        *p = (struct sq_poll){.state = SQ_POLL_ROWS, .split = i, .batch = sq_out_batch(&r->out)};
+        return SQ_OK;
+    }
+    return SQ_OK;
+}
+
+static sq_rc grow_position(struct sq_reader *r, uint32_t split, struct sq_buf *out) { return sq_buf_u32(out, r->at[split]); }
+static void grow_stats(struct sq_reader *r, struct sq_source_stats *st) { *st = (struct sq_source_stats){.records = r->rows, .rows = r->rows, .total_bytes = -1}; }
+static void grow_close(struct sq_reader *r)
+{
+    atomic_fetch_add(&r->g->readers[r->n], 1);
+    sq_out_free(&r->out);
+    sq_free(r->ctx, r);
+}
+
+static const struct sq_source_class grow_source = {.splits = grow_splits, .open = grow_open, .add_split = grow_add, .poll = grow_poll, .position = grow_position,
+                                                   .stats = grow_stats, .close = grow_close};
+static const struct sq_connector grow_connector = {.name = "grow", .source = &grow_source};
+
+static sq_rc count_rows(void *arg, const struct sq_batch *b)
+{
+    *(uint32_t *)arg += b->nsel;
+    return SQ_OK;
+}
+
+static void grow_plan(struct kit *k, struct growing *g, const struct sq_table_spec *t, struct sq_source_info info, uint32_t workers)
+{
+    static const uint32_t col[] = {0};
+    struct sq_plan *p;
+
+    kit_init(k);
+    p = kit_node(k, SQ_N_SCAN, NULL, NULL);
+    kit_cols(k, p, "l");
+    p->u.scan.connector = &grow_connector;
+    p->u.scan.table = t;
+    p->u.scan.ext = (struct sq_table_ext *)(void *)g;
+    p->u.scan.cols = col;
+    p->u.scan.info = info;
+    p->bounded = info.bounded;
+    kit_root(k, p);
+    spread(k, &(struct setup){workers, 1, 7, false});
+}
+
+/* Splits that come while the job runs are read, each by one worker, and everything that was read is written when it is stopped. */
+static void discovery(void **state)
+{
+    struct sq_table_spec t = {.name = SQ_STR("t")};
+    struct sq_source_info info = {.mode = SQ_MODE_INSERT, .rows = -1, .discover_ms = 1};
+    struct sq_job_stats st;
+    struct sq_job *job;
+    struct kit k;
+    bool done = false;
+    (void)state;
+
+    for (uint32_t workers = 1; workers <= 4; workers++) {
+        struct growing g = {.splits = 0, .most = 12};
+        uint32_t rows = 0;
+        grow_plan(&k, &g, &t, info, workers);
+        kit_ok(&k, sq_job_open(&k.ctx, &k.plan, count_rows, &rows, &job));
+        for (int i = 0; i < 20000 && rows < 120; i++)
+            kit_ok(&k, sq_job_turn(job, 1000, &done));
+        assert_int_equal(rows, 120);
+        assert_false(done);
+        kit_ok(&k, sq_job_stop(job));
+        sq_job_stats(job, &st);
+        assert_true(st.balanced);
+        assert_int_equal(st.rows_in, 120);
+        sq_job_close(job);
+        assert_int_equal(g.readers[12 / workers], workers);       /* the same share each */
+        kit_free(&k);
+    }
+}
+
+/* Splits that are read one after the other: all of them, each once. */
+static void one_by_one(void **state)
+{
+    struct sq_table_spec t = {.name = SQ_STR("t")};
+    struct sq_source_info info = {.bounded = true, .mode = SQ_MODE_INSERT, .rows = 200, .one_by_one = true};
+    struct sq_job *job;
+    struct kit k;
+    (void)state;
+
+    for (uint32_t workers = 1; workers <= 4; workers++) {
+        struct growing g = {.splits = 20, .most = 20, .bounded = true};
+        uint32_t rows = 0, splits = 0;
+        grow_plan(&k, &g, &t, info, workers);
+        kit_ok(&k, sq_job_open(&k.ctx, &k.plan, count_rows, &rows, &job));
+        kit_ok(&k, sq_job_run(job));
+        sq_job_close(job);
+        assert_int_equal(rows, 200);
+        for (uint32_t i = 0; i <= 20; i++)
+            splits += i * g.readers[i];
+        assert_int_equal(splits, 20);
+        kit_free(&k);
+    }
+}
+
 /* ---- where exchanges are ---- */
 
 static void exchanges(void **state)
@@ -413,7 +568,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streaming), cmocka_unit_test(batch), cmocka_unit_test(snapshots), cmocka_unit_test(first_error), cmocka_unit_test(in_the_middle),
-        cmocka_unit_test(limit), cmocka_unit_test(out_of_memory), cmocka_unit_test(exchanges),
+        cmocka_unit_test(limit), cmocka_unit_test(out_of_memory), cmocka_unit_test(exchanges), cmocka_unit_test(discovery),
+        cmocka_unit_test(one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
