@@ -132,6 +132,7 @@ struct sq_source_stats {
     uint64_t records, rows, bad, filtered, bytes;
     uint64_t bad_values;                 /* values that did not fit and became NULL, in rows that were kept */
     int64_t total_bytes;                 /* for the progress line; -1: unknown */
+    uint64_t lag;                        /* records of a stream that are there and were not read yet, as far as is known */
 };
 
 struct sq_reader;

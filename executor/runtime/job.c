@@ -79,6 +79,11 @@ sq_rc sq_job_run(struct sq_job *job)
     return SQ_OK;
 }
 
+void sq_job_drain(struct sq_job *job)
+{
+    atomic_store(&job->draining, true);
+}
+
 sq_rc sq_job_stop(struct sq_job *job)
 {
     sq_rc rc;

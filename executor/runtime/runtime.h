@@ -29,6 +29,7 @@ struct sq_job {
     struct sq_worker worker;
     int64_t started_ns, ended_ns;
     bool failed, done;
+    _Atomic bool draining;                 /* sources end where they are */
 };
 
 /* lower.c: makes the operators of the plan, linked, not opened. */

@@ -47,7 +47,7 @@ sq_rc sq_worker_turn(struct sq_worker *w, int64_t wait_us, bool *done)
         struct sq_op *src = w->sources[i];
         if (src->ended)
             continue;
-        if (unwanted(src)) {
+        if (unwanted(src) || atomic_load_explicit(&w->job->draining, memory_order_relaxed)) {
             got = true;
             SQ_TRY(sq_emit_end(src));
         } else {
