@@ -292,6 +292,8 @@ static sq_rc fill_info(sqluice_stmt *s)
     SQ_TRY(sq_stmt_open_rows(s));
     if (s->ast->kind != SQ_S_EXPLAIN) {
         SQ_TRY(sq_stmt_env(s, &env));
+        if (s->ast->kind == SQ_S_SHOW && s->ast->show == SQ_SHOW_JOBS)
+            return sq_jobs_show(s);
         return sq_show_rows(&env, s->ast, &s->rows);
     }
     sq_buf_init(&b, &s->db->ctx);
@@ -331,6 +333,8 @@ static sq_rc step(sqluice_stmt *s, bool *row)
         return sq_stmt_run_insert(s);
     default: break;
     }
+    if (s->ast->kind == SQ_S_STOP_JOB)
+        return sq_jobs_stop(s);
     return s->ast->kind == SQ_S_SET || s->ast->kind == SQ_S_RESET ? run_set(s) : run_ddl(s);
 }
 
@@ -344,6 +348,7 @@ int sqluice_step(sqluice_stmt *s)
         return SQLUICE_MISUSE;
     rc = sq_api_enter(s->db);
     s->on_row = false;
+    sq_jobs_deliver(s->db);
     if (rc == SQ_OK && s->state == SQ_STMT_FAILED)
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "the statement has failed: finalize it");
     else if (rc == SQ_OK && s->state != SQ_STMT_DONE) {
@@ -402,5 +407,10 @@ int sqluice_stmt_changelog(const sqluice_stmt *s)
 
 int sqluice_stmt_bounded(const sqluice_stmt *s)
 {
-    return !s || !s->plan || s->plan->bounded;
+    return !s || !s->endless;
+}
+
+const char *sqluice_stmt_job(const sqluice_stmt *s)
+{
+    return s && s->job_id[0] ? s->job_id : NULL;
 }
