@@ -138,10 +138,14 @@ $(foreach t,$(UNIT),$(eval $(call unit,$(t))))
 # ---- the sanitizer build: the same sources, with assertions, in a folder of its own ----
 
 ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
-.PHONY: unit units asan
+.PHONY: unit units asan tsan
 units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice
+
+# what has threads, under the thread sanitizer
+tsan:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CC=clang DEBUG=1 OPT=-O1 SAN=-fsanitize=thread $(BUILD)/tsan/unit/test_jobs $(BUILD)/tsan/sqluice
 
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 
@@ -172,7 +176,7 @@ test: deps-build
 	$(Q)tools/deps install test
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings
+check: all asan tsan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
@@ -208,6 +212,7 @@ help:
 	@sed -n '3,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
+	@echo "make tsan       what has threads under TSan, in $(BUILD)/tsan"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR"
