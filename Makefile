@@ -121,6 +121,7 @@ LAYERS_test_cast      := functions base
 LAYERS_test_agg       := functions base
 LAYERS_test_json      := connectors base
 LAYERS_test_connectors := connectors base
+LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
 LAYERS_test_executor  := executor functions base
@@ -186,6 +187,12 @@ bench: deps-build
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 
+# Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
+.PHONY: diff
+diff: deps-build
+	$(Q)tools/deps install flink
+	$(Q)tests/diff/ask_flink.py --deps $(BUILD)/deps
+
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
@@ -213,6 +220,7 @@ help:
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
 	@echo "make tsan       what has threads under TSan, in $(BUILD)/tsan"
+	@echo "make diff       ask a real Flink again for the answers in tests/diff"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR"

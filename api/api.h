@@ -46,6 +46,7 @@ struct sqluice {
     size_t nwords, words_cap;
     int64_t progress_ns;                 /* when progress was told last */
     struct sq_background *jobs;          /* in the order of their start */
+    uint32_t waiting;                    /* calls that wait for jobs: none may be forgotten */
     struct sq_str job_name;              /* sqluice_job_default_name; owned */
     bool shares_ready;                   /* lock, ended and room are there */
     pthread_mutex_t lock;                /* of the messages, and of what jobs.c says */
@@ -92,6 +93,8 @@ struct sqluice_stmt {
     bool rows_open;
     uint32_t at;                         /* of the current row in `rows`; rows.n where there is none */
     bool on_row;
+    uint32_t busy;                       /* calls that it is inside of: finalized by a callback of theirs, it goes at their end */
+    bool stepping, doomed;               /* inside of sqluice_step; finalized by a callback */
     uint64_t serial;                     /* counts rows */
     int64_t started_ns;
     struct sq_buf account;

@@ -160,10 +160,11 @@ int sqluice_open(const sqluice_config *config, sqluice **out)
 
 void sqluice_close(sqluice *db)
 {
-    if (!db)
+    if (!db || db->depth > 0)             /* from a callback of a call on it */
         return;
     while (db->stmts)
         sqluice_finalize(db->stmts);
+    db->depth++;                          /* callbacks with the last words of jobs are inside of this call */
     sq_jobs_close(db);
     sq_catalog_free(db->catalog);
     sq_settings_free(db->settings);
@@ -262,7 +263,9 @@ int sqluice_exec(sqluice *db, const char *text, int (*row)(void *, sqluice_stmt 
         if (!s)
             break;
         s->base += (uint32_t)at;
+        s->busy++;                        /* `row` may not finalize it */
         rc = run_one(db, s, row, arg);
+        s->busy--;
         sqluice_finalize(s);
         at += (size_t)used;
     }

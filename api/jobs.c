@@ -2,9 +2,9 @@
  *
  * jobs.c: jobs in the background: INSERTs whose input has no end.
  *
- * A job has a thread and a context of its own. It takes over the arenas of its statement (tree, plan) and its pin of the catalog, so it runs on
- * what the tables and SET values were when it was started, whatever becomes of them. Its thread opens it, turns it, closes it; the caller waits
- * until it is open, so that what cannot be opened is an error of the INSERT. The arenas and the pin belong to the engine's thread again when the
+ * A job has a thread and a context of its own. Its thread opens it, turns it, closes it; the caller waits until it is open, so that what cannot be
+ * opened is an error of the INSERT. Then the job takes over the arenas of its statement (tree, plan) and its pin of the catalog, so it runs on what the
+ * tables and SET values were when it was started, whatever becomes of them. The arenas and the pin belong to the engine's thread again when the
  * job's thread was joined ("reaped").
  *
  * Between the threads: `ask` and `hard` are atomic and go to the job. Under db->lock come back: opened, ended and progress, and the messages
@@ -14,6 +14,7 @@
  * Invariants: a job that is in the list was opened; `ended` is the last thing that a job's thread says.
  */
 #include "api/api.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -39,6 +40,7 @@ struct sq_background {
     char id[12];
     struct sq_str name;                /* owned */
     struct sq_arena arena, plan_arena; /* of the statement */
+    struct sq_str text;                /* the statement's, in the arena */
     struct sq_job_plan *plan;
     bool pinned, reaped;
     uint32_t error_base;
@@ -249,6 +251,10 @@ static void reap(struct sq_background *b)
         return;
     pthread_join(b->thread, NULL);
     b->reaped = true;
+    if (b->rc != SQ_OK) {              /* a message that quotes the statement must not quote its secrets */
+        sq_secrets_scrub(b->ctx.err.msg, b->text);
+        sq_secrets_scrub(b->ctx.err.hint, b->text);
+    }
     b->plan = NULL;
     sq_arena_free(&b->plan_arena);
     sq_arena_free(&b->arena);
@@ -311,7 +317,7 @@ static void sleep_locked(sqluice *db, int64_t until_ns)
     pthread_cond_timedwait(&db->ended, &db->lock, &until);
 }
 
-static sq_rc wait_for(sqluice *db, struct sq_background *b, int64_t until_ns, bool *ended)
+static sq_rc wait_until(sqluice *db, struct sq_background *b, int64_t until_ns, bool *ended)
 {
     for (;;) {
         sq_jobs_deliver(db);
@@ -330,6 +336,16 @@ static sq_rc wait_for(sqluice *db, struct sq_background *b, int64_t until_ns, bo
     sq_jobs_deliver(db);
     reap_ended(db);
     return SQ_OK;
+}
+
+static sq_rc wait_for(sqluice *db, struct sq_background *b, int64_t until_ns, bool *ended)
+{
+    sq_rc rc;
+
+    db->waiting++;
+    rc = wait_until(db, b, until_ns, ended);
+    db->waiting--;
+    return rc;
 }
 
 void sq_jobs_close(sqluice *db)
@@ -421,14 +437,13 @@ static sq_rc make_name(struct sq_background *b)
     return rc;
 }
 
-/* The statement keeps nothing that the plan may point to. */
+/* The statement keeps nothing that the plan may point to. What it is made of does not move. */
 static void take_over(struct sq_background *b, sqluice_stmt *s)
 {
     b->arena = s->arena;
     b->plan_arena = s->plan_arena;
-    b->plan = s->plan;
+    b->text = s->text;
     b->pinned = s->pinned;
-    b->error_base = s->base;
     sq_arena_init(&s->arena, &s->db->ctx);
     sq_arena_init(&s->plan_arena, &s->db->ctx);
     s->text = (struct sq_str){0};
@@ -462,7 +477,7 @@ static sq_rc new_job(sqluice_stmt *s, struct sq_background **out)
         sq_free(&db->ctx, b);
         return rc;
     }
-    take_over(b, s);
+    b->error_base = s->base;
     *out = b;
     return SQ_OK;
 }
@@ -505,6 +520,8 @@ static void forget_some(sqluice *db)
 {
     uint32_t ended = 0;
 
+    if (db->waiting)                   /* a callback has started a job */
+        return;
     for (const struct sq_background *b = db->jobs; b; b = b->next)
         ended += b->reaped;
     for (struct sq_background **at = &db->jobs; *at && ended >= KEPT;) {
@@ -533,11 +550,7 @@ sq_rc sq_jobs_start(sqluice_stmt *s)
     err = start_thread(b);
     if (err) {
         char why[128];
-        b->reaped = true;
-        sq_arena_free(&b->plan_arena);
-        sq_arena_free(&b->arena);
-        if (b->pinned)
-            sq_catalog_unpin(db->catalog);
+        b->reaped = true;              /* there is nothing to join */
         free_job(b);
         return sq_fail(&db->ctx, SQ_LIMIT, "no thread for a job in the background: %s", sq_os_strerror(err, why, sizeof why));
     }
@@ -547,6 +560,7 @@ sq_rc sq_jobs_start(sqluice_stmt *s)
         free_job(b);
         return rc;
     }
+    take_over(b, s);
     for (at = &db->jobs; *at; at = &(*at)->next)
         ;
     *at = b;

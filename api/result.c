@@ -14,7 +14,7 @@ static void want_columns(const sqluice_stmt *cs)
 {
     sqluice_stmt *s = (sqluice_stmt *)(uintptr_t)cs;
 
-    if (s->state != SQ_STMT_READY || s->planned || s->kind != SQLUICE_STMT_QUERY)
+    if (s->state != SQ_STMT_READY || s->stepping || s->planned || s->kind != SQLUICE_STMT_QUERY)
         return;
     for (uint32_t i = 0; i < s->ast->nparams; i++)
         if (!s->params[i])

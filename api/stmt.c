@@ -8,6 +8,7 @@
  * Rows of SHOW, DESCRIBE, EXPLAIN are made at the first step, all at once; rows of queries come from a job (run.c).
  */
 #include "api/api.h"
+#include "base/text.h"
 
 #include <limits.h>
 
@@ -80,6 +81,35 @@ static sq_rc measure(sqluice *db, struct sq_str text, uint32_t *used, bool *any)
     return rc;
 }
 
+#ifndef NDEBUG
+/* Debug builds hold every statement to the parser's promise: what its AST prints to parses back to the same. */
+static sq_rc check_print(sqluice_stmt *s)
+{
+    struct sq_ctx *ctx = &s->db->ctx;
+    struct sq_buf first, again;
+    struct sq_arena tmp;
+    struct sq_ast_stmt *back = NULL;
+    uint32_t at = 0;
+
+    sq_buf_init(&first, ctx);
+    sq_buf_init(&again, ctx);
+    sq_arena_init(&tmp, ctx);
+    sq_rc rc = sq_unparse_stmt(&first, s->ast);
+    if (rc == SQ_OK)
+        rc = sq_parse(ctx, &tmp, sq_buf_view(&first), &at, &back, NULL);
+    if (rc == SQ_OK && back)
+        rc = sq_unparse_stmt(&again, back);
+    if (rc == SQ_OK && !sq_str_eq(sq_buf_view(&first), sq_buf_view(&again)))
+        rc = sq_fail(ctx, SQ_INTERNAL, "a statement does not print back to itself: %.300s", first.p);
+    else if (rc == SQ_SYNTAX)
+        rc = sq_fail(ctx, SQ_INTERNAL, "a statement prints to what does not parse: %.300s", first.p);
+    sq_arena_free(&tmp);
+    sq_buf_free(&first);
+    sq_buf_free(&again);
+    return rc == SQ_LIMIT ? SQ_OK : rc;
+}
+#endif
+
 static sq_rc read_stmt(sqluice_stmt *s, struct sq_str text)
 {
     struct sq_ctx *ctx = &s->db->ctx;
@@ -91,6 +121,9 @@ static sq_rc read_stmt(sqluice_stmt *s, struct sq_str text)
     SQ_TRY(sq_parse(ctx, &s->arena, s->text, &at, &s->ast, NULL));
     if (!s->ast)
         return sq_fail(ctx, SQ_INTERNAL, "a statement was read twice and came out different");
+#ifndef NDEBUG
+    SQ_TRY(check_print(s));
+#endif
     s->kind = kind_of(s->ast);
     s->params = SQ_NEW_ARRAY(&s->arena, const struct sq_vec *, s->ast->nparams + 1);
     if (!s->params)
@@ -100,6 +133,16 @@ static sq_rc read_stmt(sqluice_stmt *s, struct sq_str text)
     if (s->ast->nparams && s->kind != SQLUICE_STMT_QUERY && s->ast->kind != SQ_S_INSERT)
         return sq_fail_at(ctx, SQ_UNSUPPORTED, s->ast->at, "only queries and INSERTs can hold '?'");
     return plans_early(s) && s->ast->nparams == 0 ? sq_stmt_plan(s) : SQ_OK;
+}
+
+/* A message that quotes the statement must not quote its secrets. */
+static sq_rc without_secrets(sqluice *db, struct sq_str text, sq_rc rc)
+{
+    if (rc != SQ_OK) {
+        sq_secrets_scrub(db->ctx.err.msg, text);
+        sq_secrets_scrub(db->ctx.err.hint, text);
+    }
+    return rc;
 }
 
 int sqluice_prepare(sqluice *db, const char *text, int bytes, sqluice_stmt **stmt, int *tail)
@@ -138,7 +181,7 @@ int sqluice_prepare(sqluice *db, const char *text, int bytes, sqluice_stmt **stm
         db->ctx.err = err;
         *stmt = NULL;
     }
-    return sq_api_leave(db, rc, 0);
+    return sq_api_leave(db, without_secrets(db, (struct sq_str){text, used}, rc), 0);
 }
 
 int sqluice_incomplete(sqluice *db, const char *text)
@@ -176,7 +219,7 @@ static int bind(sqluice_stmt *s, int index, const struct sq_vec *(*make)(sqluice
     if (!s)
         return SQLUICE_MISUSE;
     rc = sq_api_enter(s->db);
-    if (rc == SQ_OK && s->state != SQ_STMT_READY)
+    if (rc == SQ_OK && (s->state != SQ_STMT_READY || s->stepping))
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "a value cannot be bound to a statement that has begun to run");
     if (rc == SQ_OK && (index < 1 || (uint32_t)index > s->ast->nparams))
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "there is no parameter %d: the statement has %u", index, s->ast->nparams);
@@ -321,8 +364,6 @@ static sq_rc next_info(sqluice_stmt *s, bool *row)
 static sq_rc step(sqluice_stmt *s, bool *row)
 {
     *row = false;
-    if (s->state == SQ_STMT_READY && !all_bound(s))
-        return sq_fail(&s->db->ctx, SQ_MISUSE, "a parameter '?' of the statement has no value");
     switch (s->kind) {
     case SQLUICE_STMT_INFO: return next_info(s, row);
     case SQLUICE_STMT_QUERY: return sq_stmt_next(s, row);
@@ -347,19 +388,32 @@ int sqluice_step(sqluice_stmt *s)
     if (!s)
         return SQLUICE_MISUSE;
     rc = sq_api_enter(s->db);
-    s->on_row = false;
-    sq_jobs_deliver(s->db);
-    if (rc == SQ_OK && s->state == SQ_STMT_FAILED)
+    if (rc == SQ_OK && (s->stepping || s->doomed))
+        rc = sq_fail(&s->db->ctx, SQ_MISUSE, s->doomed ? "the statement is finalized" : "a callback cannot step the statement that it was called from");
+    else if (rc == SQ_OK && s->state == SQ_STMT_READY && !all_bound(s))
+        rc = sq_fail(&s->db->ctx, SQ_MISUSE, "a parameter '?' of the statement has no value");
+    else if (rc == SQ_OK && s->state == SQ_STMT_FAILED)
         rc = sq_fail(&s->db->ctx, SQ_MISUSE, "the statement has failed: finalize it");
     else if (rc == SQ_OK && s->state != SQ_STMT_DONE) {
+        s->on_row = false;
+        s->stepping = true;
+        s->busy++;
+        sq_jobs_deliver(s->db);
         rc = step(s, &row);
+        rc = without_secrets(s->db, s->text, rc);
+        s->stepping = false;
+        s->busy--;
         s->state = rc != SQ_OK ? SQ_STMT_FAILED : row ? SQ_STMT_RUNNING : SQ_STMT_DONE;
         s->on_row = row;
         s->serial += row;
         if (!row)
             sq_stmt_close_job(s);
     }
+    if (s->doomed && rc == SQ_OK)
+        rc = sq_fail(&s->db->ctx, SQ_MISUSE, "the statement was finalized by a callback");
     code = sq_api_leave(s->db, rc, s->base);
+    if (s->doomed)
+        sqluice_finalize(s);
     return code != SQLUICE_OK ? code : row ? SQLUICE_ROW : SQLUICE_DONE;
 }
 
@@ -370,6 +424,9 @@ void sqluice_finalize(sqluice_stmt *s)
     sqluice *db;
 
     if (!s)
+        return;
+    s->doomed = true;
+    if (s->busy)
         return;
     db = s->db;
     sq_stmt_close_job(s);

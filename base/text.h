@@ -82,6 +82,16 @@ struct sq_session {                         /* frozen when a job starts */
  * (a, b), arrays as [a, b], maps as {k=v}; nulls inside as NULL. LTZ is shown in tz. Writes nothing for a NULL. */
 sq_rc sq_print_value(struct sq_buf *, const struct sq_vec *, uint32_t r, const struct sq_tz *tz);
 
+/* ---- secrets ---- */
+
+#define SQ_HIDDEN "****"
+/* Does the key name a secret: is password, token, jaas, … a part of it? */
+bool sq_secret_name(struct sq_str key);
+/* The next secret of a text from *at on (which may be damaged SQL, a URL): the bytes [*a, *b). */
+bool sq_secret_next(struct sq_str text, uint32_t *at, uint32_t *a, uint32_t *b);
+sq_rc sq_secrets_hide(struct sq_buf *, struct sq_str text);             /* the text with SQ_HIDDEN for each of its secrets */
+void sq_secrets_scrub(char *msg, struct sq_str text);                   /* hides in the message what is a secret of the text */
+
 /* ---- UTF-8 ---- */
 
 bool sq_utf8_valid(const char *, size_t);                               /* RFC 3629: no surrogates, no overlong forms */

@@ -157,26 +157,13 @@ const struct sq_kv *sq_option_given(const struct sq_kv *kv, uint32_t n, const ch
 
 /* ---- secrets ---- */
 
-static bool contains_ignoring_case(struct sq_str s, const char *word)
-{
-    uint32_t n = (uint32_t)strlen(word);
-    for (uint32_t i = 0; i + n <= s.n; i++)
-        if (sq_str_iis((struct sq_str){s.p + i, n}, word))
-            return true;
-    return false;
-}
-
 bool sq_option_secret(const struct sq_option *rows, uint32_t n, struct sq_str key)
 {
-    static const char *const words[] = {"password", "passwd", "secret", "token", "jaas", "credential", "apikey", "api-key", "private-key"};
     struct sq_option_set set = {.rows = rows, .n = n};
     struct found f;
     if (rows && find_row(&set, 1, key, &f) && (f.row->flags & SQ_OPT_SECRET))
         return true;
-    for (size_t i = 0; i < SQ_LEN(words); i++)
-        if (contains_ignoring_case(key, words[i]))
-            return true;
-    return false;
+    return sq_secret_name(key);
 }
 
 /* ---- ${env:NAME} and ${file:PATH} ---- */

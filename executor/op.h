@@ -84,6 +84,8 @@ sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark S
 /* Counts rows of an input as taken in. */
 static inline void sq_op_accept(struct sq_op *op, uint32_t input, uint64_t rows) { op->ins[input].accepted += rows; }
 struct sq_op_metrics sq_op_count(const struct sq_op *);
+/* The restore of an operator that has saved one number of 8 bytes; `what` it is, for the message. */
+sq_rc sq_restore_number(struct sq_op *, struct sq_snapshot_in *, void *number, const char *what);
 /* The columns' types of a plan node, in memory of the context. */
 sq_rc sq_op_types(struct sq_ctx *, const struct sq_field *, uint32_t n, const struct sq_type ***out);
 

@@ -570,6 +570,21 @@ static sq_kernel *from_time(const struct sq_type *from, const struct sq_type *to
     return time_to_time;
 }
 
+bool sq_cast_gives_null(const struct sq_type *from, const struct sq_type *to)
+{
+    int32_t room = to->p - to->s, digits;
+
+    if (to->id != SQ_T_DECIMAL)
+        return false;
+    if (from->id == SQ_T_DECIMAL)
+        digits = from->p - from->s + (from->s > to->s);   /* rounding may carry into one more */
+    else if (from->id == SQ_T_BOOLEAN)
+        digits = 1;
+    else
+        digits = sq_tid_digits(from->id);
+    return digits == 0 || digits > room;
+}
+
 sq_kernel *sq_cast_kernel(const struct sq_type *from, const struct sq_type *to)
 {
     if (from->id == SQ_T_NULL)

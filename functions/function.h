@@ -92,6 +92,8 @@ const struct sq_function *sq_function_at(size_t i);
 /* The kernel for a cast, or NULL when there is none. A cast that fails sets SQ_DATA ("cannot cast 'abc' to INT"); with TRY the kernel
  * is told by call->state != NULL and gives NULL instead. Casts are SQ_STRICT. */
 sq_kernel *sq_cast_kernel(const struct sq_type *from, const struct sq_type *to);
+/* True when a value that is there may become NULL: a number that has too many digits for a DECIMAL. */
+bool sq_cast_gives_null(const struct sq_type *from, const struct sq_type *to);
 bool sq_cast_implicit(const struct sq_type *from, const struct sq_type *to);   /* may be done without being asked for */
 /* May a query column of type `from` be written to a sink column of type `to` (Flink's rules for INSERT)? */
 bool sq_cast_assignable(const struct sq_type *from, const struct sq_type *to);

@@ -192,6 +192,14 @@ static sq_rc interval_range(struct sq_call *call)
     return sq_fail(call->ctx, SQ_DATA, "an interval is out of range");
 }
 
+static void put_interval(struct sq_vec *out, uint32_t r, bool months, int64_t v)
+{
+    if (months)
+        ((int32_t *)out->data)[r] = (int32_t)v;
+    else
+        ((int64_t *)out->data)[r] = v;
+}
+
 static sq_rc combine(struct sq_call *call, const struct sq_vec *args, struct sq_rows rows, struct sq_vec *out, int sign)
 {
     bool months = call->ret->id == SQ_T_INTERVAL_YM;
@@ -201,10 +209,7 @@ static sq_rc combine(struct sq_call *call, const struct sq_vec *args, struct sq_
 
         if ((sign > 0 ? __builtin_add_overflow(a, b, &v) : __builtin_sub_overflow(a, b, &v)) || (months && v != (int32_t)v))
             return interval_range(call);
-        if (months)
-            ((int32_t *)out->data)[r] = (int32_t)v;
-        else
-            ((int64_t *)out->data)[r] = v;
+        put_interval(out, r, months, v);
     }
     return SQ_OK;
 }
@@ -236,10 +241,7 @@ static sq_rc scale(struct sq_call *call, const struct sq_vec *args, struct sq_ro
         v = divide ? a / b : v;
         if (months && v != (int32_t)v)
             return interval_range(call);
-        if (months)
-            ((int32_t *)out->data)[r] = (int32_t)v;
-        else
-            ((int64_t *)out->data)[r] = v;
+        put_interval(out, r, months, v);
     }
     return SQ_OK;
 }

@@ -13,7 +13,8 @@
  *     sqluice_close(db);
  *
  * Threads: an engine (sqluice *) and its statements belong to one thread at a time; different engines share nothing. sqluice_interrupt
- * may be called from any thread and from a signal handler. The library never prints, exits or installs signal handlers.
+ * may be called from any thread and from a signal handler. A callback may use other statements of its engine, not the one that is
+ * being stepped. The library never prints, exits or installs signal handlers.
  *
  * An INSERT that reads input without an end runs in the background, on a thread of the engine's own which blocks all signals. That thread calls
  * none of the program's callbacks but now_us: notices, and what print tables write, are kept and handed over on the caller's thread, within
@@ -98,7 +99,7 @@ SQLUICE_API const char *sqluice_version(void);
 /* config may be NULL. On failure *db is NULL (out of memory) or an engine that only errmsg and close may be called on. */
 SQLUICE_API int sqluice_open(const sqluice_config *config, sqluice **db);
 /* Statements left open are finalized, jobs that run are stopped (sqluice_job_stop) and waited for; one that does not end within ten seconds is
- * broken off. NULL is a no-op. */
+ * broken off. A no-op for NULL, and inside a callback of the engine. */
 SQLUICE_API void sqluice_close(sqluice *db);
 /* Makes the running call return SQLUICE_INTERRUPT soon. An INSERT first writes and commits what is final, and has its account; a second request
  * breaks it off. Between two steps of a query the next one returns it. While no statement is under way it is void. Jobs in the background go on. */
@@ -138,7 +139,8 @@ SQLUICE_API int sqluice_bind_text(sqluice_stmt *, int index, const char *, int b
  * runs it to its end when all its input ends, or with SET 'table.dml-sync' = 'true'. Else the step opens its sources and sinks, leaves it running in
  * the background (sqluice_stmt_job names it) and returns SQLUICE_DONE. */
 SQLUICE_API int sqluice_step(sqluice_stmt *);
-SQLUICE_API void sqluice_finalize(sqluice_stmt *);               /* NULL is a no-op */
+/* NULL is a no-op. Inside a callback of a call on the statement it takes effect at that call's end. */
+SQLUICE_API void sqluice_finalize(sqluice_stmt *);
 
 /* What a statement is. */
 enum { SQLUICE_STMT_QUERY = 1, SQLUICE_STMT_INSERT, SQLUICE_STMT_INFO /* SHOW, DESCRIBE, EXPLAIN: gives rows, reads nothing */, SQLUICE_STMT_OTHER };
@@ -195,9 +197,9 @@ SQLUICE_API int sqluice_column_is_null(const sqluice_stmt *, int col);
 /* 0 / 0.0 for NULL or where there is no such reading. */
 SQLUICE_API int64_t sqluice_column_int64(const sqluice_stmt *, int col);          /* dates: days; times: ms; timestamps: microseconds since 1970 */
 SQLUICE_API double sqluice_column_double(const sqluice_stmt *, int col);
-/* As CAST(… AS STRING) writes it, 0-terminated; NULL for NULL. bytes gets the length where not NULL. */
+/* As CAST(… AS STRING) writes it, 0-terminated (a text may have zero bytes inside); NULL for NULL. */
 SQLUICE_API const char *sqluice_column_text(sqluice_stmt *, int col);
-SQLUICE_API int sqluice_column_bytes(sqluice_stmt *, int col);
+SQLUICE_API int sqluice_column_bytes(sqluice_stmt *, int col);                    /* of the text; of a byte column, of its blob */
 SQLUICE_API const void *sqluice_column_blob(sqluice_stmt *, int col);             /* raw bytes of text and byte columns */
 
 /* ---- after (or while) a statement ran ---- */

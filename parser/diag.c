@@ -423,6 +423,8 @@ sq_rc sq_parse_explain(struct sq_parse *P, int start, uint32_t bad)
         hints(P, start, bad, &e);
         return P->rc;
     }
+    if (bad < P->ntokens && t->code == SQ_TK_MATCH_RECOGNIZE)   /* behind an alias, where it cannot stand either */
+        return sq_parse_fail(P, SQ_UNSUPPORTED, span, "MATCH_RECOGNIZE is not supported yet");
     if (bad == P->ntokens) {
         span.len = 1;
         sq_parse_fail(P, SQ_SYNTAX, span, "the statement ends too early%s%s", l.n ? ": expected " : "", expected);

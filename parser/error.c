@@ -3,7 +3,8 @@
  * error.c: an error as text: where, what, the line, and a caret under the place.
  *
  * The line is shown as a terminal can take it: tabs become blanks, control characters and damaged UTF-8 become '?', and of a long line
- * only the part around the place is shown. The caret line is as wide as what stands above it, in terminal columns.
+ * only the part around the place is shown. The caret line is as wide as what stands above it, in terminal columns. A secret is shown as ****,
+ * however long it is, and the place is moved accordingly.
  */
 #include "parser/parser.h"
 
@@ -95,9 +96,46 @@ static void print_line(struct sq_buf *b, struct sq_str line, uint32_t at, uint32
         sq_buf_printf(b, " %s", hint);
 }
 
+/* ---- the line without its secrets ---- */
+
+struct shown { struct sq_buf text; uint32_t at, len; };
+
+/* Where byte `i` of the line went when [a, b) became SQ_HIDDEN at `to`. */
+static uint32_t moved(uint32_t i, uint32_t a, uint32_t b, uint32_t to)
+{
+    return i < a ? i : i < b ? to : i - b + to + (uint32_t)strlen(SQ_HIDDEN);
+}
+
+/* The line [from, to) of the text; `at` is in it. */
+static sq_rc hide_secrets(struct shown *s, struct sq_str text, uint32_t from, uint32_t to, uint32_t at, uint32_t len)
+{
+    uint32_t next = 0, done = from, a, b, end = at + len < to ? at + len : to, new_at = at - from, new_end = end - from;
+
+    while (sq_secret_next(text, &next, &a, &b) && a < to) {
+        uint32_t put, last = b < to ? b : to;
+
+        a = a > done ? a : done;
+        if (last <= a)
+            continue;
+        sq_buf_add(&s->text, text.p + done, a - done);
+        put = (uint32_t)s->text.n;
+        sq_buf_puts(&s->text, SQ_HIDDEN);
+        if (at >= a)
+            new_at = moved(at, a, last, put);
+        if (end > a)
+            new_end = end >= last ? moved(end, a, last, put) : put + (uint32_t)strlen(SQ_HIDDEN);
+        done = last;
+    }
+    s->at = new_at;
+    s->len = new_end > new_at ? new_end - new_at : 1;
+    return sq_buf_add(&s->text, text.p + done, to - done);
+}
+
 sq_rc sq_render_error(struct sq_buf *b, const struct sq_error *e, const char *file, struct sq_str text, uint32_t first_line)
 {
     uint32_t line, col, from = e->span.at, to = e->span.at;
+    struct shown s = {.at = 0};
+    sq_rc rc;
 
     if (e->span.len == 0 || e->span.at > text.n || !text.p) {
         if (file)
@@ -118,6 +156,10 @@ sq_rc sq_render_error(struct sq_buf *b, const struct sq_error *e, const char *fi
     if (file)
         sq_buf_printf(b, "%s:", file);
     sq_buf_printf(b, "%u:%u: error: %s\n", line, col, e->msg);
-    print_line(b, (struct sq_str){text.p + from, to - from}, e->span.at - from, e->span.len, line, e->hint);
-    return b->rc;
+    sq_buf_init(&s.text, b->ctx);
+    rc = hide_secrets(&s, text, from, to, e->span.at, e->span.len);
+    if (rc == SQ_OK)
+        print_line(b, sq_buf_view(&s.text), s.at, s.len, line, e->hint);
+    sq_buf_free(&s.text);
+    return rc == SQ_OK ? b->rc : rc;
 }

@@ -12,7 +12,7 @@
 #include "planner/catalog.h"
 #include "planner/tree.h"
 
-enum { SQ_BIND_DEPTH = 1000, SQ_VIEW_DEPTH = 32, SQ_COLUMNS_MAX = 10000 };
+enum { SQ_BIND_DEPTH = 1000, SQ_VIEW_DEPTH = 32, SQ_VIEW_USES = 1000, SQ_COLUMNS_MAX = 10000 };
 #define SQ_AGG_COL UINT32_C(0x40000000)
 
 /* ---- scopes: what names can mean ---- */
@@ -50,6 +50,7 @@ struct sq_binder {
     struct sq_ctx *ctx;
     struct sq_arena *arena;
     uint32_t depth, view_depth;
+    uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
     struct sq_cte *ctes;
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
 };

@@ -4,6 +4,7 @@
  * that the arguments are cast to; what is lazy (AND, OR, CASE, COALESCE, IN) has a kind of its own. BETWEEN, NULLIF, IF, IFNULL and simple CASE
  * are written out in simpler terms here, so nothing behind the binder knows them.
  */
+#include "executor/expr.h"
 #include "planner/bind.h"
 
 #include <stdio.h>
@@ -49,7 +50,7 @@ static sq_rc make_cast(struct sq_binder *b, struct sq_expr *e, const struct sq_t
         SQ_TRY(type_text(b, to, &to_text));
         return sq_fail_at(b->ctx, SQ_SEMANTIC, span, "cannot cast %s to %s", from_text, to_text);
     }
-    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable), span, 1);
+    *out = sq_expr_new(b->arena, SQ_X_CAST, sq_type_nullable(b->arena, to, attempt || e->type->nullable || sq_cast_gives_null(e->type, to)), span, 1);
     if (!*out)
         return SQ_NOMEM;
     (*out)->args[0] = e;
@@ -97,6 +98,14 @@ sq_rc sq_bind_common(struct sq_binder *b, struct sq_expr *const *e, uint32_t n, 
     return SQ_OK;
 }
 
+/* The value of a literal, or of a literal with a sign; NULL: not known yet. */
+static sq_rc constant(struct sq_binder *b, const struct sq_expr *e, const struct sq_vec **value)
+{
+    bool sign = e->kind == SQ_X_CALL && e->nargs == 1 && e->args[0]->kind == SQ_X_CONST && strcmp(e->fn->name, "NEG") == 0;
+    *value = e->kind == SQ_X_CONST ? e->value : NULL;
+    return sign ? sq_expr_fold(b->ctx, b->arena, &b->env->session, e, value) : SQ_OK;
+}
+
 /* Some constants have a say in the result's type: the 2 of ROUND(d, 2). */
 static sq_rc refine(struct sq_binder *b, const struct sq_resolved *r, struct sq_expr *e, struct sq_span span)
 {
@@ -104,7 +113,7 @@ static sq_rc refine(struct sq_binder *b, const struct sq_resolved *r, struct sq_
     if (!consts)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < e->nargs; i++)
-        consts[i] = e->args[i]->kind == SQ_X_CONST ? e->args[i]->value : NULL;
+        SQ_TRY(constant(b, e->args[i], &consts[i]));
     return placed(b, sq_function_refine(b->ctx, b->arena, r, consts, e->nargs, &e->type), span);
 }
 

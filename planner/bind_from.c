@@ -122,7 +122,7 @@ static sq_rc bind_own(struct sq_binder *b, struct sq_span place, const struct sq
     return rc;
 }
 
-/* The declared columns in order, computed ones from those before them and the stored ones. */
+/* The declared columns in order: metadata as the declared type, computed columns from those before them and the stored ones. */
 static sq_rc compute_columns(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, struct sq_plan **p)
 {
     struct sq_expr **exprs = SQ_NEW_ARRAY(b->arena, struct sq_expr *, t->ncols ? t->ncols : 1);
@@ -135,8 +135,12 @@ static sq_rc compute_columns(struct sq_binder *b, const struct sq_ast_from *f, c
         const struct sq_column *c = &t->cols[i];
         if (c->kind == SQ_COLUMN_COMPUTED)
             continue;
-        if (!(exprs[i] = sq_expr_col(b->arena, c->stored, c->type, (struct sq_span){0, 0})))
+        const struct sq_type *stored = (*p)->cols[c->stored].type;
+        bool cast = c->kind == SQ_COLUMN_METADATA && !sq_type_equal(stored, c->type, false);
+        if (!(exprs[i] = sq_expr_col(b->arena, c->stored, cast ? stored : c->type, (struct sq_span){0, 0})))
             return SQ_NOMEM;
+        if (cast)
+            SQ_TRY(sq_bind_cast(b, exprs[i], c->type, &exprs[i]));
         s.cols[s.ncols++] = (struct sq_scope_col){.name = c->name, .rel = UINT32_MAX, .expr = exprs[i]};
     }
     for (uint32_t i = 0; i < t->ncols; i++) {
@@ -167,6 +171,15 @@ static sq_rc assign_watermark(struct sq_binder *b, const struct sq_ast_from *f, 
     return SQ_OK;
 }
 
+/* Counts a view or WITH query that is about to be put in. */
+static sq_rc use_view(struct sq_binder *b, const struct sq_ast_from *f, struct sq_str name)
+{
+    if (++b->view_uses > SQ_VIEW_USES)
+        return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->name.span), "the statement puts in more than %d views and WITH queries, counting those inside of others, at '%.*s'",
+                          SQ_VIEW_USES, SQ_FMT(name));
+    return SQ_OK;
+}
+
 /* A view is bound like a subquery; errors in its text, which is another statement's, point at its name here. */
 static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, struct sq_plan **plan)
 {
@@ -176,6 +189,7 @@ static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const s
         return SQ_WRONG(b, f->hint[0].key_span, "OPTIONS cannot be given to a view: '%.*s' is one", SQ_FMT(t->name));
     if (b->view_depth == SQ_VIEW_DEPTH)
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->name.span), "views are nested more than %d deep at '%.*s'", SQ_VIEW_DEPTH, SQ_FMT(t->name));
+    SQ_TRY(use_view(b, f, t->name));
     b->ctes = NULL;
     b->fixed = sq_bind_span(b, f->name.span);
     b->view_depth++;
@@ -201,6 +215,7 @@ static sq_rc bind_cte(struct sq_binder *b, const struct sq_ast_from *f, const st
     struct sq_cte *ctes = b->ctes;
     if (f->nhint)
         return SQ_WRONG(b, f->hint[0].key_span, "OPTIONS cannot be given to a WITH query");
+    SQ_TRY(use_view(b, f, c->name));
     b->ctes = c->next;
     sq_rc rc = sq_bind_select_query(b, c->ast->query, true, plan);
     b->ctes = ctes;

@@ -16,7 +16,7 @@
  * places in its text are forgotten, because a later error would show another text.
  *
  * FLINK: the same rules: PRIMARY KEY wants NOT ENFORCED, computed columns see no computed ones, a metadata column is cast from the
- * connector's type. A watermark may have more than three digits of fraction.
+ * connector's type as CAST would (a timestamp is no BIGINT, whatever Flink's pages say: its CAST refuses it too). A watermark may have more than three digits of fraction.
  */
 #include "planner/ddl.h"
 
@@ -330,10 +330,27 @@ static sq_rc no_metadata(struct sq_build *b, const struct sq_column *c, struct s
     return n ? sq_hint(b->env->ctx, "it has '%.*s'%s", SQ_FMT(names[0]), n > 1 ? " and others; SHOW OPTIONS lists them" : "") : SQ_SEMANTIC;
 }
 
-/* A metadata column has the connector's type outside, and is cast to the declared one. */
-static sq_rc check_metadata(struct sq_build *b)
+static sq_rc no_metadata_cast(struct sq_build *b, const struct sq_column *c, const struct sq_type *have, struct sq_span at)
+{
+    struct sq_buf text;
+
+    sq_buf_init(&text, b->env->ctx);
+    sq_buf_printf(&text, "metadata '%.*s' is ", SQ_FMT(c->metadata_key));
+    sq_type_print(&text, have);
+    sq_buf_puts(&text, ", which cannot be cast to ");
+    if (sq_type_print(&text, c->type) == SQ_OK) {
+        sq_fail_at(b->env->ctx, SQ_SEMANTIC, at, "%s", text.p);
+        sq_hint(b->env->ctx, "declare the column as what it is, and compute another one of it");
+    }
+    sq_buf_free(&text);
+    return b->env->ctx->err.rc;
+}
+
+/* A metadata column has the connector's type outside; queries cast it to the declared one, inserts back. */
+static sq_rc put_metadata(struct sq_build *b)
 {
     const struct sq_connector *con = b->t->connector;
+    struct sq_table_column *stored = (struct sq_table_column *)(uintptr_t)b->t->spec.cols;
 
     for (uint32_t i = 0; i < b->ncols; i++) {
         const struct sq_column *c = &b->cols[i];
@@ -346,18 +363,13 @@ static sq_rc check_metadata(struct sq_build *b)
             k++;
         if (k == con->nmetadata)
             return no_metadata(b, c, at);
-        if (!sq_type_equal(c->type, con->metadata[k].type, false)) {
-            struct sq_buf want;
-
-            sq_buf_init(&want, b->env->ctx);
-            if (sq_type_print(&want, con->metadata[k].type) == SQ_OK) {
-                sq_fail_at(b->env->ctx, SQ_UNSUPPORTED, b->from[i] && b->from[i]->type_span.len ? b->from[i]->type_span : at,
-                           "metadata '%.*s' is a %s", SQ_FMT(c->metadata_key), want.p);
-                sq_hint(b->env->ctx, "declare the column so, and add a computed column that casts it");
-            }
-            sq_buf_free(&want);
-            return b->env->ctx->err.rc;
-        }
+        if (sq_type_equal(c->type, con->metadata[k].type, false))
+            continue;
+        if (!sq_cast_kernel(con->metadata[k].type, c->type))
+            return no_metadata_cast(b, c, con->metadata[k].type, b->from[i] && b->from[i]->type_span.len ? b->from[i]->type_span : at);
+        stored[c->stored].type = sq_type_nullable(&b->t->arena, con->metadata[k].type, c->type->nullable);
+        if (!stored[c->stored].type)
+            return SQ_NOMEM;
     }
     return SQ_OK;
 }
@@ -369,7 +381,7 @@ static sq_rc put_connector(struct sq_build *b)
 
     SQ_TRY(put_spec(b));
     SQ_TRY(sq_connector_find(b->env->ctx, &t->spec, &t->connector));
-    SQ_TRY(check_metadata(b));
+    SQ_TRY(put_metadata(b));
     SQ_TRY(t->connector->table(b->env->ctx, &t->arena, &t->spec, &t->ext));
     /* later errors are about another text */
     t->spec.span = (struct sq_span){0};

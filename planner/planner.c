@@ -29,6 +29,15 @@ static bool is_virtual(const struct sq_table *t, uint32_t stored)
     return false;
 }
 
+/* The type that column i of the target was declared with: metadata may be of another type outside. */
+static const struct sq_type *declared_type(const struct target *g, uint32_t i)
+{
+    for (uint32_t k = 0; k < g->t->ncols; k++)
+        if (g->t->cols[k].kind == SQ_COLUMN_METADATA && sq_str_eq(g->t->cols[k].name, g->spec->cols[i].name))
+            return g->t->cols[k].type;
+    return g->spec->cols[i].type;
+}
+
 static sq_rc merge_options(struct target *g, struct sq_table_spec *spec)
 {
     struct sq_kv *kv = SQ_NEW_ARRAY(g->b->arena, struct sq_kv, spec->noptions + g->ins->nhint + 1);
@@ -165,7 +174,7 @@ static sq_rc match_columns(struct target *g)
         g->given[i] = k;
     }
     for (uint32_t i = 0; i < n; i++)
-        if (g->from[i] == UINT32_MAX && !g->spec->cols[i].type->nullable)
+        if (g->from[i] == UINT32_MAX && !declared_type(g, i)->nullable)
             return SQ_WRONG(b, ins->table.span, "column '%.*s' of '%.*s' is NOT NULL and is not among the columns listed", SQ_FMT(g->spec->cols[i].name), SQ_FMT(g->t->name));
     return SQ_OK;
 }
@@ -219,7 +228,7 @@ static sq_rc show_both(struct target *g, const struct sq_plan *p)
     if (!f)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < g->ngiven; i++)
-        f[i] = (struct sq_field){g->spec->cols[g->given[i]].name, g->spec->cols[g->given[i]].type};
+        f[i] = (struct sq_field){g->spec->cols[g->given[i]].name, declared_type(g, g->given[i])};
     sq_buf_init(&b, g->b->ctx);
     print_columns(&b, "query", p->cols, p->ncols);
     print_columns(&b, ", sink", f, g->ngiven);
@@ -229,14 +238,14 @@ static sq_rc show_both(struct target *g, const struct sq_plan *p)
     return g->b->ctx->err.rc;
 }
 
-static sq_rc wrong_type(struct target *g, const struct sq_plan *p, uint32_t i, const struct sq_table_column *to)
+static sq_rc wrong_type(struct target *g, const struct sq_plan *p, uint32_t i, const struct sq_table_column *to, const struct sq_type *declared)
 {
     struct sq_buf b;
     sq_buf_init(&b, g->b->ctx);
     sq_buf_printf(&b, "column %u ('%.*s') of the query is ", i + 1, SQ_FMT(p->cols[i].name));
     sq_type_print(&b, p->cols[i].type);
     sq_buf_printf(&b, ", and cannot be written to '%.*s' of '%.*s', which is ", SQ_FMT(to->name), SQ_FMT(g->t->name));
-    sq_type_print(&b, to->type);
+    sq_type_print(&b, declared);
     if (b.rc == SQ_OK)
         SQ_WRONG(g->b, item_span(g, p, i), "%s", b.p);
     sq_buf_free(&b);
@@ -259,6 +268,7 @@ static sq_rc fit_columns(struct target *g, struct sq_plan *p, struct sq_plan **o
     }
     for (uint32_t i = 0; i < n; i++) {
         const struct sq_table_column *to = &g->spec->cols[i];
+        const struct sq_type *declared = declared_type(g, i);
         names[i] = to->name;
         if (g->from[i] == UINT32_MAX) {
             if (!(exprs[i] = sq_expr_const(b->arena, sq_vec_const_null(b->arena, to->type), (struct sq_span){0, 0})))
@@ -270,9 +280,10 @@ static sq_rc fit_columns(struct target *g, struct sq_plan *p, struct sq_plan **o
         struct sq_expr *col = sq_expr_col(b->arena, c, from, item_span(g, p, c));
         if (!col)
             return SQ_NOMEM;
-        if (from->id != SQ_T_NULL && !sq_type_equal(from, to->type, false) && !sq_cast_assignable(from, to->type))
-            return wrong_type(g, p, c, to);
-        SQ_TRY(sq_bind_cast(b, col, to->type, &exprs[i]));
+        if (from->id != SQ_T_NULL && !sq_type_equal(from, declared, false) && !sq_cast_assignable(from, declared))
+            return wrong_type(g, p, c, to, declared);
+        SQ_TRY(sq_bind_cast(b, col, declared, &exprs[i]));
+        SQ_TRY(sq_bind_cast(b, exprs[i], to->type, &exprs[i]));
     }
     *out = sq_node_project(b->arena, p, exprs, n, names);
     return *out ? SQ_OK : SQ_NOMEM;

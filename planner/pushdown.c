@@ -62,39 +62,38 @@ static bool may_repeat(const struct sq_expr *e, struct sq_expr *const *exprs)
     return true;
 }
 
-static sq_rc push_project(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *preds, struct sq_plan **out)
+/* The condition over the node's input, or NULL in *below where it must stay above the node. */
+typedef sq_rc below_fn(struct sq_arena *, const struct sq_plan *, struct sq_expr *, struct sq_expr **below);
+
+static sq_rc below_project(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
+{
+    *below = NULL;
+    return may_repeat(e, p->u.project.exprs) ? sq_expr_subst(a, e, p->u.project.exprs, below) : SQ_OK;
+}
+
+static sq_rc below_aggregate(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
+{
+    bool of_key = !p->u.agg.global && sq_expr_has_col(e) && sq_expr_within(e, 0, p->u.agg.ngroup);
+    *below = NULL;
+    return of_key ? sq_expr_remap(a, e, p->u.agg.group, below) : SQ_OK;
+}
+
+static sq_rc below_union(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
+{
+    (void)a, (void)p;
+    *below = e;
+    return SQ_OK;
+}
+
+static sq_rc push_through(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *preds, below_fn *fn, struct sq_plan **out)
 {
     struct sq_exprs below = {0}, above = {0};
     for (uint32_t i = 0; i < preds->n; i++) {
-        struct sq_expr *e = preds->p[i];
-        bool down = sq_expr_pure(e) && may_repeat(e, p->u.project.exprs);
-        if (down)
-            SQ_TRY(sq_expr_subst(a, e, p->u.project.exprs, &e));
-        SQ_TRY(sq_exprs_add(a, down ? &below : &above, e));
+        struct sq_expr *e = NULL;
+        if (sq_expr_pure(preds->p[i]))
+            SQ_TRY(fn(a, p, preds->p[i], &e));
+        SQ_TRY(sq_exprs_add(a, e ? &below : &above, e ? e : preds->p[i]));
     }
-    SQ_TRY(push(a, p->inputs[0], &below, &p->inputs[0]));
-    return filtered(a, p, &above, out);
-}
-
-static sq_rc push_aggregate(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *preds, struct sq_plan **out)
-{
-    struct sq_exprs below = {0}, above = {0};
-    for (uint32_t i = 0; i < preds->n; i++) {
-        struct sq_expr *e = preds->p[i];
-        bool down = !p->u.agg.global && sq_expr_pure(e) && sq_expr_has_col(e) && sq_expr_within(e, 0, p->u.agg.ngroup);
-        if (down)
-            SQ_TRY(sq_expr_remap(a, e, p->u.agg.group, &e));
-        SQ_TRY(sq_exprs_add(a, down ? &below : &above, e));
-    }
-    SQ_TRY(push(a, p->inputs[0], &below, &p->inputs[0]));
-    return filtered(a, p, &above, out);
-}
-
-static sq_rc push_union(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *preds, struct sq_plan **out)
-{
-    struct sq_exprs below = {0}, above = {0};
-    for (uint32_t i = 0; i < preds->n; i++)
-        SQ_TRY(sq_exprs_add(a, sq_expr_pure(preds->p[i]) ? &below : &above, preds->p[i]));
     for (uint32_t i = 0; i < p->ninputs; i++)
         SQ_TRY(push(a, p->inputs[i], &below, &p->inputs[i]));
     return filtered(a, p, &above, out);
@@ -346,11 +345,11 @@ static sq_rc push(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *
     case SQ_N_FILTER:
         return push_filter(a, p, preds, out);
     case SQ_N_PROJECT:
-        return push_project(a, p, preds, out);
+        return push_through(a, p, preds, below_project, out);
     case SQ_N_AGGREGATE:
-        return push_aggregate(a, p, preds, out);
+        return push_through(a, p, preds, below_aggregate, out);
     case SQ_N_UNION:
-        return push_union(a, p, preds, out);
+        return push_through(a, p, preds, below_union, out);
     case SQ_N_JOIN:
         return push_join(a, p, preds, out);
     default:

@@ -18,7 +18,7 @@
 
 /* ---- expressions ---- */
 
-static sq_rc rewrite(struct sq_bind_env *env, struct sq_expr *e, struct sq_expr **out);
+static sq_rc rewrite(void *env, struct sq_expr *e, struct sq_expr **out);
 
 static bool constant_args(const struct sq_expr *e)
 {
@@ -157,26 +157,12 @@ static sq_rc simplify(struct sq_bind_env *env, struct sq_expr *e, struct sq_expr
     return SQ_OK;
 }
 
-static sq_rc rewrite(struct sq_bind_env *env, struct sq_expr *e, struct sq_expr **out)
+static sq_rc rewrite(void *arg, struct sq_expr *e, struct sq_expr **out)
 {
-    struct sq_expr *copy = NULL;
-    for (uint32_t i = 0; i < e->nargs; i++) {
-        struct sq_expr *x;
-        SQ_TRY(rewrite(env, e->args[i], &x));
-        if (x == e->args[i])
-            continue;
-        if (!copy) {
-            copy = sq_expr_new(env->arena, e->kind, e->type, e->span, e->nargs);
-            if (!copy)
-                return SQ_NOMEM;
-            struct sq_expr **args = copy->args;
-            *copy = *e;
-            copy->args = args;
-            memcpy(args, e->args, sizeof(*args) * e->nargs);
-        }
-        copy->args[i] = x;
-    }
-    return simplify(env, copy ? copy : e, out);
+    struct sq_bind_env *env = arg;
+    struct sq_expr *inner;
+    SQ_TRY(sq_expr_map_args(env->arena, e, rewrite, env, &inner));
+    return simplify(env, inner, out);
 }
 
 sq_rc sq_rewrite_expr(struct sq_bind_env *env, struct sq_expr *e, struct sq_expr **out)

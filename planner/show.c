@@ -7,6 +7,7 @@
  *
  * FLINK: columns and their names are its own; SHOW JOBS has a duration and rows besides. SHOW CONNECTORS and SHOW OPTIONS are beyond it: what the descriptor tables say.
  */
+#include "base/text.h"
 #include "connectors/connector.h"
 #include "planner/catalog.h"
 
@@ -411,34 +412,76 @@ static sq_rc describe(struct show *s)
 
 /* ---- SHOW CREATE ---- */
 
-static void redact(struct sq_ast_table *d, const struct sq_table *t)
+static sq_rc redact(struct show *s, struct sq_ast_table *d, const struct sq_table *t)
 {
+    struct sq_buf b;
+    sq_rc rc = SQ_OK;
+
+    sq_buf_init(&b, s->env->ctx);
     for (uint32_t i = 0; i < d->noptions; i++) {
         const struct sq_option *row = sq_option_lookup(sq_str_of(t->connector->name), d->options[i].key);
 
         if ((row && row->flags & SQ_OPT_SECRET) || sq_option_secret(NULL, 0, d->options[i].key))
-            d->options[i].value = SQ_STR("****");
+            sq_buf_puts(&b, SQ_HIDDEN);
+        else
+            sq_secrets_hide(&b, d->options[i].value);   /* a URL may hold some */
+        d->options[i].value = b.rc == SQ_OK ? sq_str_dup(s->env->arena, sq_buf_view(&b)) : (struct sq_str){0};
+        if (!d->options[i].value.p)
+            rc = SQ_NOMEM;
+        sq_buf_reset(&b);
     }
+    sq_buf_free(&b);
+    return rc;
+}
+
+/* The options in a query's hints may be secret; what it compares with is its own. */
+static sq_rc hide_in_hints(struct sq_buf *out, struct sq_str sql)
+{
+    uint32_t done = 0;
+
+    for (uint32_t i = 0; i + 3 <= sql.n; i++) {
+        uint32_t end = i + 3;
+
+        if (memcmp(sql.p + i, "/*+", 3) != 0)
+            continue;
+        while (end + 1 < sql.n && memcmp(sql.p + end, "*/", 2) != 0)
+            end++;
+        sq_buf_add(out, sql.p + done, i - done);
+        sq_secrets_hide(out, (struct sq_str){sql.p + i, end - i});
+        i = done = end;
+    }
+    return sq_buf_add(out, sql.p + done, sql.n - done);
+}
+
+static sq_rc view_text(struct show *s, const struct sq_table *t, struct sq_buf *b)
+{
+    struct sq_ast_stmt st = {.kind = SQ_S_CREATE_VIEW, .temporary = t->temporary, .query = t->query, .ncols = t->ncols};
+    struct sq_buf sql;
+    sq_rc rc;
+
+    st.name = (struct sq_name){.part = {t->catalog, t->database, t->name}, .n = 3};
+    st.text = t->comment.n ? t->comment : (struct sq_str){0};
+    st.cols = SQ_NEW_ARRAY(s->env->arena, struct sq_str, t->ncols + 1);
+    if (!st.cols)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < t->ncols; i++)
+        st.cols[i] = t->cols[i].name;
+    sq_buf_init(&sql, s->env->ctx);
+    rc = sq_unparse_stmt(&sql, &st);
+    if (rc == SQ_OK)
+        rc = hide_in_hints(b, sq_buf_view(&sql));
+    sq_buf_free(&sql);
+    return rc;
 }
 
 static sq_rc create_text(struct show *s, const struct sq_table *t, struct sq_buf *b)
 {
-    struct sq_ast_stmt st = {.kind = t->is_view ? SQ_S_CREATE_VIEW : SQ_S_CREATE_TABLE, .temporary = t->temporary};
+    struct sq_ast_stmt st = {.kind = SQ_S_CREATE_TABLE, .temporary = t->temporary};
 
-    if (t->is_view) {
-        st.name = (struct sq_name){.part = {t->catalog, t->database, t->name}, .n = 3};
-        st.query = t->query;
-        st.text = t->comment.n ? t->comment : (struct sq_str){0};
-        st.cols = SQ_NEW_ARRAY(s->env->arena, struct sq_str, t->ncols + 1);
-        if (!st.cols)
-            return SQ_NOMEM;
-        for (uint32_t i = 0; i < t->ncols; i++)
-            st.cols[i] = t->cols[i].name;
-        st.ncols = t->ncols;
-        return sq_unparse_stmt(b, &st);
-    }
+    if (t->is_view)
+        return view_text(s, t, b);
     SQ_TRY(sq_table_define(s->env->ctx, s->env->arena, t, &st.table));
-    redact(st.table, t);
+    SQ_TRY(redact(s, st.table, t));
     st.name = st.table->name;
     return sq_unparse_stmt(b, &st);
 }

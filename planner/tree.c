@@ -61,18 +61,12 @@ struct sq_expr *sq_expr_bool(struct sq_arena *a, bool v, struct sq_span span)
     return t ? sq_expr_const(a, sq_vec_const_fixed(a, t, &byte), span) : NULL;
 }
 
-sq_rc sq_expr_map(struct sq_arena *a, struct sq_expr *e, sq_expr_map_fn *fn, void *arg, struct sq_expr **out)
+sq_rc sq_expr_map_args(struct sq_arena *a, struct sq_expr *e, sq_expr_map_fn *fn, void *arg, struct sq_expr **out)
 {
-    struct sq_expr *got = NULL;
-    SQ_TRY(fn(arg, e, &got));
-    if (got) {
-        *out = got;
-        return SQ_OK;
-    }
     struct sq_expr *copy = NULL;
     for (uint32_t i = 0; i < e->nargs; i++) {
         struct sq_expr *x;
-        SQ_TRY(sq_expr_map(a, e->args[i], fn, arg, &x));
+        SQ_TRY(fn(arg, e->args[i], &x));
         if (x == e->args[i])
             continue;
         if (!copy) {
@@ -88,6 +82,24 @@ sq_rc sq_expr_map(struct sq_arena *a, struct sq_expr *e, sq_expr_map_fn *fn, voi
     }
     *out = copy ? copy : e;
     return SQ_OK;
+}
+
+struct map { struct sq_arena *arena; sq_expr_map_fn *fn; void *arg; };
+
+static sq_rc map_one(void *arg, struct sq_expr *e, struct sq_expr **out)
+{
+    struct map *m = arg;
+    struct sq_expr *got = NULL;
+    SQ_TRY(m->fn(m->arg, e, &got));
+    if (!got)
+        return sq_expr_map_args(m->arena, e, map_one, m, out);
+    *out = got;
+    return SQ_OK;
+}
+
+sq_rc sq_expr_map(struct sq_arena *a, struct sq_expr *e, sq_expr_map_fn *fn, void *arg, struct sq_expr **out)
+{
+    return map_one(&(struct map){a, fn, arg}, e, out);
 }
 
 struct remap {

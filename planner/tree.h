@@ -28,6 +28,8 @@ struct sq_expr *sq_expr_bool(struct sq_arena *, bool, struct sq_span);
  * result shares what did not change. */
 typedef sq_rc sq_expr_map_fn(void *arg, struct sq_expr *, struct sq_expr **out);
 sq_rc sq_expr_map(struct sq_arena *, struct sq_expr *, sq_expr_map_fn *, void *arg, struct sq_expr **out);
+/* The expression with each of its arguments replaced by what fn makes of it. */
+sq_rc sq_expr_map_args(struct sq_arena *, struct sq_expr *, sq_expr_map_fn *, void *arg, struct sq_expr **out);
 /* Columns are moved: col becomes to[col]. */
 sq_rc sq_expr_remap(struct sq_arena *, struct sq_expr *, const uint32_t *to, struct sq_expr **out);
 sq_rc sq_expr_shift(struct sq_arena *, struct sq_expr *, int64_t by, struct sq_expr **out);

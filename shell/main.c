@@ -160,7 +160,7 @@ static int run_input(struct sh *sh, const struct input *in)
     int code;
 
     if (!in->file)
-        return sh_run_text(sh, "-c", in->text, strlen(in->text));
+        return sh_run_text(sh, "sqluice", in->text, strlen(in->text));
     if (!sh_read_file(in->text, &text)) {
         fprintf(stderr, "sqluice: cannot read %s: %m\n", in->text);
         code = EXIT_BAD;

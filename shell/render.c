@@ -83,17 +83,20 @@ static void release(struct sh_render *r)
     r->held = r->cap = 0;
 }
 
-static void csv_field(struct sh_render *r, const char *p, bool quote)
+static void csv_field(struct sh_render *r, const char *p, size_t n, bool quote)
 {
-    if (!quote && !strpbrk(p, ",\"\r\n") && *p != ' ') {
-        fputs(p, r->out);
+    quote |= n && *p == ' ';
+    for (size_t i = 0; i < n && !quote; i++)
+        quote = p[i] == ',' || p[i] == '"' || p[i] == '\r' || p[i] == '\n' || p[i] == 0;
+    if (!quote) {
+        fwrite(p, 1, n, r->out);
         return;
     }
     putc('"', r->out);
-    for (; *p; p++) {
-        if (*p == '"')
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] == '"')
             putc('"', r->out);
-        putc(*p, r->out);
+        putc(p[i], r->out);
     }
     putc('"', r->out);
 }
@@ -124,7 +127,7 @@ void sh_render_begin(struct sh_render *r, sqluice_stmt *q)
         for (int i = 0; i < n; i++) {
             if (i)
                 putc(',', r->out);
-            csv_field(r, r->names[i], false);
+            csv_field(r, r->names[i], strlen(r->names[i]), false);
         }
         fputs("\r\n", r->out);
     }
@@ -257,10 +260,30 @@ static void hold_cell(struct sh_render *r, size_t row, int col, char *text)
     }
 }
 
+/* Bytes as Flink's client shows them: x'00ff'. */
+static char *bytes_cell(sqluice_stmt *q, int col)
+{
+    static const char digit[] = "0123456789abcdef";
+    const unsigned char *p = sqluice_column_blob(q, col);
+    size_t n = (size_t)sqluice_column_bytes(q, col);
+    struct sh_buf b = { 0 };
+
+    sh_adds(&b, "x'");
+    for (size_t i = 0; i < n; i++) {
+        char two[2] = { digit[p[i] >> 4], digit[p[i] & 15] };
+
+        sh_add(&b, two, 2);
+    }
+    sh_adds(&b, "'");
+    return b.p;
+}
+
 char *sh_render_cell(sqluice_stmt *q, int col)
 {
     const char *p = sqluice_column_text(q, col);
 
+    if (p && sqluice_column_type(q, col) == SQLUICE_TYPE_BYTES)
+        return bytes_cell(q, col);
     return p ? cell_text(p, (size_t)sqluice_column_bytes(q, col)) : sh_strndup("NULL", 4);
 }
 
@@ -300,8 +323,13 @@ static void csv_row(struct sh_render *r, sqluice_stmt *q)
 
         if (i || r->lead)
             putc(',', r->out);
-        if (p)
-            csv_field(r, p, *p == 0);       /* NULL is an empty field, an empty text is "" */
+        if (p && sqluice_column_type(q, i) == SQLUICE_TYPE_BYTES) {
+            char *hex = bytes_cell(q, i);
+            fputs(hex, r->out);
+            free(hex);
+        } else if (p) {
+            csv_field(r, p, (size_t)sqluice_column_bytes(q, i), *p == 0);       /* NULL is an empty field, an empty text is "" */
+        }
     }
     fputs("\r\n", r->out);
 }

@@ -47,7 +47,7 @@ static const char repl_help[] =
 static void run_text(struct sh *sh, const char *text)
 {
     sh_interrupt_clear();
-    sh_run_text(sh, "sql", text, strlen(text));
+    sh_run_text(sh, "sqluice", text, strlen(text));
     sh_interrupt_clear();
     sh->output_failed = false;
     clearerr(stdout);

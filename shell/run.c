@@ -272,7 +272,7 @@ static void name_jobs(struct sh *sh, const char *file)
 {
     const char *slash = strrchr(file, '/'), *stem = slash ? slash + 1 : file, *dot = strrchr(stem, '.');
     char *name = sh_strndup(stem, dot && dot > stem ? (size_t)(dot - stem) : strlen(stem));
-    bool is_file = strcmp(file, "-c") != 0 && strcmp(file, "stdin") != 0 && !sh->interactive;
+    bool is_file = strcmp(file, "sqluice") != 0 && strcmp(file, "stdin") != 0 && !sh->interactive;
 
     sqluice_job_default_name(sh->db, is_file ? name : NULL);
     free(name);

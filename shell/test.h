@@ -55,6 +55,12 @@ void t_push(struct t_lines *, const char *p, size_t n);
 void t_lines_free(struct t_lines *);
 bool t_read(const char *path, struct t_file *);      /* false: bad says why */
 void t_file_free(struct t_file *);
+bool t_name_is_inside(const char *name);              /* of a file: it stays within the run's directory */
+struct t_clock {
+    int year, month, day, hour, minute;
+    double second;
+};
+bool t_parse_clock(const char *, struct t_clock *);
 /* The cells of a row as canonical text each ("NULL", "'a | b'", "1"); comments at the end are dropped. */
 void t_split(const char *line, struct t_lines *cells, struct t_lines *raw_values, bool *nulls, size_t max);
 void t_cell(struct sh_buf *, const char *p, size_t n);       /* p NULL: NULL */

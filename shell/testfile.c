@@ -317,6 +317,46 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+/* Whether a name stays within the run's directory. */
+bool t_name_is_inside(const char *name)
+{
+    if (!*name || *name == '/' || ends_with(name, "/"))
+        return false;
+    for (const char *p = name; *p; p += strcspn(p, "/"), p += *p == '/')
+        if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == 0))
+            return false;
+    return true;
+}
+
+static bool check_file(struct t_file *f, size_t line, const char *arg)
+{
+    size_t n = strcspn(arg, " ");
+    char *name = sh_strndup(arg, n);
+    bool inside = t_name_is_inside(name);
+
+    free(name);
+    if (!inside)
+        return bad(f, line, "a file is a name in the run's directory, such as 'file t.ndjson', not '%s'", arg);
+    if (arg[n] && strcmp(arg + n, " escaped") != 0)
+        return bad(f, line, "behind a file's name comes nothing, escaped, is or has, not '%s'", arg + n + 1);
+    return true;
+}
+
+bool t_parse_clock(const char *text, struct t_clock *c)
+{
+    int n = 0;
+
+    *c = (struct t_clock){ .year = 1970, .month = 1, .day = 1 };
+    if (sscanf(text, "%4d-%2d-%2d%n", &c->year, &c->month, &c->day, &n) != 3 || n == 0)
+        return false;
+    text += n;
+    n = 0;
+    if (*text && (sscanf(text, " %2d:%2d:%9lf%n", &c->hour, &c->minute, &c->second, &n) != 3 || n == 0 || text[n]))
+        return false;
+    return c->month >= 1 && c->month <= 12 && c->day >= 1 && c->day <= 31 && c->hour >= 0 && c->hour < 24 && c->minute >= 0 && c->minute < 60 && c->second >= 0
+        && c->second < 60;
+}
+
 static bool add_block(struct t_file *f, enum t_kind kind, const char *rest, size_t *line, int *modes)
 {
     struct t_block *b;
@@ -345,6 +385,13 @@ static bool add_block(struct t_file *f, enum t_kind kind, const char *rest, size
         *modes = strcmp(b->arg, "batch") == 0 ? T_BATCH : strcmp(b->arg, "streaming") == 0 ? T_STREAMING : strcmp(b->arg, "both") == 0 ? T_BOTH : 0;
         if (!*modes)
             return bad(f, at, "mode is batch, streaming or both, not '%s'", b->arg);
+    } else if (kind == T_FILE) {
+        if (!check_file(f, at, b->arg))
+            return false;
+    } else if (kind == T_CLOCK) {
+        struct t_clock c;
+        if (!t_parse_clock(b->arg, &c))
+            return bad(f, at, "a clock is written 2024-01-01 12:00:00, not '%s'", b->arg);
     }
     if (kind == T_TABLE || kind == T_SINK || kind == T_STATEMENT || kind == T_SET || kind == T_JOB)
         add_check(f, b, T_OK, at, b->body, 0);

@@ -116,10 +116,13 @@ static void make_folders(char *path)
 
 static bool write_file(const struct run *r, const char *name, const char *p, size_t n)
 {
-    char *path = path_in(r, name);
+    char *path;
     FILE *file;
     bool good;
 
+    if (!t_name_is_inside(name))
+        return false;
+    path = path_in(r, name);
     make_folders(path);
     file = fopen(path, "w");
     good = file && fwrite(p, 1, n, file) == n;
@@ -839,11 +842,10 @@ static int64_t days_of(int year, int month, int day)
 
 static void set_clock(struct run *r, const char *text)
 {
-    int y = 1970, mo = 1, d = 1, h = 0, mi = 0;
-    double s = 0;
+    struct t_clock c;
 
-    sscanf(text, "%d-%d-%d %d:%d:%lf", &y, &mo, &d, &h, &mi, &s);
-    r->now_us = (days_of(y, mo, d) * 86400 + h * 3600 + mi * 60) * 1000000 + (int64_t)(s * 1e6 + 0.5);
+    if (t_parse_clock(text, &c))
+        r->now_us = (days_of(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60) * 1000000 + (int64_t)(c.second * 1e6 + 0.5);
 }
 
 static void run_block(struct run *r, struct t_block *b)
@@ -1024,8 +1026,15 @@ int sh_test_main(int argc, char **argv)
     if (code >= 0)
         return code;
     sh_catch_signals();
-    for (; optind < argc && !sh_interrupted(); optind++)
+    for (; optind < argc && !sh_interrupted(); optind++) {
+        unsigned long had = plan.files + plan.bad_files;
+
         test_path(&plan, argv[optind], true);
+        if (plan.files + plan.bad_files == had && !sh_interrupted()) {
+            fprintf(stderr, "sqluice: no *.test file in %s\n", argv[optind]);
+            plan.bad_files++;
+        }
+    }
     printf("%lu passed, %lu failed", plan.passed, plan.failed);
     if (plan.bad_files)
         printf(", %lu not run", plan.bad_files);

@@ -194,14 +194,16 @@ static bool parse_change(struct sq_json_dec *d, struct sq_json_in *in, struct pa
     return true;
 }
 
-/* The object at `at`, which was checked, as the next row. */
+/* The object at `at`, which was checked, as the next row. MALFORMED, with a reason in msg: it has no value in a NOT NULL column. */
 static enum sq_json_status add_row(struct sq_json_dec *d, struct sq_decode *dec, struct sq_json_in in, const char *at, enum sq_kind kind, uint32_t record,
-                                   uint32_t first)
+                                   uint32_t first, char *msg, size_t n)
 {
     in.p = at;
     enum sq_json_status st = sq_json_object(d, &d->root, dec->out->cols, dec->out->n, &in, 1);
     if (st != SQ_JSON_OK)
         return st;
+    if (SQ_UNLIKELY(!sq_json_not_null(d, dec->out, msg, n)))
+        return SQ_JSON_MALFORMED;
     if (dec->row_record)
         dec->row_record[dec->out->n - first] = record;
     return sq_out_row(dec->out, kind) == SQ_OK ? SQ_JSON_OK : SQ_JSON_FATAL;
@@ -229,9 +231,13 @@ static sq_rc decode_record(struct sq_json_dec *d, struct sq_decode *dec, uint32_
         return SQ_OK;
     }
     if (parts.op == 'u' || parts.op == 'd')
-        st = add_row(d, dec, in, parts.before, parts.op == 'u' ? SQ_UPDATE_BEFORE : SQ_DELETE, record, first);
+        st = add_row(d, dec, in, parts.before, parts.op == 'u' ? SQ_UPDATE_BEFORE : SQ_DELETE, record, first, msg, sizeof msg);
     if (st == SQ_JSON_OK && parts.op != 'd')
-        st = add_row(d, dec, in, parts.after, parts.op == 'u' ? SQ_UPDATE_AFTER : SQ_INSERT, record, first);
+        st = add_row(d, dec, in, parts.after, parts.op == 'u' ? SQ_UPDATE_AFTER : SQ_INSERT, record, first, msg, sizeof msg);
+    if (st == SQ_JSON_MALFORMED) {
+        dec->out->n = first + have;                    /* an update whose first half was fine */
+        return sq_json_bad_record(d, dec, record, msg);
+    }
     if (st != SQ_JSON_OK) {
         dec->failed = record;
         return d->ctx->err.rc;
@@ -259,35 +265,6 @@ static sq_rc decode(struct sq_decoder *x, struct sq_decode *dec)
 }
 
 /* ---- encoding ---- */
-
-struct sq_encoder {
-    struct sq_json_enc e;
-};
-
-static void close_encoder(struct sq_encoder *x)
-{
-    if (!x)
-        return;
-    sq_json_enc_free(&x->e);
-    sq_free(x->e.ctx, x);
-}
-
-static sq_rc open_encoder(struct sq_ctx *ctx, const void *o, const struct sq_session *session, const struct sq_table_column *cols, uint32_t n,
-                          struct sq_encoder **out)
-{
-    struct sq_encoder *x = sq_calloc(ctx, sizeof *x);
-
-    (void)session;
-    *out = NULL;
-    if (!x)
-        return SQ_NOMEM;
-    sq_rc rc = sq_json_enc_init(&x->e, ctx, o, cols, n);
-    if (rc != SQ_OK)
-        close_encoder(x);
-    else
-        *out = x;
-    return rc;
-}
 
 static sq_rc encode(struct sq_encoder *x, const struct sq_batch *in, bool newline, struct sq_buf *out, uint32_t *ends, uint32_t *nrecords)
 {
@@ -321,7 +298,7 @@ const struct sq_format sq_format_debezium_json = {
     .decoder_open = open_decoder,
     .decode = decode,
     .decoder_close = close_decoder,
-    .encoder_open = open_encoder,
+    .encoder_open = sq_json_encoder_open,
     .encode = encode,
-    .encoder_close = close_encoder,
+    .encoder_close = sq_json_encoder_close,
 };

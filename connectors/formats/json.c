@@ -81,11 +81,7 @@ static sq_rc open_decoder(struct sq_ctx *ctx, const void *o, const struct sq_ses
     return sq_json_decoder_open(ctx, o, wanted, n, true, out);
 }
 
-struct sq_encoder {
-    struct sq_json_enc e;
-};
-
-static void close_encoder(struct sq_encoder *x)
+void sq_json_encoder_close(struct sq_encoder *x)
 {
     if (!x)
         return;
@@ -93,8 +89,8 @@ static void close_encoder(struct sq_encoder *x)
     sq_free(x->e.ctx, x);
 }
 
-static sq_rc open_encoder(struct sq_ctx *ctx, const void *o, const struct sq_session *session, const struct sq_table_column *cols, uint32_t n,
-                          struct sq_encoder **out)
+sq_rc sq_json_encoder_open(struct sq_ctx *ctx, const void *o, const struct sq_session *session, const struct sq_table_column *cols, uint32_t n,
+                           struct sq_encoder **out)
 {
     struct sq_encoder *x = sq_calloc(ctx, sizeof *x);
 
@@ -104,7 +100,7 @@ static sq_rc open_encoder(struct sq_ctx *ctx, const void *o, const struct sq_ses
         return SQ_NOMEM;
     sq_rc rc = sq_json_enc_init(&x->e, ctx, o, cols, n);
     if (rc != SQ_OK)
-        close_encoder(x);
+        sq_json_encoder_close(x);
     else
         *out = x;
     return rc;
@@ -136,7 +132,7 @@ const struct sq_format sq_format_json = {
     .decoder_open = open_decoder,
     .decode = sq_json_decode,
     .decoder_close = sq_json_decoder_close,
-    .encoder_open = open_encoder,
+    .encoder_open = sq_json_encoder_open,
     .encode = encode,
-    .encoder_close = close_encoder,
+    .encoder_close = sq_json_encoder_close,
 };

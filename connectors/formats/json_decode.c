@@ -245,6 +245,8 @@ static enum sq_json_status general_step(struct sq_decoder *x, const struct step 
         c->n = row;
         x->d.column = t->column;
         st = sq_json_value(&x->d, &x->d.root.child[t->column], c, &in, 1);
+        if (st == SQ_JSON_OK && SQ_UNLIKELY(!x->d.root.child[t->column].type->nullable) && sq_vec_null(&c->vec, row))
+            st = SQ_JSON_MALFORMED;                    /* the general path says why */
     }
     *p = in.p;
     return st;
@@ -325,6 +327,8 @@ static enum sq_json_status guess(struct sq_decoder *x, struct sq_col *cols, uint
         for (uint32_t k = 0; k < x->d.root.nchild; k++) {
             if (x->seen[k])
                 continue;
+            if (!x->d.root.child[k].type->nullable)
+                return SQ_JSON_MALFORMED;
             if (cols[k].n > row)
                 sq_col_truncate(&cols[k], row);
             cols[k].n = row;
@@ -450,6 +454,7 @@ static bool check_array(struct sq_json_in in, struct sq_json_in *where)
 static enum sq_json_status decode_array(struct sq_decoder *x, struct sq_decode *dec, uint32_t record, uint32_t first, struct sq_json_in *in, bool *done)
 {
     bool more = true;
+    char msg[SQ_JSON_SHOWN + 200];
 
     *done = false;
     if (x->array_at == 0) {
@@ -468,11 +473,16 @@ static enum sq_json_status decode_array(struct sq_decoder *x, struct sq_decode *
         enum sq_json_status st = decode_object(x, dec->out->cols, dec->out->n, in);
         if (st != SQ_JSON_OK)
             return st;
-        if (dec->row_record)
-            dec->row_record[dec->out->n - first] = record;
-        if (sq_out_row(dec->out, SQ_INSERT) != SQ_OK)
-            return SQ_JSON_FATAL;
-        sq_json_report(&x->d, dec, record);
+        if (SQ_UNLIKELY(!sq_json_not_null(&x->d, dec->out, msg, sizeof msg))) {
+            if (sq_json_bad_record(&x->d, dec, record, msg) != SQ_OK)
+                return SQ_JSON_FATAL;
+        } else {
+            if (dec->row_record)
+                dec->row_record[dec->out->n - first] = record;
+            if (sq_out_row(dec->out, SQ_INSERT) != SQ_OK)
+                return SQ_JSON_FATAL;
+            sq_json_report(&x->d, dec, record);
+        }
         sq_json_next(in, ']', &more);
     }
     x->array_at = 0;
@@ -500,6 +510,8 @@ static sq_rc general(struct sq_decoder *x, struct sq_decode *dec, uint32_t recor
         st = decode_array(x, dec, record, first, &in, done);
     } else {
         st = decode_record(x, dec, &in);
+        if (st == SQ_JSON_OK && SQ_UNLIKELY(!sq_json_not_null(&x->d, dec->out, msg, sizeof msg)))
+            return sq_json_bad_record(&x->d, dec, record, msg);
         if (st == SQ_JSON_OK) {
             if (dec->row_record)
                 dec->row_record[dec->out->n - first] = record;

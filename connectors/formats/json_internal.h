@@ -4,7 +4,8 @@
  *
  * A decoder compiles the wanted columns into a tree of fields. json_value.c appends one value to the column of a field; json_decode.c
  * walks the records. Malformed text (MALFORMED) is a matter of the record; a value that does not fit its column is a matter of the field:
- * NULL and a report with json.ignore-parse-errors, else an error (FATAL).
+ * NULL and a report with json.ignore-parse-errors, else an error (FATAL). A row without a value in a NOT NULL column is a bad record: the planner
+ * and the kernels rely on the type.
  */
 #ifndef SQ_FORMATS_JSON_INTERNAL_H
 #define SQ_FORMATS_JSON_INTERNAL_H
@@ -47,6 +48,7 @@ struct sq_json_dec {
     struct sq_json_field root;                             /* a ROW of the wanted columns */
     struct sq_arena *heap;                                 /* of the batch: strings that are not in the record as they stand */
     struct sq_buf scratch;                                 /* unescaped keys, numbers, compacted values */
+    bool not_null;                                         /* some wanted column is NOT NULL */
     struct sq_buf reports;                                 /* field errors of the current record: u32 column, 0-terminated reason */
     uint32_t column;                                       /* the wanted column being decoded, for messages */
 };
@@ -62,6 +64,8 @@ enum sq_json_status sq_json_object(struct sq_json_dec *, const struct sq_json_fi
 /* A value that does not fit. `p`, `n`: the text of it. */
 enum sq_json_status sq_json_unfit(struct sq_json_dec *, const struct sq_json_field *, struct sq_col *, const char *p, size_t n, const char *why);
 enum sq_json_status sq_json_missing(struct sq_json_dec *, const struct sq_json_field *, struct sq_col *);
+/* Whether the row behind the last finished one has a value in each column that is NOT NULL; else a message for sq_json_bad_record. */
+bool sq_json_not_null(const struct sq_json_dec *, const struct sq_out *, char *msg, size_t n);
 /* "malformed JSON at byte 12: why: text". */
 void sq_json_malformed(const struct sq_json_in *, char *msg, size_t n);
 /* Hands the record's reports to the caller's function and forgets them. */
@@ -90,6 +94,10 @@ struct sq_json_enc {
 
 sq_rc sq_json_enc_init(struct sq_json_enc *, struct sq_ctx *, const struct sq_json_options *, const struct sq_table_column *, uint32_t n);
 void sq_json_enc_free(struct sq_json_enc *);
+/* What both formats open; only how a record is written differs. */
+struct sq_encoder { struct sq_json_enc e; };
+sq_rc sq_json_encoder_open(struct sq_ctx *, const void *options, const struct sq_session *, const struct sq_table_column *, uint32_t n, struct sq_encoder **);
+void sq_json_encoder_close(struct sq_encoder *);
 /* One row as an object. */
 sq_rc sq_json_encode_row(struct sq_json_enc *, const struct sq_vec *cols, uint32_t r, struct sq_buf *);
 

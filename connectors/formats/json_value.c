@@ -83,6 +83,7 @@ sq_rc sq_json_dec_init(struct sq_json_dec *d, struct sq_ctx *ctx, const struct s
         if (!type)
             return SQ_NOMEM;
         SQ_TRY(build_field(&d->arena, &d->root.child[i], cols[i].name, type));
+        d->not_null |= !type->nullable;
     }
     return build_slots(&d->arena, &d->root);
 }
@@ -164,6 +165,20 @@ enum sq_json_status sq_json_missing(struct sq_json_dec *d, const struct sq_json_
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': the object has no field '%.*s'", SQ_FMT(column->name), SQ_FMT(f->name));
     sq_hint(d->ctx, "with '%s.fail-on-missing-field' = 'false' missing fields are NULL", d->format);
     return SQ_JSON_FATAL;
+}
+
+bool sq_json_not_null(const struct sq_json_dec *d, const struct sq_out *out, char *msg, size_t n)
+{
+    if (SQ_LIKELY(!d->not_null))
+        return true;
+    for (uint32_t i = 0; i < d->root.nchild; i++) {
+        const struct sq_vec *v = &out->cols[i].vec;
+        if (d->root.child[i].type->nullable || !v->valid || sq_bit(v->valid, out->n))
+            continue;
+        snprintf(msg, n, "column '%.*s': it is NOT NULL, and the record has no value for it", SQ_FMT(d->root.child[i].name));
+        return false;
+    }
+    return true;
 }
 
 void sq_json_malformed(const struct sq_json_in *in, char *msg, size_t n)

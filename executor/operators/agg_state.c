@@ -161,6 +161,8 @@ static sq_rc set_keys(struct distinct *d, const struct sq_batch *in, const struc
         s = sq_view_str(&d->keys.key[pos]);
         SQ_TRY(sq_buf_u64(&d->bytes, serial));
         SQ_TRY(sq_buf_add(&d->bytes, s.p, s.n));
+        if (d->bytes.n > UINT32_MAX)
+            return sq_fail(d->keys.ctx, SQ_LIMIT, "the DISTINCT values of one batch take more than 4 GB");
         d->ends[*n] = (uint32_t)d->bytes.n;
         d->hash[*n] = d->keys.hash[pos] ^ sq_hash_mix(serial);
         list[(*n)++] = i;

@@ -43,19 +43,7 @@ static sq_rc limit_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 
 static sq_rc limit_restore(struct sq_op *op, struct sq_snapshot_in *in)
 {
-    struct limit *l = SQ_OP(op, struct limit);
-    uint32_t group;
-    const char *p;
-    size_t n;
-
-    for (;;) {
-        SQ_TRY(in->next(in->arg, &group, &p, &n));
-        if (!p)
-            return SQ_OK;
-        if (n != 8)
-            return sq_fail(op->ctx, SQ_DATA, "the saved state of a LIMIT is damaged");
-        memcpy(&l->seen, p, 8);
-    }
+    return sq_restore_number(op, in, &SQ_OP(op, struct limit)->seen, "state of a LIMIT");
 }
 
 const struct sq_op_class sq_op_limit = {

@@ -74,19 +74,7 @@ static sq_rc watermark_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 
 static sq_rc watermark_restore(struct sq_op *op, struct sq_snapshot_in *in)
 {
-    struct watermark *w = SQ_OP(op, struct watermark);
-    uint32_t group;
-    const char *p;
-    size_t n;
-
-    for (;;) {
-        SQ_TRY(in->next(in->arg, &group, &p, &n));
-        if (!p)
-            return SQ_OK;
-        if (n != 8)
-            return sq_fail(op->ctx, SQ_DATA, "the saved watermark is damaged");
-        memcpy(&w->max, p, 8);
-    }
+    return sq_restore_number(op, in, &SQ_OP(op, struct watermark)->max, "watermark");
 }
 
 static void watermark_close(struct sq_op *op)

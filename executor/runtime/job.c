@@ -62,8 +62,9 @@ sq_rc sq_job_turn(struct sq_job *job, int64_t wait_us, bool *done)
         return sq_fail(job->ctx, SQ_MISUSE, "the job has failed and can only be closed");
     if (job->done)
         return SQ_OK;
+    SQ_TRY(sq_check_interrupt(job->ctx));        /* between turns nothing is half done: the job may go on, or be stopped */
     rc = sq_worker_turn(&job->worker, wait_us, &job->done);
-    job->failed = rc != SQ_OK && rc != SQ_INTERRUPT;
+    job->failed = rc != SQ_OK;
     if (job->done || job->failed)
         job->ended_ns = now_ns(job);
     *done = job->done;

@@ -42,7 +42,6 @@ sq_rc sq_worker_turn(struct sq_worker *w, int64_t wait_us, bool *done)
 {
     bool got = false;
 
-    SQ_TRY(sq_check_interrupt(w->ctx));
     for (uint32_t i = 0; i < w->nsources; i++) {
         struct sq_op *src = w->sources[i];
         if (src->ended)

@@ -32,7 +32,8 @@ def the_example_builds_against_what_is_installed(case):
     static = sh('pkg-config', '--static', '--cflags', '--libs', 'sqluice', env=env).split()
     source = ROOT / 'examples/embed.c'
     sh('cc', '-Wall', '-Wextra', '-Werror', '-std=c11', '-o', case.dir / 'shared', source, *flags, f'-Wl,-rpath,{prefix}/lib')
-    sh('cc', '-std=c11', '-o', case.dir / 'static', source, *[f for f in static if f != '-lsqluice'], prefix / 'lib/libsqluice.a', *[f for f in static if f in ('-lm', '-ldl', '-lpthread')])
+    libs = [f for f in static if f.startswith('-l') and f != '-lsqluice']
+    sh('cc', '-std=c11', '-o', case.dir / 'static', f'-I{prefix}/include', source, prefix / 'lib/libsqluice.a', *libs)
     a, b = (sh(case.dir / which, cwd=case.dir) for which in ('shared', 'static'))
     equal(a, b)
     assert a.strip(), 'the example shows nothing'

@@ -31,6 +31,27 @@ def one_failed_statement_stops_the_file(case):
 
 
 @test
+def where_an_error_is(case):
+    """in text that is no file the command's name stands for it, with and without a place"""
+    assert case.run('-c', 'SELECT x', expect=2).stderr.startswith('sqluice:1:8: error: ')
+    assert case.run('-c', "SELECT CAST('x' AS INT)", expect=1).stderr.startswith('sqluice:1:8: error: ')
+    assert case.run(stdin='SELECT x', expect=2).stderr.startswith('stdin:1:8: error: ')
+
+
+@test
+def the_last_line_is_ended(case):
+    """in every mode, whatever is printed, also when there are no rows"""
+    sql = ('SELECT 1', 'SELECT 1 WHERE FALSE', 'EXPLAIN SELECT 1', 'SHOW TABLES', 'SHOW FUNCTIONS', 'SET', 'HELP', "SET 'pipeline.name' = 'x'", 'SELECT x',
+           "CREATE TABLE t (a INT) WITH ('connector' = 'print'); DESCRIBE t", "CREATE TABLE t (a INT) WITH ('connector' = 'print'); SHOW CREATE TABLE t")
+    for mode in ('table', 'csv', 'json', 'vertical'):
+        for text in sql:
+            for more in ([], ['--changelog']):
+                p = case.run('-m', mode, *more, '-c', text, expect=None)
+                for out in (p.stdout, p.stderr):
+                    assert out == '' or out.endswith('\n') and not out.endswith('\n\n'), (mode, text, out)
+
+
+@test
 def standard_input(case):
     """a pipe is a job file"""
     contains(case.run(stdin='SELECT 6 * 7 AS answer;').stdout, 'answer', '42')
@@ -45,6 +66,11 @@ def output_modes(case):
     equal(case.run('--mode', 'json', '-c', sql).stdout, '{"id":1,"s":"a,\\"b\\"","n":null}\n{"id":2,"s":"日本","n":7}\n')
     contains(case.run('--mode', 'vertical', '-c', sql).stdout, '日本')
     contains(case.run('-c', sql).stdout, 'NULL', '日本')
+    sql = """SELECT X'00ff41' AS b, 'a' || CHR(0) || 'z' AS s"""   # bytes that are no text, a text with a zero byte
+    contains(case.run('-c', sql).stdout, "x'00ff41'", 'a\\x00z')
+    contains(case.run('--mode', 'vertical', '-c', sql).stdout, "x'00ff41'")
+    equal(case.run('--mode', 'csv', '-c', sql).stdout.replace('\r', ''), 'b,s\nx\'00ff41\',"a\0z"\n')
+    equal(case.run('--mode', 'json', '-c', sql).stdout, '{"b":"AP9B","s":"a\\u0000z"}\n')
 
 
 @test
@@ -85,6 +111,24 @@ def the_shell(case):
     contains(t.wait('sqluice>'), 't')
     t.type('.quit')
     equal(t.close(), 0)
+
+
+@test
+def files_that_are_no_tests(case):
+    """sqluice test: said with exit code 2, and nothing is written outside the run's own directory"""
+    outside = case.dir / 'outside'
+    for text, why in (('garbage\n', 'a block starts with'), (f'file {outside}\n  x\n', "in the run's directory"),
+                      ('file a/../../outside\n  x\n', "in the run's directory"), ('file x sometimes\n  x\n', 'escaped'), ('clock yesterday\n', 'a clock is written'),
+                      ('clock 2024-01-01 12:61:00\n', 'a clock is written'), ('mode fast\n', 'mode is'), ('rows\n  1\n', 'belongs below')):
+        case.write('x.test', text)
+        p = case.run('test', 'x.test', expect=2)
+        contains(p.stdout, why, '1 not run')
+    assert not outside.exists()
+    (case.dir / 'empty').mkdir()
+    contains(case.run('test', 'empty', expect=2).stderr, 'no *.test file')
+    case.run('test', 'not-there', expect=2)
+    case.write('x.test', 'clock 2024-05-01 12:00:00\nfile sub/x.ndjson escaped\n  {"a":1}\\n\nquery SELECT CAST(CURRENT_TIMESTAMP AS STRING)\nrows\n  2024-05-01 12:00:00.000\n')
+    case.run('test', 'x.test')
 
 
 @test

@@ -161,6 +161,33 @@ class Maker:
                 text += f" HAVING {r.choice(['COUNT(*)', aggs[-1]])} {r.choice(['>', '<=', '<>'])} {r.randrange(4)}"
         return text, [(f'c{i}', t) for i, (_, t) in enumerate(items)]
 
+    def keyed(self, depth):
+        """a query with a key: (text, columns, names of the key); text columns are never averages, whose digits a database writes in its own way"""
+        r = self.r
+        source, cols = self.source(depth)
+        key, kind = r.choice([c for c in cols if c[1] in 'ns'] or [cols[0]])
+        if kind not in 'ns':
+            key, kind = '1', 'n'
+        aggs = [self.aggregate(cols) for _ in range(r.randrange(1, 4))]
+        aggs = [(a, t) for a, t in aggs if t != 'x'] or [('COUNT(*)', 'n')]
+        where = f' WHERE {self.predicate(cols)}' if r.random() < 0.5 else ''
+        having = f" HAVING {r.choice(['COUNT(*) > 1', 'COUNT(*) <> 2', 'COUNT(*) <= 3'])}" if r.random() < 0.4 else ''
+        text = f"SELECT {key} AS c0, {', '.join(f'{a} AS c{i + 1}' for i, (a, _) in enumerate(aggs))} FROM {source}{where} GROUP BY {key}{having}"
+        names = [('c0', kind), *((f'c{i + 1}', t) for i, (_, t) in enumerate(aggs))]
+        if depth < 2 or key == '1':
+            return text, names if key != '1' else [], ['c0']
+        how = r.random()
+        if how < 0.4:
+            return text, names, ['c0']
+        if how < 0.6:   # a projection and a filter behind it
+            return f"SELECT a.c0 AS c0, a.c1 AS c1 FROM ({text}) AS a WHERE {self.predicate([(f'a.{c}', t) for c, t in names])}", names[:2], ['c0']
+        other, theirs, _ = self.keyed(depth - 1)
+        if not theirs or theirs[0][1] != kind:
+            return text, names, ['c0']
+        chosen = ', '.join([*(f'a.{c} AS {c}' for c, _ in names), *(f'b.{c} AS d{i}' for i, (c, _) in enumerate(theirs[1:]))])
+        kinds = [*names, *((f'd{i}', t) for i, (_, t) in enumerate(theirs[1:]))]
+        return f"SELECT {chosen} FROM ({text}) AS a {r.choice(['JOIN', 'LEFT JOIN'])} ({other}) AS b ON a.c0 = b.c0", kinds, ['c0']
+
     def aggregate(self, cols):
         r = self.r
         arg, kind = self.item(cols)
@@ -256,9 +283,8 @@ def run_query(case, maker, setup, text, cols, mode, r):
     return materialized(case.read('out.ndjson'), [c for c, _ in cols]) if p.returncode == 0 else p.stderr[-600:]
 
 
-@test
-def random_queries(case):
-    """the same bag of rows as SQLite"""
+def random_tables(case):
+    """the statements that make them, and SQLite with the same rows"""
     setup, db = '', sqlite3.connect(':memory:')
     db.create_aggregate('AVGI', 1, lambda: Average(lambda s, n: abs(s) // n * (1 if s >= 0 else -1)))
     db.create_aggregate('AVGD', 1, lambda: Average(lambda s, n: s / n))
@@ -273,6 +299,13 @@ def random_queries(case):
                   f"WITH ('connector' = 'filesystem', 'path' = '{name}.ndjson', 'format' = '{'debezium-json' if name in CHANGES else 'json'}');\n")
         db.execute(f"CREATE TABLE {name} ({', '.join(c + {'n': ' INTEGER', 'd': ' REAL'}.get(KINDS[c], ' TEXT') for c in COLUMNS)})")
         db.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+    return setup, db
+
+
+@test
+def random_queries(case):
+    """the same bag of rows as SQLite"""
+    setup, db = random_tables(case)
     wrong = []
     for n in range(QUERIES):
         r = random.Random(SEED * 1000003 + n)
@@ -297,6 +330,42 @@ def random_queries(case):
                 break
     if wrong:
         raise AssertionError(f'{len(wrong)} of {QUERIES} queries differ\n' + '\n\n'.join(wrong[:4]))
+
+
+@test
+def random_upserts(case):
+    """a query with a key, written to a database by that key, is there at the end; rows whose key has a NULL are left out"""
+    setup, db = random_tables(case)
+    wrong = []
+    for n in range(QUERIES // 3):
+        r = random.Random(SEED * 1000003 + n)
+        maker = Maker(r)
+        text, cols, keys = maker.keyed(2)
+        if len(cols) < 2 or maker.global_aggregate:
+            continue
+        columns = ', '.join(c for c, _ in cols)
+        try:
+            expected = bag(db.execute(f"SELECT * FROM ({text.replace('TIMESTAMP ', '')}) WHERE {' AND '.join(f'{k} IS NOT NULL' for k in keys)}"))
+        except sqlite3.OperationalError as e:
+            if 'overflow' not in str(e):
+                raise AssertionError(f'{e}: {text}') from e
+            continue
+        flink = text.replace('AVGI(', 'AVG(').replace('AVGD(', 'AVG(')
+        (case.dir / 'out.db').unlink(missing_ok=True)
+        sql = (f"SET 'table.exec.sink.not-null-enforcer' = 'DROP';\nSET 'execution.runtime-mode' = '{r.choice(['streaming', 'streaming' if maker.changes else 'batch'])}';\n"
+               f"{setup}CREATE TABLE o WITH ('connector' = 'jdbc', 'url' = 'jdbc:sqlite:out.db', 'table-name' = 'o', 'sink.buffer-flush.max-rows' = "
+               f"'{r.choice([1, 3, 100])}') AS {flink};\n")
+        p = case.run('--quiet', '--batch-rows', str(r.choice([1, 7, 2048])), sql=sql, expect=None)
+        got = p.stderr[-600:]
+        if p.returncode == 0:
+            got = bag(tuple(float(v) if t == 'd' and v is not None else v for v, (_, t) in zip(row, cols))
+                      for row in sqlite3.connect(case.dir / 'out.db').execute(f'SELECT {columns} FROM o'))
+            expected = bag(tuple(float(v) if t == 'd' and v is not None else v for v, (_, t) in zip(row, cols)) for row in expected.elements())
+        if got != expected:
+            why = got if isinstance(got, str) else f'extra {list((got - expected).items())[:3]}\nmissing {list((expected - got).items())[:3]}'
+            wrong.append(f'SEED={SEED} query {n}: {flink}\n{why}')
+    if wrong:
+        raise AssertionError(f'{len(wrong)} of {QUERIES // 3} queries differ\n' + '\n\n'.join(wrong[:4]))
 
 
 if __name__ == '__main__':

@@ -544,6 +544,74 @@ static void clock_is_held(void **state)
     sqluice_close(db);
 }
 
+struct meddler {
+    sqluice *db;
+    sqluice_stmt *q;
+    int rc;
+    bool ends;
+};
+
+/* Does within a callback what must not be done there. */
+static void meddle(struct meddler *m)
+{
+    if (!m->q)
+        return;
+    m->rc = sqluice_step(m->q);
+    assert_int_equal(sqluice_bind_int64(m->q, 1, 2), SQLUICE_MISUSE);
+    sqluice_column_count(m->q);
+    if (m->ends)
+        sqluice_finalize(m->q);
+    sqluice_close(m->db);
+}
+
+static void on_notice(void *arg, const char *text)
+{
+    (void)text;
+    meddle(arg);
+}
+
+static int on_row(void *arg, sqluice_stmt *q)
+{
+    struct meddler *m = arg;
+
+    m->rc++;
+    sqluice_finalize(q);
+    sqluice_close(m->db);
+    return 0;
+}
+
+static void meddling(void **state)
+{
+    struct world *w = *state;
+    struct meddler m = {.rc = 0};
+    sqluice_config config = {.notice = on_notice, .notice_arg = &m};
+    sqluice_stmt *q;
+    char sql[300];
+
+    assert_int_equal(sqluice_open(&config, &m.db), SQLUICE_OK);
+    assert_int_equal(sqluice_exec(m.db, "VALUES (1), (2)", on_row, &m), SQLUICE_MISUSE);
+    assert_int_equal(m.rc, 1);
+    snprintf(sql, sizeof sql, "CREATE TABLE s (a BIGINT) WITH ('connector'='jdbc','url'='jdbc:sqlite:%s/x.db','table-name'='s')", w->dir);
+    assert_int_equal(sqluice_exec(m.db, sql, NULL, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_prepare(m.db, "INSERT INTO s SELECT ?", -1, &q, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_step(q), SQLUICE_MISUSE);             /* no value yet: it can still be given */
+    assert_int_equal(sqluice_bind_int64(q, 1, 7), SQLUICE_OK);
+    m.q = q;                                                       /* the notice says that the table was created */
+    assert_int_equal(sqluice_step(q), SQLUICE_DONE);
+    assert_int_equal(m.rc, SQLUICE_MISUSE);
+    sqluice_finalize(q);
+    snprintf(sql, sizeof sql, "CREATE TABLE s2 (a BIGINT) WITH ('connector'='jdbc','url'='jdbc:sqlite:%s/x.db','table-name'='s2')", w->dir);
+    m.q = NULL;
+    assert_int_equal(sqluice_exec(m.db, sql, NULL, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_prepare(m.db, "INSERT INTO s2 SELECT ?", -1, &q, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_bind_int64(q, 1, 7), SQLUICE_OK);
+    m.q = q;
+    m.ends = true;
+    assert_int_equal(sqluice_step(q), SQLUICE_MISUSE);
+    assert_string_equal(sqluice_errmsg(m.db), "the statement was finalized by a callback");
+    sqluice_close(m.db);
+}
+
 static void info(void **state)
 {
     struct world *w = *state;
@@ -578,7 +646,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(values), T(parameters), T(one_after_the_other), T(changes_and_final_rows), T(jobs), T(error_places), T(misuse), T(planned_anew), T(callbacks),
-        T(interrupted_insert), T(interrupted_query), T(progress), T(two_engines), T(memory_limit), T(out_of_memory), T(clock_is_held), T(info),
+        T(interrupted_insert), T(interrupted_query), T(progress), T(two_engines), T(memory_limit), T(out_of_memory), T(clock_is_held), T(meddling), T(info),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_connectors.c: files cut at every byte, sinks that fail at every call, generated rows, print.
+ * test_connectors.c: files cut at every byte, sinks that fail at every call.
  *
  * The file reader is tested with a format of its own, "toy": a line "text" is one row; "text*3" is a record of three rows; an empty
  * line is nothing; "!why" is bad. So what the reader does is seen apart from what JSON does.
  */
-#include "base/os.h"
-#include "base/text.h"
 #include "connectors/filesystem/filesystem.h"
-#include "connectors/registry.h"
+#include "conn_world.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 /* ---- the toy format ---- */
 
@@ -90,52 +82,7 @@ static const struct sq_format toy_format = {
     .lines = true, .decoder_open = toy_open, .decode = toy_decode, .decoder_close = toy_close,
 };
 
-/* ---- the world ---- */
-
-struct world {
-    struct sq_ctx ctx;
-    struct sq_arena arena;
-    struct sq_session session;
-    char dir[64], path[128];
-    char notices[2048];
-    struct sq_buf shown;           /* what was printed; bad records */
-};
-
-static void note(void *arg, const char *text)
-{
-    struct world *w = arg;
-    size_t n = strlen(w->notices);
-    snprintf(w->notices + n, sizeof w->notices - n, "%s\n", text);
-}
-
-static void show(void *arg, bool err, const char *text, size_t n)
-{
-    struct world *w = arg;
-    if (err)
-        sq_buf_puts(&w->shown, "stderr: ");
-    sq_buf_add(&w->shown, text, n);
-}
-
-static void begin(struct world *w)
-{
-    memset(w, 0, sizeof *w);
-    w->ctx = (struct sq_ctx){.os = &sq_os_posix, .notice = note, .notice_arg = w, .print = show, .print_arg = w};
-    w->session = (struct sq_session){.tz = sq_tz_utc, .os = &sq_os_posix};
-    sq_arena_init(&w->arena, &w->ctx);
-    sq_buf_init(&w->shown, &w->ctx);
-    snprintf(w->dir, sizeof w->dir, "/tmp/sq_connXXXXXX");
-    assert_non_null(mkdtemp(w->dir));
-    snprintf(w->path, sizeof w->path, "%s/f", w->dir);
-}
-
-static void end(struct world *w)
-{
-    char cmd[128];
-    sq_buf_free(&w->shown);
-    sq_arena_free(&w->arena);
-    snprintf(cmd, sizeof cmd, "rm -rf %s", w->dir);
-    assert_int_equal(system(cmd), 0);
-}
+/* ---- files ---- */
 
 static void put(const char *path, const char *text, size_t n)
 {
@@ -177,36 +124,9 @@ static int count_files(const char *dir)
     return (int)strtol(line, NULL, 10);
 }
 
-static struct sq_table_spec *make_spec(struct world *w, const struct sq_table_column *cols, uint32_t ncols, const char *with)
-{
-    struct sq_table_spec *t = SQ_NEW(&w->arena, struct sq_table_spec);
-    struct sq_kv *kv = SQ_NEW_ARRAY(&w->arena, struct sq_kv, 32);
-    uint32_t n = 0;
-    struct sq_str text = sq_str_dup(&w->arena, sq_str_of(with));
-    for (const char *p = text.p; *p;) {
-        size_t len = strcspn(p, ";"), eq = strcspn(p, "=");
-        kv[n++] = (struct sq_kv){{p, (uint32_t)eq}, {p + eq + 1, (uint32_t)(len - eq - 1)}, {1, 1}, {1, 1}};
-        p += len + (p[len] == ';');
-    }
-    *t = (struct sq_table_spec){.name = SQ_STR("t"), .cols = cols, .ncols = ncols, .options = kv, .noptions = n};
-    return t;
-}
-
-static void make_ext(struct world *w, struct sq_table_spec *t, const struct sq_connector **c, struct sq_table_ext **ext)
-{
-    sq_rc rc = sq_connector_find(&w->ctx, t, c);
-    if (rc == SQ_OK)
-        rc = (*c)->table(&w->ctx, &w->arena, t, ext);
-    if (rc != SQ_OK)
-        print_error("%s\n", w->ctx.err.msg);
-    assert_int_equal(rc, SQ_OK);
-}
-
 /* ---- reading files ---- */
 
 static const struct sq_table_column text_col[] = {{{"a", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}};
-static const uint32_t first_cols[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
-
 struct toy_table {
     struct sq_fs_table fs;
     struct toy_options o;
@@ -220,7 +140,7 @@ static void toy_table(struct world *w, struct toy_table *t, const char *path, ui
     t->o.ignore = ignore;
     t->fs = (struct sq_fs_table){.format = {&toy_format, &t->o}, .path = path, .skips_bad = ignore, .line_limit = SQ_FS_LINE_LIMIT, .block = 64};
     t->spec = (struct sq_table_spec){.name = SQ_STR("t"), .cols = text_col, .ncols = 1};
-    t->scan = (struct sq_scan_spec){.table = &t->spec, .ext = (struct sq_table_ext *)(void *)&t->fs, .session = &w->session, .cols = first_cols, .ncols = 1,
+    t->scan = (struct sq_scan_spec){.table = &t->spec, .ext = (struct sq_table_ext *)(void *)&t->fs, .session = &w->session, .cols = kit_first, .ncols = 1,
                                     .batch_rows = batch};
 }
 
@@ -697,67 +617,6 @@ static void test_metadata(void **state)
 
 /* ---- writing files ---- */
 
-static const struct sq_table_column two_cols[] = {{{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}};
-
-/* Rows "1:a 2:b -3:x": +I, or with a sign before it -D ('-'), +U ('^'), -U ('~'). "#": NULL. */
-static void fill(struct world *w, struct sq_out *o, const char *rows)
-{
-    const struct sq_type *types[] = {&sq_type_int, &sq_type_string};
-    assert_int_equal(sq_out_init(o, &w->ctx, types, 2), SQ_OK);
-    for (const char *p = rows; *p; p += *p == ' ') {
-        enum sq_kind kind = *p == '-' ? SQ_DELETE : *p == '^' ? SQ_UPDATE_AFTER : *p == '~' ? SQ_UPDATE_BEFORE : SQ_INSERT;
-        p += kind != SQ_INSERT;
-        if (*p == '#') {
-            assert_int_equal(sq_col_append_null(&o->cols[0]), SQ_OK);
-            p++;
-        } else {
-            int32_t id = (int32_t)strtol(p, (char **)&p, 10);
-            assert_int_equal(sq_col_append_fixed(&o->cols[0], &id), SQ_OK);
-        }
-        p++;
-        size_t n = strcspn(p, " ");
-        if (n == 1 && *p == '#')
-            assert_int_equal(sq_col_append_null(&o->cols[1]), SQ_OK);
-        else
-            assert_int_equal(sq_col_append_view(&o->cols[1], p, (uint32_t)n), SQ_OK);
-        assert_int_equal(sq_out_row(o, kind), SQ_OK);
-        p += n;
-    }
-}
-
-struct sink {
-    const struct sq_connector *c;
-    struct sq_sink_spec spec;
-};
-
-static void make_sink(struct world *w, struct sink *s, const char *with, unsigned mode, bool keyed, bool overwrite)
-{
-    static const uint32_t key[] = {0};
-    struct sq_table_ext *ext;
-    struct sq_table_spec *t = make_spec(w, two_cols, 2, with);
-    unsigned modes;
-    make_ext(w, t, &s->c, &ext);
-    s->spec = (struct sq_sink_spec){.table = t, .ext = ext, .session = &w->session, .mode = mode, .key = key, .nkey = keyed, .overwrite = overwrite};
-    assert_int_equal(s->c->sink->accept(&w->ctx, t, ext, &modes), SQ_OK);
-    assert_true(modes & mode);
-}
-
-static sq_rc write_rows(struct world *w, struct sink *s, const char *rows)
-{
-    struct sq_writer *wr = NULL;
-    struct sq_out o;
-    fill(w, &o, rows);
-    sq_rc rc = s->c->sink->open(&w->ctx, &s->spec, &wr);
-    if (rc == SQ_OK && o.n)
-        rc = s->c->sink->write(wr, sq_out_batch(&o));
-    if (rc == SQ_OK)
-        rc = s->c->sink->finish(wr);
-    if (wr)
-        s->c->sink->close(wr);
-    sq_out_free(&o);
-    return rc;
-}
-
 static sq_rc insert_file(struct world *w, const char *path, const char *rows, bool overwrite)
 {
     char with[256];
@@ -826,7 +685,7 @@ static void test_directory_sink(void **state)
     snprintf(with, sizeof with, "connector=filesystem;path=%s;format=json;sink.rolling-policy.file-size=30b", path);
     make_sink(&w, &s, with, SQ_MODE_INSERT, false, false);
     assert_int_equal(s.c->sink->open(&w.ctx, &s.spec, &wr), SQ_OK);
-    fill(&w, &o, "1:a 2:b");
+    kit_fill(&w.ctx, &o, "1:a 2:b");
     for (int i = 0; i < 3; i++)
         assert_int_equal(s.c->sink->write(wr, sq_out_batch(&o)), SQ_OK);
     assert_int_equal(list_splits(&w, path, 1, out, sizeof out), SQ_OK);
@@ -850,8 +709,8 @@ static void test_two_writers(void **state)
     begin(&w);
     snprintf(with, sizeof with, "connector=filesystem;path=%s;format=json", w.path);
     make_sink(&w, &s, with, SQ_MODE_INSERT, false, false);
-    fill(&w, &oa, "1:a");
-    fill(&w, &ob, "2:b");
+    kit_fill(&w.ctx, &oa, "1:a");
+    kit_fill(&w.ctx, &ob, "2:b");
     for (int round = 0; round < 2; round++) {             /* the file is not there; it is */
         assert_int_equal(s.c->sink->open(&w.ctx, &s.spec, &a), SQ_OK);
         assert_int_equal(s.c->sink->open(&w.ctx, &s.spec, &b), SQ_OK);
@@ -917,7 +776,7 @@ static void test_sink_memory(void **state)
     struct sq_out o;
     (void)state;
     begin(&w);
-    fill(&w, &o, "1:a 2:a-longer-one-than-twelve");
+    kit_fill(&w.ctx, &o, "1:a 2:a-longer-one-than-twelve");
     for (size_t k = 0; k < SQ_LEN(with); k++) {
         char text[256];
         snprintf(text, sizeof text, "connector=filesystem;path=%s/%s", w.dir, with[k]);
@@ -949,197 +808,13 @@ static void test_sink_memory(void **state)
     end(&w);
 }
 
-/* ---- print and blackhole ---- */
-
-static void test_print(void **state)
-{
-    struct world w;
-    struct sink s;
-    (void)state;
-    begin(&w);
-    make_sink(&w, &s, "connector=print", SQ_MODE_RETRACT, false, false);
-    assert_true(s.c->sink->shows_changes(s.spec.table, s.spec.ext));
-    assert_int_equal(write_rows(&w, &s, "1:a ~1:a ^1:b -1:b #:#"), SQ_OK);
-    assert_string_equal(w.shown.p, "+I[1, a]\n-U[1, a]\n+U[1, b]\n-D[1, b]\n+I[null, null]\n");
-    sq_buf_reset(&w.shown);
-    make_sink(&w, &s, "connector=print;print-identifier=out;standard-error=true", SQ_MODE_INSERT, false, false);
-    assert_int_equal(write_rows(&w, &s, "7:x"), SQ_OK);
-    assert_string_equal(w.shown.p, "stderr: out> +I[7, x]\n");
-    w.ctx.print = NULL;
-    assert_int_equal(write_rows(&w, &s, "7:x"), SQ_MISUSE);
-    make_sink(&w, &s, "connector=blackhole", SQ_MODE_UPSERT, false, false);
-    assert_int_equal(write_rows(&w, &s, "7:x -7:x"), SQ_OK);
-    end(&w);
-}
-
-/* ---- datagen ---- */
-
-static int64_t held_ns;
-static int64_t held_mono(void *arg) { (void)arg; return held_ns; }
-static int64_t held_now(void *arg) { (void)arg; return INT64_C(1704067200000000); }   /* 2024-01-01 */
-static void held_random(void *arg, void *buf, size_t n)
-{
-    (void)arg;
-    memset(buf, 7, n);
-}
-
-static void held_os(struct sq_os *os)
-{
-    *os = sq_os_posix;
-    os->mono_ns = held_mono;
-    os->now_us = held_now;
-    os->random = held_random;
-    held_ns = 1000;
-}
-
-static void generate(struct world *w, const struct sq_table_column *cols, uint32_t ncols, const char *with, uint32_t batch, uint32_t stop_at, struct sq_buf *text)
-{
-    const struct sq_connector *c;
-    struct sq_table_ext *ext;
-    struct sq_table_spec *t = make_spec(w, cols, ncols, with);
-    struct sq_source_info info;
-    struct sq_split *s;
-    struct sq_buf pos;
-    uint32_t n, rows = 0;
-    make_ext(w, t, &c, &ext);
-    assert_int_equal(c->source->info(&w->ctx, t, ext, &info), SQ_OK);
-    struct sq_scan_spec scan = {.table = t, .ext = ext, .session = &w->session, .cols = first_cols, .ncols = ncols, .batch_rows = batch};
-    assert_int_equal(c->source->splits(&w->ctx, &w->arena, &scan, 4, &s, &n), SQ_OK);
-    sq_buf_init(&pos, &w->ctx);
-    for (int part = 0; part < 2; part++) {
-        struct sq_reader *r;
-        struct sq_poll p = {.state = SQ_POLL_ROWS};
-        assert_int_equal(c->source->open(&w->ctx, &scan, &r), SQ_OK);
-        assert_int_equal(c->source->add_split(r, s, part ? sq_buf_view(&pos) : (struct sq_str){NULL, 0}), SQ_OK);
-        while (p.state != SQ_POLL_END) {
-            assert_int_equal(c->source->poll(r, &p), SQ_OK);
-            if (p.state == SQ_POLL_IDLE) {
-                assert_true(p.wait_us > 0);
-                held_ns += p.wait_us * 1000;
-            }
-            for (uint32_t i = 0; p.state == SQ_POLL_ROWS && i < p.batch->nsel; i++) {
-                assert_null(sq_batch_check(p.batch));
-                for (uint32_t k = 0; k < ncols; k++) {
-                    sq_buf_puts(text, k ? "," : "");
-                    sq_print_value(text, &p.batch->cols[k], i, sq_tz_utc);
-                }
-                sq_buf_putc(text, '\n');
-                rows++;
-            }
-            if (!part && stop_at && rows >= stop_at)
-                break;
-        }
-        sq_buf_reset(&pos);
-        assert_int_equal(c->source->position(r, 0, &pos), SQ_OK);
-        c->source->close(r);
-        if (!stop_at)
-            break;
-    }
-    sq_buf_free(&pos);
-}
-
-static void test_datagen(void **state)
-{
-    const struct sq_field fields[] = {{SQ_STR("x"), &sq_type_int}, {SQ_STR("y"), &sq_type_string}};
-    struct world w;
-    struct sq_os os;
-    struct sq_buf a, b;
-    (void)state;
-    begin(&w);
-    held_os(&os);
-    w.ctx.os = &os;
-    sq_buf_init(&a, &w.ctx);
-    sq_buf_init(&b, &w.ctx);
-    const struct sq_type *dec = sq_type_new(&w.arena, SQ_T_DECIMAL, true, 10, 2), *chr = sq_type_new(&w.arena, SQ_T_CHAR, true, 5, 0);
-    const struct sq_type *vch = sq_type_new(&w.arena, SQ_T_VARCHAR, true, 20, 0);
-    const struct sq_table_column seq[] = {
-        {{"a", 1}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"b", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"c", 1}, dec, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}},
-    };
-    generate(&w, seq, 4, "connector=datagen;fields.a.kind=sequence;fields.a.start=-1;fields.a.end=1;fields.b.kind=sequence;fields.b.start=5;fields.b.end=99;"
-                         "fields.c.kind=sequence;fields.c.start=0;fields.c.end=9;fields.d.kind=sequence;fields.d.start=0;fields.d.end=9", 2, 0, &a);
-    assert_string_equal(a.p, "-1,5,0.00,0.0\n0,6,1.00,1.0\n1,7,2.00,2.0\n");
-
-    const struct sq_table_column all[] = {
-        {{"r", 1}, sq_type_row(&w.arena, true, fields, 2), SQ_COL_PHYSICAL, {NULL, 0}}, {{"l", 1}, sq_type_array(&w.arena, true, &sq_type_double), SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"m", 1}, sq_type_map(&w.arena, true, &sq_type_int, &sq_type_boolean), SQ_COL_PHYSICAL, {NULL, 0}}, {{"c", 1}, chr, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"v", 1}, vch, SQ_COL_PHYSICAL, {NULL, 0}}, {{"dec", 3}, dec, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_date, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"t", 1}, &sq_type_time0, SQ_COL_PHYSICAL, {NULL, 0}}, {{"ts", 2}, &sq_type_timestamp3, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"lt", 2}, &sq_type_ltz9, SQ_COL_PHYSICAL, {NULL, 0}}, {{"iy", 2}, &sq_type_interval_ym, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"id", 2}, &sq_type_interval_ds, SQ_COL_PHYSICAL, {NULL, 0}}, {{"ti", 2}, &sq_type_tinyint, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"bi", 2}, &sq_type_bigint, SQ_COL_PHYSICAL, {NULL, 0}}, {{"f", 1}, &sq_type_float, SQ_COL_PHYSICAL, {NULL, 0}},
-        {{"by", 2}, &sq_type_smallint, SQ_COL_PHYSICAL, {NULL, 0}}, {{"n", 1}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}},
-    };
-    static const char with[] = "connector=datagen;number-of-rows=300;rows-per-second=100000;fields.n.null-rate=1.0;fields.ts.max-past=1 h;fields.r.x.min=3;fields.r.x.max=4;"
-                               "fields.l.length=2;fields.l.element.min=0;fields.l.element.max=0;fields.v.var-len=true;fields.ti.min=-3;fields.ti.max=3;fields.by.max=9";
-    sq_buf_reset(&a);
-    held_ns = 1000;
-    generate(&w, all, 17, with, 64, 0, &a);
-    held_ns = 1000;
-    generate(&w, all, 17, with, 64, 100, &b);             /* stopped and taken up again */
-    assert_string_equal(a.p, b.p);
-    int lines = 0;
-    for (const char *p = a.p; (p = strchr(p, '\n')) != NULL; p++)
-        lines++;
-    assert_int_equal(lines, 300);
-    assert_non_null(strstr(a.p, "(3, "));
-    assert_non_null(strstr(a.p, "(4, "));
-    assert_null(strstr(a.p, "(5, "));
-    assert_non_null(strstr(a.p, "[0.0, 0.0]"));
-    assert_non_null(strstr(a.p, "2024-01-01,00:00:00,2023-12-31 23:"));
-
-    held_ns = 1000;                                       /* the pace: 50 rows at 100 a second take half a second */
-    sq_buf_reset(&a);
-    generate(&w, seq, 1, "connector=datagen;number-of-rows=51;rows-per-second=100", 7, 0, &a);
-    assert_true(held_ns >= 500000000 && held_ns < 530000000);
-    w.ctx.os = &sq_os_posix;
-    sq_buf_free(&a);
-    sq_buf_free(&b);
-    end(&w);
-}
-
-
-static void test_datagen_memory(void **state)
-{
-    struct world w;
-    (void)state;
-    begin(&w);
-    const struct sq_table_column cols[] = {{{"m", 1}, sq_type_map(&w.arena, true, &sq_type_string, &sq_type_int), SQ_COL_PHYSICAL, {NULL, 0}}};
-    const struct sq_connector *c;
-    struct sq_table_ext *ext;
-    struct sq_table_spec *t = make_spec(&w, cols, 1, "connector=datagen;number-of-rows=5;rows-per-second=1000000000");
-    make_ext(&w, t, &c, &ext);
-    struct sq_scan_spec scan = {.table = t, .ext = ext, .session = &w.session, .cols = first_cols, .ncols = 1, .batch_rows = 2};
-    for (int64_t at = 1;; at++) {
-        struct sq_budget budget = {.fail_at = at};
-        struct sq_ctx tight = {.os = &sq_os_posix, .budget = &budget};
-        struct sq_reader *r = NULL;
-        struct sq_poll p = {.state = SQ_POLL_ROWS};
-        sq_rc rc = c->source->open(&tight, &scan, &r);
-        if (rc == SQ_OK)
-            rc = c->source->add_split(r, &(struct sq_split){SQ_STR("datagen"), SQ_STR("")}, (struct sq_str){NULL, 0});
-        while (rc == SQ_OK && p.state != SQ_POLL_END)
-            rc = c->source->poll(r, &p);
-        if (r)
-            c->source->close(r);
-        assert_int_equal(budget.used, 0);
-        if (rc == SQ_OK) {
-            assert_true(at > 3);
-            break;
-        }
-        assert_int_equal(rc, SQ_NOMEM);
-    }
-    end(&w);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_cut), cmocka_unit_test(test_positions), cmocka_unit_test(test_bad_lines), cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_odd_files), cmocka_unit_test(test_read_errors), cmocka_unit_test(test_read_memory), cmocka_unit_test(test_paths),
         cmocka_unit_test(test_metadata), cmocka_unit_test(test_file_sink), cmocka_unit_test(test_directory_sink), cmocka_unit_test(test_two_writers),
-        cmocka_unit_test(test_sink_failures), cmocka_unit_test(test_sink_memory), cmocka_unit_test(test_print), cmocka_unit_test(test_datagen),
-        cmocka_unit_test(test_datagen_memory),
+        cmocka_unit_test(test_sink_failures), cmocka_unit_test(test_sink_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,21 +4,13 @@
  * database that is locked, read-only, full, or none at all. What is in the database is looked at through a connection of the
  * test's own.
  */
-#include "base/os.h"
-#include "base/text.h"
 #include "connectors/jdbc/sqlite_api.h"
-#include "connectors/registry.h"
+#include "conn_kit.h"
 
 #include <math.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 struct world {
     struct sq_ctx ctx;
@@ -96,17 +88,7 @@ static const char *sql(struct world *w, const char *text)
 
 static struct sq_table_spec *make_spec(struct world *w, const struct sq_table_column *cols, uint32_t ncols, const char *more)
 {
-    struct sq_table_spec *t = SQ_NEW(&w->arena, struct sq_table_spec);
-    struct sq_kv *kv = SQ_NEW_ARRAY(&w->arena, struct sq_kv, 32);
-    uint32_t n = 0;
-    const char *p = sq_arena_printf(&w->arena, "connector=jdbc;url=jdbc:sqlite:%s?busy_timeout=20;table-name=r;%s", w->path, more);
-    while (*p) {
-        size_t len = strcspn(p, ";"), eq = strcspn(p, "=");
-        kv[n++] = (struct sq_kv){{p, (uint32_t)eq}, {p + eq + 1, (uint32_t)(len - eq - 1)}, {1, 1}, {1, 1}};
-        p += len + (p[len] == ';');
-    }
-    *t = (struct sq_table_spec){.name = SQ_STR("t"), .cols = cols, .ncols = ncols, .options = kv, .noptions = n};
-    return t;
+    return kit_spec(&w->arena, cols, ncols, sq_arena_printf(&w->arena, "connector=jdbc;url=jdbc:sqlite:%s?busy_timeout=20;table-name=r;%s", w->path, more));
 }
 
 static struct sq_table_ext *make_ext(struct world *w, struct sq_table_spec *t)
@@ -119,40 +101,11 @@ static struct sq_table_ext *make_ext(struct world *w, struct sq_table_spec *t)
     return ext;
 }
 
-static const struct sq_type int_type = {.id = SQ_T_INT, .nullable = true};
-static const struct sq_table_column two_cols[] = {{{"id", 2}, &int_type, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}};
-
-/* "1:a -3:x": +I, or with a sign before it -D ('-'), +U ('^'), -U ('~'). "#": NULL. */
-static void fill(struct world *w, struct sq_out *o, const char *rows)
-{
-    const struct sq_type *types[] = {&int_type, &sq_type_string};
-    assert_int_equal(sq_out_init(o, &w->ctx, types, 2), SQ_OK);
-    for (const char *p = rows; *p; p += *p == ' ') {
-        enum sq_kind kind = *p == '-' ? SQ_DELETE : *p == '^' ? SQ_UPDATE_AFTER : *p == '~' ? SQ_UPDATE_BEFORE : SQ_INSERT;
-        p += kind != SQ_INSERT;
-        if (*p == '#') {
-            assert_int_equal(sq_col_append_null(&o->cols[0]), SQ_OK);
-            p++;
-        } else {
-            int32_t id = (int32_t)strtol(p, (char **)&p, 10);
-            assert_int_equal(sq_col_append_fixed(&o->cols[0], &id), SQ_OK);
-        }
-        p++;
-        size_t n = strcspn(p, " ");
-        if (n == 1 && *p == '#')
-            assert_int_equal(sq_col_append_null(&o->cols[1]), SQ_OK);
-        else
-            assert_int_equal(sq_col_append_view(&o->cols[1], p, (uint32_t)n), SQ_OK);
-        assert_int_equal(sq_out_row(o, kind), SQ_OK);
-        p += n;
-    }
-}
-
 static const uint32_t key_id[] = {0}, key_both[] = {0, 1};
 
 static sq_rc open_sink(struct world *w, struct sq_sink_spec *spec, const char *more, const uint32_t *key, uint32_t nkey, struct sq_writer **out)
 {
-    struct sq_table_spec *t = make_spec(w, two_cols, 2, more);
+    struct sq_table_spec *t = make_spec(w, kit_cols, 2, more);
     w->ctx.err = (struct sq_error){0};
     w->notices[0] = 0;
     *spec = (struct sq_sink_spec){.table = t, .ext = make_ext(w, t), .session = &w->session, .mode = nkey ? SQ_MODE_UPSERT : SQ_MODE_INSERT, .key = key, .nkey = nkey};
@@ -166,7 +119,7 @@ static sq_rc insert(struct world *w, const char *more, const uint32_t *key, uint
     struct sq_writer *wr;
     struct sq_out o;
     SQ_TRY(open_sink(w, &spec, more, key, nkey, &wr));
-    fill(w, &o, rows);
+    kit_fill(&w->ctx, &o, rows);
     sq_rc rc = sq_connector_jdbc.sink->write(wr, sq_out_batch(&o));
     if (rc == SQ_OK)
         rc = sq_connector_jdbc.sink->finish(wr);
@@ -236,7 +189,7 @@ static void test_flush(void **state)
     (void)state;
     begin(&w);
     assert_int_equal(open_sink(&w, &spec, "", key_id, 1, &wr), SQ_OK);
-    fill(&w, &o, "1:a");
+    kit_fill(&w.ctx, &o, "1:a");
     assert_int_equal(sq_connector_jdbc.sink->write(wr, sq_out_batch(&o)), SQ_OK);
     assert_string_equal(sql(&w, "SELECT count(*) FROM r"), "0;");
     assert_int_equal(sq_connector_jdbc.sink->flush(wr), SQ_OK);
@@ -340,7 +293,7 @@ static void test_locked(void **state)
     w.lib.close(db);
 
     assert_int_equal(open_sink(&w, &spec, "sink.max-retries=1", key_id, 1, &wr), SQ_OK);
-    fill(&w, &o, "1:a 2:b");
+    kit_fill(&w.ctx, &o, "1:a 2:b");
     assert_int_equal(sq_connector_jdbc.sink->write(wr, sq_out_batch(&o)), SQ_OK);
     db = lock(&w, "BEGIN IMMEDIATE; INSERT INTO r VALUES (2, 'theirs')");
     assert_int_equal(sq_connector_jdbc.sink->flush(wr), SQ_EXTERNAL);
@@ -407,7 +360,7 @@ static void test_full(void **state)
     struct sq_writer *wr;
     struct rlimit old, small;
     struct sq_out o;
-    const struct sq_type *types[] = {&int_type, &sq_type_string};
+    const struct sq_type *types[] = {&sq_type_int, &sq_type_string};
     char text[4000];
     (void)state;
     begin(&w);
@@ -494,7 +447,7 @@ static void test_types(void **state)
     (void)state;
     begin(&w);
     const struct sq_type *dec = sq_type_new(&w.arena, SQ_T_DECIMAL, true, 38, 10), *time3 = sq_type_new(&w.arena, SQ_T_TIME, true, 3, 0);
-    const struct sq_type *types[] = {&int_type, &sq_type_boolean, &sq_type_tinyint, &sq_type_smallint, &sq_type_bigint, &sq_type_float, &sq_type_double, dec,
+    const struct sq_type *types[] = {&sq_type_int, &sq_type_boolean, &sq_type_tinyint, &sq_type_smallint, &sq_type_bigint, &sq_type_float, &sq_type_double, dec,
                                      &sq_type_string, &sq_type_bytes, &sq_type_date, time3, &sq_type_timestamp3, &sq_type_timestamp9, &sq_type_ltz3, &sq_type_ltz9,
                                      &sq_type_interval_ym, &sq_type_interval_ds};
     enum { N = SQ_LEN(types) };
@@ -566,7 +519,7 @@ static void test_types(void **state)
     sq_out_free(&o);
 
     sq_buf_init(&text, &w.ctx);
-    const struct sq_table_column arr[] = {{{"id", 2}, &int_type, SQ_COL_PHYSICAL, {NULL, 0}}, {{"l", 1}, sq_type_array(&w.arena, true, &int_type), SQ_COL_PHYSICAL, {NULL, 0}}};
+    const struct sq_table_column arr[] = {{{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"l", 1}, sq_type_array(&w.arena, true, &sq_type_int), SQ_COL_PHYSICAL, {NULL, 0}}};
     spec.table = t = make_spec(&w, arr, 2, "");
     spec.ext = make_ext(&w, t);
     assert_int_equal(sq_connector_jdbc.sink->open(&w.ctx, &spec, &wr), SQ_UNSUPPORTED);
@@ -578,7 +531,7 @@ static void test_types(void **state)
 static void test_source(void **state)
 {
     static const struct sq_table_column cols[] = {
-        {{"id", 2}, &int_type, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}},
+        {{"id", 2}, &sq_type_int, SQ_COL_PHYSICAL, {NULL, 0}}, {{"s", 1}, &sq_type_string, SQ_COL_PHYSICAL, {NULL, 0}}, {{"d", 1}, &sq_type_double, SQ_COL_PHYSICAL, {NULL, 0}},
     };
     static const char rows[] = "1|a|1.5;2|b|2.0;3|c|NULL;4|5|7.0;5|e|8.25;";
     static const char *const tables[] = {
@@ -642,7 +595,7 @@ static void test_read_while_writing(void **state)
     (void)state;
     begin(&w);
     sql(&w, "CREATE TABLE r (id INT PRIMARY KEY, s TEXT); INSERT INTO r VALUES (1, 'a'), (2, 'b'), (3, 'c')");
-    struct sq_table_spec *t = make_spec(&w, two_cols, 2, "");
+    struct sq_table_spec *t = make_spec(&w, kit_cols, 2, "");
     struct sq_scan_spec spec = {.table = t, .ext = make_ext(&w, t), .session = &w.session, .cols = key_both, .ncols = 2, .batch_rows = 1};
     assert_int_equal(sq_connector_jdbc.source->splits(&w.ctx, &w.arena, &spec, 1, &s, &n), SQ_OK);
     assert_int_equal(sq_connector_jdbc.source->open(&w.ctx, &spec, &r), SQ_OK);
@@ -664,10 +617,10 @@ static void test_out_of_memory(void **state)
     struct world w;
     (void)state;
     begin(&w);
-    struct sq_table_spec *t = make_spec(&w, two_cols, 2, "");
+    struct sq_table_spec *t = make_spec(&w, kit_cols, 2, "");
     struct sq_sink_spec spec = {.table = t, .ext = make_ext(&w, t), .session = &w.session, .mode = SQ_MODE_UPSERT, .key = key_id, .nkey = 1};
     struct sq_out o;
-    fill(&w, &o, "1:a 2:b -1:a 3:a-longer-one-than-twelve");
+    kit_fill(&w.ctx, &o, "1:a 2:b -1:a 3:a-longer-one-than-twelve");
     for (int64_t at = 1;; at++) {
         struct sq_budget budget = {.fail_at = at};
         struct sq_ctx tight = {.os = &w.os, .budget = &budget};

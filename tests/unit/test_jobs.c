@@ -334,6 +334,32 @@ static void fails_later(void **state)
     good(w, "SELECT 1");
 }
 
+/* What callbacks do is inside of the call: closing is not, starting a job is. */
+static void start_another(void *arg, const char *text)
+{
+    struct world *w = arg;
+
+    hear(arg, text);
+    sqluice_close(w->db);
+    if (strstr(text, "CREATE TABLE"))
+        assert_int_equal(sqluice_exec(w->db, "INSERT INTO hole SELECT id FROM endless", NULL, NULL), SQLUICE_OK);
+}
+
+static void callbacks_start_jobs(void **state)
+{
+    struct world *w = *state;
+    sqluice_config config = {.notice = start_another, .notice_arg = w};
+    sqluice_job job;
+
+    sqluice_close(w->db);
+    assert_int_equal(sqluice_open(&config, &w->db), SQLUICE_OK);
+    good(w, "CREATE TABLE endless (id BIGINT, k INT) WITH ('connector'='datagen'); CREATE TABLE hole (id BIGINT) WITH ('connector'='blackhole');"
+            "CREATE TABLE fresh (k INT, c BIGINT) WITH ('connector'='jdbc','url'='jdbc:sqlite:%/fresh.db','table-name'='fresh');"
+            "INSERT INTO fresh SELECT k, COUNT(*) FROM endless GROUP BY k");
+    assert_int_equal(sqluice_job_at(w->db, 1, &job), 1);
+    assert_int_equal(sqluice_job_at(w->db, 2, &job), 0);
+}
+
 static void cannot_open(void **state)
 {
     struct world *w = *state;
@@ -627,7 +653,7 @@ static void completion_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(runs_and_stops), T(statements), T(drained), T(names), T(sync_waits), T(created_as), T(fails_later), T(cannot_open), T(printed), T(notices_come_here),
+        T(runs_and_stops), T(statements), T(drained), T(names), T(sync_waits), T(created_as), T(fails_later), T(cannot_open), T(callbacks_start_jobs), T(printed), T(notices_come_here),
         T(waiting_is_interrupted), T(left_running), T(signals_are_not_the_jobs), T(many_ended), T(misuse), T(out_of_memory), T(completion), T(completion_anywhere),
     };
 

@@ -846,6 +846,14 @@ static void test_render(void **state)
            "1:201: error: no such thing\n"
            "  1 | ...0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789...\n"
            "    |                                                                ^~~ look again");
+    render(&e, "WITH ('password' = 'geheim', 'b' = 'c')", 35, 3, NULL, 1,
+           "1:36: error: no such thing\n  1 | WITH ('password' = '****', 'b' = 'c')\n    |                                  ^~~ look again");
+    render(&e, "WITH ('password' = 'geheim', 'b' = 'c')", 19, 8, NULL, 1,
+           "1:20: error: no such thing\n  1 | WITH ('password' = '****', 'b' = 'c')\n    |                    ^~~~~~ look again");
+    render(&e, "'a.token' =\n 'x\ny' '", 17, 1, NULL, 1, "3:2: error: no such thing\n  3 | ****' '\n    |     ^ look again");
+    render(&e, "'token' = 'x", 10, 1, NULL, 1, "1:11: error: no such thing\n  1 | 'token' = '****\n    |           ^ look again");
+    render(&e, "'url' = 'db://me:p@ss@h?token=xyz&a=b' c", 39, 1, NULL, 1,
+           "1:40: error: no such thing\n  1 | 'url' = 'db://me:****@h?token=****&a=b' c\n    |                                         ^ look again");
     {
         uint32_t line, col;
         sq_line_col(SQ_STR("\xc3\xa4" "b\nc"), 3, &line, &col);

@@ -388,12 +388,63 @@ static void nested_values(void **state)
     sq_arena_free(&a);
 }
 
+/* ---- secrets ---- */
+
+static void secrets(void **state)
+{
+    static const char *const cases[][2] = {
+        {"'password' = 'x'", "'password' = '****'"},
+        {"'a.SASL.jaas.config'='u \"p\" it''s;', 'b' = 'c'", "'a.SASL.jaas.config'='****', 'b' = 'c'"},
+        {"password = x, b = c", "password = ****, b = c"},
+        {"(password = mypassword)", "(password = ****)"}, {"(token = r.token)", "(token = r.token)"}, {"(token = r.atoken)", "(token = ****)"},
+        {"SET my.token = x;", "SET my.token = ****;"},
+        {"'pasword' = 'x', 'db_pwd' = 'y'", "'pasword' = '****', 'db_pwd' = '****'"},
+        {"{\"apikey\": \"x\", \"b\": \"c\"}", "{\"apikey\": \"****\", \"b\": \"c\"}"},
+        {"'password' 'x'", "'password' '****'"},
+        {"'password', 'x')", "'password', '****')"},
+        {"'password' =\n\t'x\ny' z", "'password' =\n\t'****' z"},
+        {"'password = 'x', 'b' = 'c'", "'password = '****', 'b' = 'c'"},
+        {"'a' = 'b, 'secret' = 'x'", "'a' = 'b, 'secret' = '****'"},
+        {"'password' = 'x's', 'b' = 'c'", "'password' = '****', 'b' = 'c'"},
+        {"'password' = 'x, b", "'password' = '****"},
+        {"-- password: 'x'", "-- password: '****'"},
+        {"db://me:x@h:1/d?a=b", "db://me:****@h:1/d?a=b"},
+        {"db://me:x/y@z@h/d", "db://me:****@h/d"},
+        {"db://h:3306/d?mail=a@b", "db://h:3306/d?mail=a@b"},
+        {"db://h/d?user=u&password=x'y&ssl=1", "db://h/d?user=u&password=****'y&ssl=1"},
+        {"'mechanism' = 'token', 'b' = 'c'", "'mechanism' = 'token', 'b' = 'c'"},
+        {"SELECT token, pass FROM t WHERE l.token = r.token", "SELECT token, pass FROM t WHERE l.token = r.token"},
+        {"token STRING, path = 'a', topic = 'b', class = 'c'", "token STRING, path = 'a', topic = 'b', class = 'c'"},
+        {"password", "password"}, {"'password' =", "'password' ="}, {"'password' = '", "'password' = '"}, {"://", "://"}, {"", ""},
+    };
+    struct sq_ctx c = {0};
+    struct sq_buf b;
+    char msg[40];
+
+    (void)state;
+    sq_buf_init(&b, &c);
+    for (size_t i = 0; i < SQ_LEN(cases); i++) {
+        sq_buf_reset(&b);
+        assert_int_equal(sq_secrets_hide(&b, sq_str_of(cases[i][0])), SQ_OK);
+        assert_string_equal(b.p ? b.p : "", cases[i][1]);
+    }
+    sq_buf_free(&b);
+    assert_true(sq_secret_name(SQ_STR("properties.ssl.Key.Password")) && sq_secret_name(SQ_STR("TOKENS")) && !sq_secret_name(SQ_STR("tok")));
+    snprintf(msg, sizeof msg, "unexpected 'geheim', geheim");
+    sq_secrets_scrub(msg, SQ_STR("'password' 'geheim'"));
+    assert_string_equal(msg, "unexpected '****', ****");
+    snprintf(msg, sizeof msg, "an x is 'x', gehei");
+    sq_secrets_scrub(msg, SQ_STR("'token' = 'x', 'password' 'geheim'"));
+    assert_string_equal(msg, "an x is '*', ****");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decimal_oracle), cmocka_unit_test(decimal_text), cmocka_unit_test(decimal_convert), cmocka_unit_test(calendar),
         cmocka_unit_test(timestamps), cmocka_unit_test(dates_and_times), cmocka_unit_test(zones), cmocka_unit_test(zones_round_trip),
         cmocka_unit_test(zones_unknown), cmocka_unit_test(values), cmocka_unit_test(nested_values),
+        cmocka_unit_test(secrets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
