@@ -151,7 +151,7 @@ $(foreach t,$(UNIT),$(eval $(call unit,$(t))))
 # ---- the sanitizer build: the same sources, with assertions, in a folder of its own ----
 
 ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
-.PHONY: unit units asan
+.PHONY: unit units asan tsan
 units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice
@@ -161,7 +161,7 @@ asan:
 TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime) $(BUILD)/tsan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_jobs) $(BUILD)/tsan/sqluice
 
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 

@@ -4,12 +4,14 @@
  *
  *   engine.c    open and close, errors, exec, completion      run.c       jobs: opened, turned, stopped; the account
  *   stmt.c      prepare, bind, step, finalize                 result.c    the current row and its readings
- *   plan.c      what a statement runs with; its plan
+ *   plan.c      what a statement runs with; its plan        jobs.c      jobs in the background
+ *   complete.c  what could stand at a place of a text
  *
  * An engine owns one context, one catalog, the SET values and a list of statements. A statement owns its text, its tree, its plan and, while it
  * runs, a job. Whatever a statement points to in the catalog is kept alive by a pin (planner/catalog.h).
  *
- * Threads: all of it belongs to the caller's thread, but `requests` and `hard`, which sqluice_interrupt sets from anywhere.
+ * Threads: all of it belongs to the caller's thread, but `requests` and `hard`, which sqluice_interrupt sets from anywhere, and what jobs.c shares with the
+ * threads of jobs under its lock.
  */
 #ifndef SQ_API_API_H
 #define SQ_API_API_H
@@ -18,6 +20,11 @@
 #include "executor/job.h"
 #include "planner/catalog.h"
 #include "sqluice.h"
+
+#include <pthread.h>
+
+struct sq_background;
+struct sq_message;
 
 struct sqluice {
     struct sq_ctx ctx;
@@ -38,6 +45,16 @@ struct sqluice {
     struct sq_str *word;
     size_t nwords, words_cap;
     int64_t progress_ns;                 /* when progress was told last */
+    struct sq_background *jobs;          /* in the order of their start */
+    uint32_t waiting;                    /* calls that wait for jobs: none may be forgotten */
+    struct sq_str job_name;              /* sqluice_job_default_name; owned */
+    bool shares_ready;                   /* lock, ended and room are there */
+    pthread_mutex_t lock;                /* of the messages, and of what jobs.c says */
+    pthread_cond_t ended;                /* a job was opened, has ended or left a message */
+    pthread_cond_t room;                 /* messages were taken */
+    struct sq_message *messages, **messages_end;
+    size_t message_bytes;
+    _Atomic bool told;                   /* there are messages */
 };
 
 enum sq_stmt_state { SQ_STMT_READY, SQ_STMT_RUNNING, SQ_STMT_DONE, SQ_STMT_FAILED };
@@ -59,6 +76,9 @@ struct sqluice_stmt {
     uint64_t catalog_version, settings_version;
     struct sq_job_plan *plan;            /* queries and INSERTs, EXPLAIN's too */
     bool changelog;
+    bool endless;                        /* the plan's input has no end */
+    bool sync;                           /* 'table.dml-sync' */
+    char job_id[12];                     /* of the job that was left running; "": none */
     int64_t rows_left;                   /* of 'sql-client.execution.max-table-result.rows'; -1: no limit */
     const struct sq_tz *tz;              /* for TIMESTAMP_LTZ as text */
     const struct sq_field *cols;
@@ -86,6 +106,9 @@ struct sqluice_stmt {
 sq_rc sq_api_enter(sqluice *);
 int sq_api_leave(sqluice *, sq_rc, uint32_t base);
 int sq_api_code(sq_rc);
+void sq_api_words(sqluice *);                    /* collects all words in db->word */
+void sq_api_word(sqluice *, struct sq_str);      /* one more, where memory is left */
+void sq_api_words_sort(sqluice *);               /* and takes doubles out */
 /* Interrupt and progress, between turns. */
 sq_rc sq_api_poll(sqluice *, sqluice_stmt *);
 
@@ -96,6 +119,20 @@ sq_rc sq_stmt_env(sqluice_stmt *, struct sq_bind_env *);
 /* Plans a query or INSERT (or what is explained), or finds the columns of a SHOW; does nothing when that is done and nothing has changed. */
 sq_rc sq_stmt_plan(sqluice_stmt *);
 sq_rc sq_stmt_plan_insert(sqluice_stmt *, struct sq_bind_env *, struct sq_ast_insert *);      /* CREATE TABLE … AS */
+
+/* ---- jobs.c ---- */
+
+sq_rc sq_jobs_init(sqluice *);
+void sq_jobs_close(sqluice *);                   /* stops and frees all */
+/* Hands the statement's plan, with all that it points to, to a job of its own and returns when that is open. */
+sq_rc sq_jobs_start(sqluice_stmt *);
+void sq_jobs_deliver(sqluice *);                 /* what jobs have said, to the callbacks */
+sq_rc sq_jobs_show(sqluice_stmt *);              /* rows of SHOW JOBS */
+sq_rc sq_jobs_stop(sqluice_stmt *);              /* STOP JOB */
+/* What a job has done so far; on the thread that turns it. */
+void sq_jobs_progress(const struct sq_job *, int64_t elapsed_ns, sqluice_progress *);
+/* The running jobs' ids, for completion: false behind the last. */
+bool sq_jobs_id_at(const sqluice *, size_t i, struct sq_str *id);
 
 /* ---- run.c ---- */
 

@@ -76,20 +76,18 @@ enum { PROGRESS_NS = 200 * 1000 * 1000 };
 
 sq_rc sq_api_poll(sqluice *db, sqluice_stmt *s)
 {
-    struct sq_job_stats st;
     sqluice_progress p;
     int64_t now;
 
     SQ_TRY(sq_check_interrupt(&db->ctx));
+    sq_jobs_deliver(db);
     if (!db->config.progress)
         return SQ_OK;
     now = db->os.mono_ns(db->os.arg);
     if (now - db->progress_ns < PROGRESS_NS)
         return SQ_OK;
     db->progress_ns = now;
-    sq_job_stats(s->job, &st);
-    p = (sqluice_progress){.rows_in = st.rows_in, .rows_out = st.rows_out, .bytes_in = st.bytes_in, .bytes_total = st.bytes_total,
-                           .elapsed_ms = (now - s->started_ns) / 1000000};
+    sq_jobs_progress(s->job, now - s->started_ns, &p);
     if (db->config.progress(db->config.progress_arg, &p) != 0)
         sqluice_interrupt(db);
     return SQ_OK;
@@ -152,7 +150,9 @@ int sqluice_open(const sqluice_config *config, sqluice **out)
     if (!db)
         return SQLUICE_NOMEM;
     configure(db, config);
-    rc = sq_settings_new(&db->ctx, &db->settings);
+    rc = sq_jobs_init(db);
+    if (rc == SQ_OK)
+        rc = sq_settings_new(&db->ctx, &db->settings);
     if (rc == SQ_OK)
         rc = sq_catalog_new(&db->ctx, &db->catalog);
     return sq_api_code(rc);
@@ -164,6 +164,8 @@ void sqluice_close(sqluice *db)
         return;
     while (db->stmts)
         sqluice_finalize(db->stmts);
+    db->depth++;                          /* callbacks with the last words of jobs are inside of this call */
+    sq_jobs_close(db);
     sq_catalog_free(db->catalog);
     sq_settings_free(db->settings);
     sq_buf_free(&db->error_text);
@@ -282,7 +284,7 @@ const char *sqluice_setting(sqluice *db, const char *key)
     return v.p;
 }
 
-static void add_word(sqluice *db, struct sq_str w)
+void sq_api_word(sqluice *db, struct sq_str w)
 {
     if (w.n == 0 || sq_grow(&db->ctx, &db->word, &db->words_cap, db->nwords + 1, sizeof *db->word) != SQ_OK)
         return;
@@ -293,9 +295,9 @@ static void add_word(sqluice *db, struct sq_str w)
 
 static void add_table(sqluice *db, const struct sq_table *t)
 {
-    add_word(db, t->name);
+    sq_api_word(db, t->name);
     for (uint32_t i = 0; i < t->ncols; i++)
-        add_word(db, t->cols[i].name);
+        sq_api_word(db, t->cols[i].name);
 }
 
 static int by_text(const void *a, const void *b)
@@ -303,10 +305,22 @@ static int by_text(const void *a, const void *b)
     return sq_str_cmp(*(const struct sq_str *)a, *(const struct sq_str *)b);
 }
 
-static void collect_words(sqluice *db)
+void sq_api_words_sort(sqluice *db)
+{
+    size_t to = 0;
+
+    if (db->nwords)
+        qsort(db->word, db->nwords, sizeof *db->word, by_text);
+    for (size_t i = 0; i < db->nwords; i++)
+        if (i == 0 || !sq_str_eq(db->word[i], db->word[to - 1]))
+            db->word[to++] = db->word[i];
+    db->nwords = to;
+}
+
+void sq_api_words(sqluice *db)
 {
     const struct sq_str *kw;
-    size_t n = sq_keywords(&kw), to = 0;
+    size_t n = sq_keywords(&kw);
     const struct sq_function *f;
     const struct sq_agg *a;
     const struct sq_connector *c;
@@ -315,28 +329,23 @@ static void collect_words(sqluice *db)
     db->nwords = 0;
     sq_arena_free(&db->words);
     for (size_t i = 0; i < n; i++)
-        add_word(db, kw[i]);
+        sq_api_word(db, kw[i]);
     for (size_t i = 0; (f = sq_function_at(i)); i++)
         if (!(f->flags & SQ_OPERATOR))
-            add_word(db, sq_str_of(f->name));
+            sq_api_word(db, sq_str_of(f->name));
     for (size_t i = 0; (a = sq_agg_at(i)); i++)
-        add_word(db, sq_str_of(a->name));
+        sq_api_word(db, sq_str_of(a->name));
     for (size_t i = 0; (c = sq_connector_at(i)); i++)
-        add_word(db, sq_str_of(c->name));
+        sq_api_word(db, sq_str_of(c->name));
     for (size_t i = 0; (key = sq_setting_known(i)).p; i++)
-        add_word(db, key);
+        sq_api_word(db, key);
     for (const struct sq_catalog_entry *e = db->catalog->catalogs; e; e = e->next)
         for (const struct sq_database *d = e->dbs; d; d = d->next)
             for (const struct sq_table *t = d->tables; t; t = t->next)
                 add_table(db, t);
     for (const struct sq_table *t = db->catalog->temps; t; t = t->next)
         add_table(db, t);
-    if (db->nwords)
-        qsort(db->word, db->nwords, sizeof *db->word, by_text);
-    for (size_t i = 0; i < db->nwords; i++)
-        if (i == 0 || !sq_str_eq(db->word[i], db->word[to - 1]))
-            db->word[to++] = db->word[i];
-    db->nwords = to;
+    sq_api_words_sort(db);
 }
 
 const char *sqluice_completion(sqluice *db, int i)
@@ -347,7 +356,7 @@ const char *sqluice_completion(sqluice *db, int i)
         return NULL;
     if (i == 0) {
         before = db->ctx.err;
-        collect_words(db);
+        sq_api_words(db);
         db->ctx.err = before;             /* words that found no memory are left out */
     }
     return (size_t)i < db->nwords ? db->word[i].p : NULL;

@@ -115,6 +115,7 @@ static sq_rc plan_query(sqluice_stmt *s, struct sq_bind_env *env, const struct s
         s->changelog = true;
         SQ_TRY(sq_plan_select(env, q, true, &c, &s->plan));
     }
+    s->endless = !s->plan->bounded;
     return SQ_OK;
 }
 
@@ -123,7 +124,10 @@ static sq_rc plan_inserts(sqluice_stmt *s, struct sq_bind_env *env, struct sq_as
     struct sq_job_config c;
 
     SQ_TRY(job_config(s, env, &c));
-    return sq_plan_inserts(env, inserts, n, &c, &s->plan);
+    SQ_TRY(sq_plan_inserts(env, inserts, n, &c, &s->plan));
+    s->endless = !s->plan->bounded;
+    s->sync = sq_setting_bool(env->settings, "table.dml-sync");
+    return SQ_OK;
 }
 
 static sq_rc plan_explained(sqluice_stmt *s, struct sq_bind_env *env)
@@ -179,6 +183,7 @@ sq_rc sq_stmt_plan(sqluice_stmt *s)
         return SQ_OK;
     s->planned = false;
     s->plan = NULL;
+    s->endless = false;
     s->cols = NULL;
     s->ncols = 0;
     sq_arena_free(&s->plan_arena);

@@ -3,7 +3,7 @@
  * run.c: jobs of statements: opened, turned, stopped, accounted for.
  *
  * A query's job is turned when no row waits, so at most what one turn gives is held; final rows of a changelog are the plan's work. An INSERT is
- * turned to its end within one step; the first request to interrupt stops it between turns with what is final written and committed, a second one
+ * turned to its end within one step, unless that never comes (jobs.c); the first request to interrupt stops it between turns with what is final written and committed, a second one
  * breaks it off.
  */
 #include "api/api.h"
@@ -129,8 +129,13 @@ static sq_rc turn_insert(sqluice_stmt *s)
 sq_rc sq_stmt_run_insert(sqluice_stmt *s)
 {
     sqluice *db = s->db;
-    sq_rc rc = sq_stmt_open_job(s);             /* what waits for a broker here is interrupted by the first request */
-    int outer = atomic_exchange(&db->graceful, 1);
+    int outer;
+    sq_rc rc;
+
+    if (s->endless && !s->sync)
+        return sq_jobs_start(s);
+    rc = sq_stmt_open_job(s);                   /* what waits for a broker here is interrupted by the first request */
+    outer = atomic_exchange(&db->graceful, 1);
 
     if (rc == SQ_OK)
         rc = turn_insert(s);

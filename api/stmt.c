@@ -335,6 +335,8 @@ static sq_rc fill_info(sqluice_stmt *s)
     SQ_TRY(sq_stmt_open_rows(s));
     if (s->ast->kind != SQ_S_EXPLAIN) {
         SQ_TRY(sq_stmt_env(s, &env));
+        if (s->ast->kind == SQ_S_SHOW && s->ast->show == SQ_SHOW_JOBS)
+            return sq_jobs_show(s);
         return sq_show_rows(&env, s->ast, &s->rows);
     }
     sq_buf_init(&b, &s->db->ctx);
@@ -372,6 +374,8 @@ static sq_rc step(sqluice_stmt *s, bool *row)
         return sq_stmt_run_insert(s);
     default: break;
     }
+    if (s->ast->kind == SQ_S_STOP_JOB)
+        return sq_jobs_stop(s);
     return s->ast->kind == SQ_S_SET || s->ast->kind == SQ_S_RESET ? run_set(s) : run_ddl(s);
 }
 
@@ -394,7 +398,9 @@ int sqluice_step(sqluice_stmt *s)
         s->on_row = false;
         s->stepping = true;
         s->busy++;
-        rc = without_secrets(s->db, s->text, step(s, &row));
+        sq_jobs_deliver(s->db);
+        rc = step(s, &row);
+        rc = without_secrets(s->db, s->text, rc);
         s->stepping = false;
         s->busy--;
         s->state = rc != SQ_OK ? SQ_STMT_FAILED : row ? SQ_STMT_RUNNING : SQ_STMT_DONE;
@@ -458,5 +464,10 @@ int sqluice_stmt_changelog(const sqluice_stmt *s)
 
 int sqluice_stmt_bounded(const sqluice_stmt *s)
 {
-    return !s || !s->plan || s->plan->bounded;
+    return !s || !s->endless;
+}
+
+const char *sqluice_stmt_job(const sqluice_stmt *s)
+{
+    return s && s->job_id[0] ? s->job_id : NULL;
 }

@@ -20,6 +20,8 @@ sq_rc sq_job_open(struct sq_ctx *, const struct sq_job_plan *, sq_collect_fn *, 
 sq_rc sq_job_turn(struct sq_job *, int64_t wait_us, bool *done);
 /* Runs to the end, or until the context is interrupted. */
 sq_rc sq_job_run(struct sq_job *);
+/* Ends every source where it stands, as if its input ended there: the turns that follow close what is open and finish. */
+void sq_job_drain(struct sq_job *);
 /* Stops before the end of input: sinks keep what is final (flush and finish), open state is dropped. */
 sq_rc sq_job_stop(struct sq_job *);
 void sq_job_close(struct sq_job *);

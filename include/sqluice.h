@@ -16,6 +16,10 @@
  * may be called from any thread and from a signal handler. A callback may use other statements of its engine, not the one that is
  * being stepped. The library never prints, exits or installs signal handlers.
  *
+ * An INSERT that reads input without an end runs in the background, on a thread of the engine's own which blocks all signals. That thread calls
+ * none of the program's callbacks but now_us: notices, and what print tables write, are kept and handed over on the caller's thread, within
+ * sqluice_step, sqluice_exec, sqluice_job_wait and sqluice_close. What is printed is kept up to a megabyte; then the job waits for the caller.
+ *
  * Text is UTF-8. Results that are pointers belong to the engine or the statement and are good until the next call on it.
  */
 #ifndef SQLUICE_H
@@ -69,6 +73,8 @@ typedef struct sqluice_progress {
     uint64_t rows_in, rows_out, bytes_in;
     int64_t bytes_total;                                         /* -1: unknown */
     int64_t elapsed_ms;
+    int64_t watermark_us;                                        /* event time that the sinks have reached, since 1970; INT64_MIN: none */
+    uint64_t lag;                                                /* records of streams that are there and were not read yet; 0: none, or unknown */
 } sqluice_progress;
 
 /* Settings of an engine that SQL cannot change. Zero-initialize; every 0 or NULL is the default. */
@@ -81,7 +87,8 @@ typedef struct sqluice_config {
     /* Called a few times a second while a statement runs; nonzero interrupts it. */
     int (*progress)(void *arg, const sqluice_progress *);
     void *progress_arg;
-    int64_t (*now_us)(void *arg);                                /* replaces the wall clock (tests); NULL: the system's. Workers call it too, on their threads */
+    /* Replaces the wall clock (tests); NULL: the system's. Workers and jobs in the background call it on their threads. */
+    int64_t (*now_us)(void *arg);
     void *now_arg;
     uint32_t batch_rows;                                         /* most rows of a batch; 0: 2048. 1 and 7 are for tests */
 } sqluice_config;
@@ -91,9 +98,11 @@ typedef struct sqluice_config {
 SQLUICE_API const char *sqluice_version(void);
 /* config may be NULL. On failure *db is NULL (out of memory) or an engine that only errmsg and close may be called on. */
 SQLUICE_API int sqluice_open(const sqluice_config *config, sqluice **db);
-SQLUICE_API void sqluice_close(sqluice *db);    /* statements left open are finalized; a no-op for NULL, and inside a callback of the engine */
+/* Statements left open are finalized, jobs that run are stopped (sqluice_job_stop) and waited for; one that does not end within ten seconds is
+ * broken off. A no-op for NULL, and inside a callback of the engine. */
+SQLUICE_API void sqluice_close(sqluice *db);
 /* Makes the running call return SQLUICE_INTERRUPT soon. An INSERT first writes and commits what is final, and has its account; a second request
- * breaks it off. Between two steps of a query the next one returns it. While no statement is under way it is void. */
+ * breaks it off. Between two steps of a query the next one returns it. While no statement is under way it is void. Jobs in the background go on. */
 SQLUICE_API void sqluice_interrupt(sqluice *db);
 
 /* ---- errors: of the last failed call on the engine ---- */
@@ -110,7 +119,7 @@ SQLUICE_API const char *sqluice_error_render(sqluice *db, const char *file, cons
 /* ---- running SQL ---- */
 
 /* Runs every statement of text. Rows of queries go to `row` (NULL: dropped), which may end the run by returning nonzero. Called on the same
- * thread, with the statement positioned on a row. An INSERT runs to its end. */
+ * thread, with the statement positioned on a row. An INSERT runs as in sqluice_step. */
 SQLUICE_API int sqluice_exec(sqluice *db, const char *text, int (*row)(void *arg, sqluice_stmt *), void *arg);
 
 /* Prepares the first statement of text (bytes long; -1: to its 0). *tail, where not NULL, is the number of bytes used, so that the rest
@@ -126,7 +135,9 @@ SQLUICE_API int sqluice_bind_int64(sqluice_stmt *, int index, int64_t);
 SQLUICE_API int sqluice_bind_double(sqluice_stmt *, int index, double);
 SQLUICE_API int sqluice_bind_text(sqluice_stmt *, int index, const char *, int bytes);
 
-/* Runs on: SQLUICE_ROW when there is a row to look at, SQLUICE_DONE at the end, else an error. For an INSERT one step runs it to its end. */
+/* Runs on: SQLUICE_ROW when there is a row to look at, SQLUICE_DONE at the end, else an error. For an INSERT (a statement set, CREATE TABLE AS) one step
+ * runs it to its end when all its input ends, or with SET 'table.dml-sync' = 'true'. Else the step opens its sources and sinks, leaves it running in
+ * the background (sqluice_stmt_job names it) and returns SQLUICE_DONE. */
 SQLUICE_API int sqluice_step(sqluice_stmt *);
 /* NULL is a no-op. Inside a callback of a call on the statement it takes effect at that call's end. */
 SQLUICE_API void sqluice_finalize(sqluice_stmt *);
@@ -137,6 +148,42 @@ SQLUICE_API int sqluice_stmt_kind(const sqluice_stmt *);
 /* Whether the rows are a changelog (result mode 'changelog': look at the row kind), or final rows; and whether the input ends. */
 SQLUICE_API int sqluice_stmt_changelog(const sqluice_stmt *);
 SQLUICE_API int sqluice_stmt_bounded(const sqluice_stmt *);
+
+/* The id of the job that an INSERT left running in the background; NULL: none. */
+SQLUICE_API const char *sqluice_stmt_job(const sqluice_stmt *);
+
+/* ---- jobs in the background ---- */
+
+/* A job keeps the tables and the SET values that it was started with. SQL has SHOW JOBS, and STOP JOB 'id' [WITH DRAIN], which waits for the end. */
+enum {
+    SQLUICE_JOB_RUNNING = 1,
+    SQLUICE_JOB_FINISHED = 2,                                    /* its input ended, or was drained */
+    SQLUICE_JOB_FAILED = 3,
+    SQLUICE_JOB_CANCELED = 4                                     /* stopped: what was final is written and committed */
+};
+typedef struct sqluice_job {
+    const char *id, *name;                                       /* name: 'pipeline.name' */
+    int status;
+    int64_t started_us;                                          /* wall clock */
+    sqluice_progress progress;                                   /* of a few moments ago; once ended, the last */
+} sqluice_job;
+/* Jobs in the order of their start, also those that have ended (the latest hundred of them). False (0) behind the last. */
+SQLUICE_API int sqluice_job_at(sqluice *db, int i, sqluice_job *out);
+/* "RUNNING" */
+SQLUICE_API const char *sqluice_job_status_name(int status);
+/* Asks a job (NULL: all that run) to write and commit what is final, and end; drain: its input ends where it is, so what is open is closed and written too.
+ * Does not wait. Where an id is taken, its beginning will do when no other job's is the same, and so will a name. SQLUICE_SEMANTIC: no such job. */
+SQLUICE_API int sqluice_job_stop(sqluice *db, const char *id, int drain);
+/* Waits until the job (NULL: every job) has ended, however it did; at most timeout_ms, where not negative. SQLUICE_DONE: ended; SQLUICE_OK: the time is
+ * over; SQLUICE_INTERRUPT: sqluice_interrupt was called (the job goes on). */
+SQLUICE_API int sqluice_job_wait(sqluice *db, const char *id, int timeout_ms);
+/* The account of a job that has ended, "" before; NULL: no such job. */
+SQLUICE_API const char *sqluice_job_account(sqluice *db, const char *id);
+/* Makes the error of a failed job the engine's last error, as a failed call does, and returns its code; SQLUICE_OK: it has none. Its place is one in the
+ * text given when it was started. */
+SQLUICE_API int sqluice_job_error(sqluice *db, const char *id);
+/* The name of jobs that are started from now on without a 'pipeline.name'; more of that name get -2, -3, …. NULL: "insert-into_" and the table. */
+SQLUICE_API int sqluice_job_default_name(sqluice *db, const char *name);
 
 /* ---- the current row ---- */
 
@@ -160,7 +207,11 @@ SQLUICE_API const void *sqluice_column_blob(sqluice_stmt *, int col);           
 /* The account of the last INSERT or SELECT: lines of text, "" when there is none. */
 SQLUICE_API const char *sqluice_account(sqluice_stmt *);
 SQLUICE_API const char *sqluice_setting(sqluice *db, const char *key);            /* a SET value or its default; NULL: unknown key */
-/* The i-th word for completion: keywords, functions, connectors, then tables and columns that are there now. NULL at the end. */
+/* The i-th word that could stand at `cursor` (bytes into text, which may hold earlier statements and go on behind it), from 0, sorted; NULL at the end. In a
+ * WITH clause or SET these are keys and values of options; else keywords, tables, columns, functions, types, as the place asks for. Each is to replace
+ * text[*from, cursor). *from is set with i = 0. */
+SQLUICE_API const char *sqluice_complete(sqluice *db, const char *text, int cursor, int i, int *from);
+/* All words, whatever the place: keywords, functions, connectors, tables and columns that are there now. NULL at the end. */
 SQLUICE_API const char *sqluice_completion(sqluice *db, int i);
 
 #ifdef __cplusplus

@@ -191,6 +191,7 @@ struct sq_ast_query {
 enum sq_stmt_kind {
     SQ_S_QUERY, SQ_S_INSERT, SQ_S_CREATE_TABLE, SQ_S_CREATE_VIEW, SQ_S_DROP, SQ_S_ALTER_TABLE, SQ_S_ALTER_VIEW, SQ_S_SET, SQ_S_RESET, SQ_S_USE,
     SQ_S_SHOW, SQ_S_DESCRIBE, SQ_S_EXPLAIN, SQ_S_STATEMENT_SET, SQ_S_CREATE_DATABASE, SQ_S_CREATE_CATALOG, SQ_S_CREATE_FUNCTION,
+    SQ_S_STOP_JOB /* text: the id or name, its place in name.span */,
     SQ_S_EXECUTE_FILE /* SOURCE-like extensions; unused */, SQ_S_OTHER /* recognized and refused: text names it ("TRUNCATE TABLE") */
 };
 
@@ -256,6 +257,7 @@ struct sq_ast_stmt {
     struct sq_name new_name;            /* RENAME */
     enum sq_object object;              /* DROP, USE (DATABASE or CATALOG) */
     bool if_exists, temporary, if_not_exists, cascade, like_negated;
+    bool drain, savepoint;              /* STOP JOB … WITH DRAIN, WITH SAVEPOINT */
     struct sq_str *cols; uint32_t ncols;        /* view's columns; ALTER DROP columns, RENAME a TO b: two */
     struct sq_str text;                 /* COMMENT; LIKE pattern of SHOW (p NULL: none); CREATE FUNCTION's class; OTHER: what it is */
     enum sq_alter_kind alter;

@@ -906,6 +906,12 @@ stmt(A) ::= describe(T) EXTENDED name(N).                     { A = sq_stmt_new(
 describe(A) ::= DESCRIBE(T).                                  { A = T; }
 describe(A) ::= DESC(T).                                      { A = T; }
 
+%type stop {struct sq_ast_stmt *}
+stmt(A) ::= stop(B).                                          { A = B; }
+stop(A) ::= STOP(T) JOB STRING(S).                            { A = sq_stmt_new(P, SQ_S_STOP_JOB, T); A->text = sq_tok_str(P, S); A->name.span = sq_tok_span(P, S); }
+stop(A) ::= stop(B) WITH DRAIN.                               { A = B; A->drain = true; }
+stop(A) ::= stop(B) WITH SAVEPOINT.                           { A = B; A->savepoint = true; }
+
 %type explain {struct sq_ast_stmt *}
 stmt(A) ::= EXPLAIN(T) explain(B).                            { A = B; A->at = sq_tok_span(P, T); A->span = sq_span_from(P, AT(T)); }
 explain(A) ::= explain_what(S).                               { A = sq_stmt_new(P, SQ_S_EXPLAIN, P->tokens); A->explained = S; }

@@ -239,7 +239,7 @@ struct sq_str sq_explain_detail(struct sq_parse *P, const struct sq_token *t)
 
 /* Statements of Flink that are known and not there, by their first words. A word of "*" stands for any. */
 static const char *const refused[][3] = {
-    {"TRUNCATE", "TABLE"}, {"ANALYZE", "TABLE"}, {"LOAD", "MODULE"}, {"UNLOAD", "MODULE"}, {"ADD", "JAR"}, {"REMOVE", "JAR"}, {"STOP", "JOB"},
+    {"TRUNCATE", "TABLE"}, {"ANALYZE", "TABLE"}, {"LOAD", "MODULE"}, {"UNLOAD", "MODULE"}, {"ADD", "JAR"}, {"REMOVE", "JAR"},
     {"CALL", "*"}, {"DELETE", "FROM"}, {"UPDATE", "*"}, {"UPSERT", "INTO"}, {"MERGE", "INTO"}, {"COMPILE", "PLAN"}, {"EXECUTE", "PLAN"}, {"COMPILE", "AND", "EXECUTE"},
     {"CREATE", "MATERIALIZED", "TABLE"}, {"ALTER", "MATERIALIZED", "TABLE"}, {"DROP", "MATERIALIZED", "TABLE"}, {"CREATE", "MODEL"}, {"DROP", "MODEL"},
     {"ALTER", "MODEL"}, {"ALTER", "DATABASE"}, {"ALTER", "CATALOG"}, {"ALTER", "FUNCTION"}, {"CREATE", "CONNECTION"}, {"DROP", "CONNECTION"},

@@ -336,6 +336,11 @@ sq_rc sq_unparse_stmt(struct sq_buf *b, const struct sq_ast_stmt *s)
         break;
     case SQ_S_CREATE_DATABASE: case SQ_S_CREATE_CATALOG: create_other(b, s); break;
     case SQ_S_CREATE_FUNCTION: create_function(b, s); break;
+    case SQ_S_STOP_JOB:
+        literal(b, "STOP JOB ", s->text);
+        sq_buf_puts(b, s->savepoint ? " WITH SAVEPOINT" : "");
+        sq_buf_puts(b, s->drain ? " WITH DRAIN" : "");
+        break;
     case SQ_S_EXECUTE_FILE: break;
     case SQ_S_OTHER: sq_buf_str(b, s->raw); break;
     }

@@ -34,7 +34,8 @@ static const char help[] =
     "  -h, --help          print this\n"
     "\n"
     "Rows go to standard output; notes, errors, progress and the account go to standard error.\n"
-    "Exit code: 0 done, 1 a job failed while it ran, 2 bad usage or bad SQL. Ctrl-C ends a running job cleanly, twice kills.\n"
+    "An INSERT from input without an end runs in the background: the command stays until all such jobs have ended.\n"
+    "Exit code: 0 done, 1 a job failed while it ran, 2 bad usage or bad SQL. Ctrl-C ends running jobs cleanly, twice kills.\n"
     "\n"
     "quickstart:\n"
     "  sqluice -c \"SELECT 1 + 1 AS two, UPPER('hello') AS word\"\n"
@@ -204,6 +205,8 @@ static int run(struct sh *sh, struct args *a)
             add_input(a, "-", true);
         for (size_t i = 0; i < a->n && code == EXIT_DONE && !sh_interrupted(); i++)
             code = run_input(sh, &a->inputs[i]);
+        int last = sh_jobs_wait(sh, code != EXIT_DONE);
+        code = code != EXIT_DONE ? code : last;
     }
     sh_close(sh);
     return code;

@@ -104,7 +104,7 @@ static void csv_field(struct sh_render *r, const char *p, size_t n, bool quote)
 void sh_render_begin(struct sh_render *r, sqluice_stmt *q)
 {
     r->ncols = sqluice_column_count(q);
-    r->lead = sqluice_stmt_changelog(q) && sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY;
+    r->lead = sqluice_stmt_changelog(q) && sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY && !r->hide_op;
     r->rows = 0;
     r->begun = false;
     int n = r->ncols + r->lead;
@@ -202,6 +202,34 @@ static void fit(struct sh_render *r)
     }
 }
 
+static void table_header(struct sh_render *r)
+{
+    int n = r->ncols + r->lead;
+
+    table_line(r, r->names, true);
+    for (int i = 0; i < n; i++) {
+        if (i)
+            putc('+', r->out);
+        pad(r, r->width[i] + (i + 1 == n ? 1 : 2), '-');
+    }
+    putc('\n', r->out);
+}
+
+void sh_render_page(struct sh_render *r, char ***rows, size_t n)
+{
+    for (int i = 0; i < r->ncols; i++) {
+        r->width[i] = text_width(r->names[i]);
+        for (size_t k = 0; k < n; k++) {
+            int width = text_width(rows[k][i]);
+            r->width[i] = width > r->width[i] ? width : r->width[i];
+        }
+    }
+    fit(r);
+    table_header(r);
+    for (size_t k = 0; k < n; k++)
+        table_line(r, rows[k], false);
+}
+
 void sh_render_flush(struct sh_render *r)
 {
     size_t n = (size_t)(r->ncols + r->lead);
@@ -209,13 +237,7 @@ void sh_render_flush(struct sh_render *r)
     if (!r->begun && r->names && r->mode == SH_TABLE && !r->plain && n > 0) {
         r->begun = true;
         fit(r);
-        table_line(r, r->names, true);
-        for (size_t i = 0; i < n; i++) {
-            if (i)
-                putc('+', r->out);
-            pad(r, r->width[i] + (i + 1 == n ? 1 : 2), '-');
-        }
-        putc('\n', r->out);
+        table_header(r);
     }
     for (size_t i = 0; i < r->held; i++) {
         table_line(r, r->cells + i * n, false);
@@ -256,7 +278,7 @@ static char *bytes_cell(sqluice_stmt *q, int col)
     return b.p;
 }
 
-static char *column_cell(sqluice_stmt *q, int col)
+char *sh_render_cell(sqluice_stmt *q, int col)
 {
     const char *p = sqluice_column_text(q, col);
 
@@ -286,7 +308,7 @@ static void table_row(struct sh_render *r, sqluice_stmt *q)
         hold_cell(r, r->held, 0, sh_strndup(op, strlen(op)));
     }
     for (int i = 0; i < r->ncols; i++)
-        hold_cell(r, r->held, i + r->lead, column_cell(q, i));
+        hold_cell(r, r->held, i + r->lead, sh_render_cell(q, i));
     r->held++;
     if (r->held >= HOLD_ROWS || (r->begun && r->held >= 64))
         sh_render_flush(r);
@@ -374,7 +396,7 @@ static void vertical_row(struct sh_render *r, sqluice_stmt *q)
     fprintf(r->out, "-[ row %llu ]\n", r->rows);
     for (int i = 0; i < r->ncols + r->lead; i++) {
         const char *op = sqluice_row_kind_name(sqluice_row_kind(q));
-        char *text = i < r->lead ? sh_strndup(op, strlen(op)) : column_cell(q, i - r->lead);
+        char *text = i < r->lead ? sh_strndup(op, strlen(op)) : sh_render_cell(q, i - r->lead);
 
         fputs(r->names[i], r->out);
         pad(r, widest - r->width[i], ' ');

@@ -298,6 +298,12 @@ sq_rc sq_job_run(struct sq_job *job)
     return SQ_OK;
 }
 
+void sq_job_drain(struct sq_job *job)
+{
+    atomic_store(&job->draining, true);
+    sq_job_wake(job);
+}
+
 /* ---- standing still ---- */
 
 static bool all_parked(struct sq_job *job)

@@ -95,6 +95,7 @@ struct sq_job {
     bool running;                          /* threads are there */
     int64_t started_ns, ended_ns;
     bool failed, done;
+    _Atomic bool draining;                 /* sources end where they are */
 };
 
 /* lower.c: makes the operators of the worker, linked, not opened. */

@@ -59,7 +59,7 @@ sq_rc sq_worker_barrier(struct sq_worker *w, uint64_t epoch)
 
 static sq_rc ask(struct sq_op *src, bool *got, int64_t *wait_us)
 {
-    if (!unwanted(src))
+    if (!unwanted(src) && !atomic_load_explicit(&src->worker->job->draining, memory_order_relaxed))
         return sq_source_poll(src, got, wait_us);
     *got = true;
     return sq_emit_end(src);

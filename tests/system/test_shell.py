@@ -2,64 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command as a person meets it: exit codes, flags, pipes, and the shell on a (pseudo) terminal."""
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import time
 
-from harness import ENGINE, contains, equal, main, test
-
-
-class Terminal:
-    """The command on a pseudo terminal: send keys, wait for text."""
-
-    def __init__(self, case, *args):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(case.dir)
-            os.environ.update(TERM='xterm', HOME=str(case.dir), COLUMNS='100', LINES='30')
-            os.execv(ENGINE, [ENGINE, *args])
-        self.seen = ''
-
-    def wait(self, text, timeout=20):
-        """Reads until `text` came behind what was waited for before; returns what came up to it."""
-        end = time.time() + timeout
-        while text not in self.seen:
-            left = end - time.time()
-            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
-                raise AssertionError(f'{text!r} did not come, but {self.seen!r}')
-            try:
-                more = os.read(self.fd, 65536)
-            except OSError:
-                more = b''
-            if not more:
-                raise AssertionError(f'{text!r} did not come before the end, but {self.seen!r}')
-            self.seen += re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', more.decode(errors='replace'))
-        at = self.seen.index(text) + len(text)
-        part, self.seen = self.seen[:at], self.seen[at:]
-        return part
-
-    def type(self, line):
-        os.write(self.fd, (line + '\n').encode())
-
-    def close(self):
-        """The exit status."""
-        deadline = time.time() + 20
-        while time.time() < deadline:
-            try:
-                while select.select([self.fd], [], [], 0)[0] and os.read(self.fd, 65536):
-                    pass
-            except OSError:
-                pass
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self.fd)
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.02)
-        os.kill(self.pid, signal.SIGKILL)
-        raise AssertionError('the command did not end')
+from harness import ENGINE, Terminal, contains, equal, main, test
 
 
 @test

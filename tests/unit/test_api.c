@@ -380,7 +380,7 @@ static void interrupted_insert(void **state)
     sqluice_stmt *q;
     pthread_t t;
 
-    good(w, ENDLESS "CREATE TABLE hole (id INT) WITH ('connector'='blackhole')");
+    good(w, ENDLESS "CREATE TABLE hole (id INT) WITH ('connector'='blackhole'); SET 'table.dml-sync' = 'true'");
     assert_int_equal(sqluice_prepare(w->db, "INSERT INTO hole SELECT id FROM endless", -1, &q, NULL), SQLUICE_OK);
     assert_int_equal(sqluice_stmt_bounded(q), 0);
     assert_int_equal(pthread_create(&t, NULL, interrupt_soon, w->db), 0);
@@ -423,7 +423,8 @@ static void progress(void **state)
 
     (void)w;
     assert_int_equal(sqluice_open(&config, &db), SQLUICE_OK);
-    assert_int_equal(sqluice_exec(db, ENDLESS "CREATE TABLE hole (id INT) WITH ('connector'='blackhole'); INSERT INTO hole SELECT id FROM endless", NULL, NULL),
+    assert_int_equal(sqluice_exec(db, ENDLESS "CREATE TABLE hole (id INT) WITH ('connector'='blackhole'); SET 'table.dml-sync' = 'true';"
+                                      "INSERT INTO hole SELECT id FROM endless", NULL, NULL),
                      SQLUICE_INTERRUPT);
     assert_true(calls >= 2);
     sqluice_close(db);

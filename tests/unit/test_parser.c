@@ -96,7 +96,7 @@ static const char *const corpus[] = {
     "SELECT limit FROM t LIMIT 5;",
     "SELECT * FROM x.y.z WHERE EXISTS (SELECT 1 FROM y WHERE y.a = z.a) AND NOT EXISTS (SELECT 2);",
     "SET 'a' = 'b'; SET; SET table.exec.state.ttl = 1 d; SET execution.type=streaming; RESET; RESET 'a'; RESET a.b; SET 'x' = 5;",
-    "USE CATALOG c; USE db; USE c.db; SHOW TABLES; SHOW TABLES FROM db NOT LIKE 'a%'; SHOW CREATE TABLE x; SHOW CURRENT CATALOG; SHOW COLUMNS IN t LIKE 'a'; DESC t; DESCRIBE EXTENDED a.b; SHOW CONNECTORS; SHOW OPTIONS 'kafka'; SHOW JOBS; SHOW FUNCTIONS;",
+    "USE CATALOG c; USE db; USE c.db; SHOW TABLES; SHOW TABLES FROM db NOT LIKE 'a%'; SHOW CREATE TABLE x; SHOW CURRENT CATALOG; SHOW COLUMNS IN t LIKE 'a'; DESC t; DESCRIBE EXTENDED a.b; SHOW CONNECTORS; SHOW OPTIONS 'kafka'; SHOW JOBS; STOP JOB 'a1'; STOP JOB 'it''s' WITH DRAIN; STOP JOB 'b' WITH SAVEPOINT WITH DRAIN; SHOW FUNCTIONS;",
     "EXPLAIN SELECT 1; EXPLAIN PLAN FOR SELECT 1; EXPLAIN CHANGELOG_MODE, PLAN_ADVICE INSERT INTO t SELECT 1; EXPLAIN STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END;",
     "EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b SELECT 2; END;",
     "BEGIN STATEMENT SET; INSERT INTO a SELECT end FROM t; INSERT INTO b SELECT 2; END;",
@@ -347,7 +347,7 @@ static void test_words_that_stay_free(void **state)
 {
     static const char *const words[] = {"timestamp", "value", "count", "sum", "window", "date", "time", "user", "start", "end", "key", "year", "month", "hour", "day",
                                         "minute", "second", "first", "last", "min", "max", "avg", "type", "name", "level", "state", "status", "data", "language", "comment", "metadata", "json", "object",
-                                        "view", "plan", "over", "filter", "next", "only", "semi", "zone", "at", "precision", "version", "tables", "options", "function", "if", "share", "jar", "use",
+                                        "view", "plan", "over", "filter", "next", "only", "semi", "zone", "at", "precision", "version", "job", "stop", "drain", "savepoint", "tables", "options", "function", "if", "share", "jar", "use",
                                         "show", "reset", "execute", "explain", "describe", "method", "result", "uuid", "id", "percent", "replace"};
     struct sq_buf text, quoted;
     struct env e;
