@@ -9,7 +9,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
-enum { OLDEST = 0x01060000 };           /* 1.6: no topics are made by asking for them */
+enum { OLDEST = 0x01060000, QUIET_MS = 900 };   /* 1.6: no topics are made by asking for them */
 
 sq_rc sq_kafka_load(struct sq_ctx *ctx, struct sq_kafka_api *k)
 {
@@ -227,10 +227,11 @@ sq_rc sq_kafka_wait_again(struct sq_kafka_client *c, struct sq_kafka_wait *w, rd
         return sq_kafka_unreachable(c, what, waited_ms);
     if (!c->said[0])
         keep(c, c->api.err2str(err));
-    if (!w->told)
+    if (!w->told && waited_ms >= QUIET_MS) {            /* a coordinator that is just being made is no news */
+        w->told = true;
         sq_notice(c->ctx, "kafka at '%s' does not answer (%s); trying again for %lld s", c->table->props.servers, c->said,
                   (long long)((c->table->props.timeout_ms - waited_ms + 999) / 1000));
-    w->told = true;
+    }
     c->ctx->os->sleep_us(c->ctx->os->arg, 100000);
     return SQ_OK;
 }
