@@ -66,17 +66,15 @@ static int64_t now_ns(const sqluice *db)
 
 /* ---- messages ---- */
 
-/* A message that finds no memory is lost: nothing is known of an error here. */
+/* On any thread of the job. A message that finds no memory is lost: its sender knows of no error here. */
 static void say(struct sq_background *b, enum said said, struct sq_str prefix, const char *text, size_t n)
 {
     sqluice *db = b->db;
-    struct sq_error before = b->ctx.err;
-    struct sq_message *m = sq_alloc(&b->ctx, sizeof *m + prefix.n + n + 3);
+    struct sq_ctx ctx = {.budget = &db->budget};
+    struct sq_message *m = sq_alloc(&ctx, sizeof *m + prefix.n + n + 3);
 
-    if (!m) {
-        b->ctx.err = before;
+    if (!m)
         return;
-    }
     *m = (struct sq_message){.said = said};
     if (prefix.n) {
         memcpy(m->text, prefix.p, prefix.n);

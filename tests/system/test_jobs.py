@@ -145,6 +145,23 @@ def print_from_the_background(case):
 
 
 @test
+def a_second_signal_breaks_off(case):
+    """where the first cannot end the work: the reader of the rows does not read"""
+    if '/tsan/' in ENGINE:                      # it holds signals back while a write waits
+        return
+    case.write('j.sql', TWO.replace('2000', '10000000') + 'INSERT INTO p SELECT a FROM h; SELECT * FROM g;')
+    p = start(case, '--mode', 'csv', 'j.sql')
+    time.sleep(1.0)
+    p.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    equal(p.poll(), None)
+    p.send_signal(signal.SIGINT)
+    equal(p.wait(timeout=20), -signal.SIGINT)
+    p.stdout.close()
+    p.stderr.close()
+
+
+@test
 def progress_of_jobs(case):
     """on a terminal a line per job"""
     case.write('two.sql', TWO + 'INSERT INTO o SELECT a FROM g; INSERT INTO p SELECT a FROM h;')
