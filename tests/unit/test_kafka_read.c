@@ -32,7 +32,7 @@ struct world {
     uint32_t n;
 };
 
-static struct sq_table_column column = {{"v", 1}, &sq_type_bigint, SQ_COL_PHYSICAL, {NULL, 0}};
+static struct sq_table_column column = {{"v", 1}, &sq_type_bigint, SQ_COL_PHYSICAL, {NULL, 0}, 0, 1};
 
 #define CALL(w, f) ((__typeof__(&f))dlsym((w)->library, #f))
 

@@ -86,7 +86,7 @@ static void sink(void **state)
 {
     struct kit_rows in = ROWS(ROW(SQ_INSERT, 1), ROW(SQ_INSERT, 2)), bad = ROWS(ROW(SQ_INSERT, 1), ROW(SQ_INSERT, KIT_NULL));
     const struct sq_type strict = {.id = SQ_T_INT};
-    struct sq_table_column cols[] = {{SQ_STR("id"), &strict, SQ_COL_PHYSICAL, {0}}};
+    struct sq_table_column cols[] = {{SQ_STR("id"), &strict, SQ_COL_PHYSICAL, {0}, 0, 1}};
     struct sq_table_spec table = {.name = SQ_STR("t"), .cols = cols, .ncols = 1};
     struct fake f = {0};
     struct sq_job *job;

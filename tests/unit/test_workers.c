@@ -441,8 +441,14 @@ static void grow_close(struct sq_reader *r)
     sq_free(r->ctx, r);
 }
 
+static sq_rc grow_discover(struct sq_reader *r, struct sq_arena *a, struct sq_split **out, uint32_t *n)
+{
+    struct sq_scan_spec spec = {.ext = (struct sq_table_ext *)(void *)r->g};
+    return grow_splits(r->ctx, a, &spec, 1, out, n);
+}
+
 static const struct sq_source_class grow_source = {.splits = grow_splits, .open = grow_open, .add_split = grow_add, .poll = grow_poll, .position = grow_position,
-                                                   .stats = grow_stats, .close = grow_close};
+                                                   .stats = grow_stats, .close = grow_close, .discover = grow_discover};
 static const struct sq_connector grow_connector = {.name = "grow", .source = &grow_source};
 
 static sq_rc count_rows(void *arg, const struct sq_batch *b)
@@ -473,7 +479,7 @@ static void grow_plan(struct kit *k, struct growing *g, const struct sq_table_sp
 static void discovery(void **state)
 {
     struct sq_table_spec t = {.name = SQ_STR("t")};
-    struct sq_source_info info = {.mode = SQ_MODE_INSERT, .rows = -1, .discover_ms = 1};
+    struct sq_source_info info = {.mode = SQ_MODE_INSERT, .rows = -1};
     struct sq_job_stats st;
     struct sq_job *job;
     struct kit k;
