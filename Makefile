@@ -217,7 +217,10 @@ bench: deps-build
 .PHONY: diff
 diff: deps-build
 	$(Q)tools/deps install flink
+	$(Q)tools/deps install services
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/services/produce
 	$(Q)tests/diff/ask_flink.py --deps $(BUILD)/deps
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/diff/sensor_on_flink.py --deps $(BUILD)/deps
 
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
