@@ -122,14 +122,19 @@ void sh_close(struct sh *sh)
 
 /* ---- statements ---- */
 
-static int exit_code(int rc)
+/* A limit that the text itself goes over (nesting, size) is the text's fault. */
+static int exit_code(sqluice *db)
 {
+    int rc = sqluice_errcode(db);
+
+    if (rc == SQLUICE_LIMIT && sqluice_error_length(db) > 0)
+        return EXIT_BAD;
     return rc == SQLUICE_SYNTAX || rc == SQLUICE_SEMANTIC || rc == SQLUICE_UNSUPPORTED || rc == SQLUICE_MISUSE ? EXIT_BAD : EXIT_FAILED;
 }
 
 static int report(struct sh *sh, const struct sh_script *s, const char *name)
 {
-    int code = exit_code(sqluice_errcode(sh->db));
+    int code = exit_code(sh->db);
     const char *text = sh_script_error(sh->db, s, name);
     size_t n = strlen(text);
 

@@ -17,6 +17,7 @@ def exit_codes(case):
     case.run('-c', "SELECT CAST('x' AS INT)", expect=1)
     case.run('-c', 'SELEC 1', expect=2)
     case.run('-c', 'SELECT a FROM nowhere', expect=2)
+    case.run('-c', 'SELECT ' + '(' * 300 + '1' + ')' * 300, expect=2)
     case.run('--no-such-flag', expect=2)
     case.run('no-such-file.sql', expect=2)
 
