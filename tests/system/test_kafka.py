@@ -505,7 +505,7 @@ def sensor_job(case):
         if n:
             count[i] += n
             total[i] += n * v
-    job = (ROOT / 'tests/system/sensor_analysis.sql').read_text()
+    job = (ROOT / 'sql/sensor_analysis.sql').read_text()
     own = Broker()
     for name, data in (('sensor_data', readings), ('sensor_window', marks)):
         own.create(name, 2)
