@@ -68,6 +68,17 @@ struct sq_str sq_str_dup(struct sq_arena *a, struct sq_str s)
     return (struct sq_str){p, s.n};
 }
 
+char *sq_str_copy(struct sq_ctx *ctx, struct sq_str s)
+{
+    char *p = sq_alloc(ctx, (size_t)s.n + 1);
+    if (!p)
+        return NULL;
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    p[s.n] = 0;
+    return p;
+}
+
 char *sq_arena_printf(struct sq_arena *a, const char *fmt, ...)
 {
     va_list ap, again;

@@ -39,6 +39,8 @@ int sq_str_cmp(struct sq_str, struct sq_str);                 /* by unsigned byt
 struct sq_str sq_str_trim(struct sq_str);                     /* without ASCII white space at both ends */
 /* A copy in the arena, 0-terminated after its n bytes; p is NULL when out of memory. */
 struct sq_str sq_str_dup(struct sq_arena *, struct sq_str);
+/* A copy of its own, 0-terminated after its n bytes: to be freed with sq_free. NULL: out of memory. */
+char *sq_str_copy(struct sq_ctx *, struct sq_str);
 char *sq_arena_printf(struct sq_arena *, const char *fmt, ...) SQ_PRINTF(2, 3);   /* NULL: out of memory */
 
 /* The candidate nearest to `word` (case folded; edits with transpositions; at most a third of its length, at least 1), or

@@ -192,7 +192,7 @@ enum sq_stmt_kind {
     SQ_S_QUERY, SQ_S_INSERT, SQ_S_CREATE_TABLE, SQ_S_CREATE_VIEW, SQ_S_DROP, SQ_S_ALTER_TABLE, SQ_S_ALTER_VIEW, SQ_S_SET, SQ_S_RESET, SQ_S_USE,
     SQ_S_SHOW, SQ_S_DESCRIBE, SQ_S_EXPLAIN, SQ_S_STATEMENT_SET, SQ_S_CREATE_DATABASE, SQ_S_CREATE_CATALOG, SQ_S_CREATE_FUNCTION,
     SQ_S_STOP_JOB /* text: the id or name, its place in name.span */,
-    SQ_S_EXECUTE_FILE /* SOURCE-like extensions; unused */, SQ_S_OTHER /* recognized and refused: text names it ("TRUNCATE TABLE") */
+    SQ_S_OTHER /* recognized and refused: text names it ("TRUNCATE TABLE") */
 };
 
 enum sq_coldef_kind { SQ_C_PHYSICAL, SQ_C_COMPUTED, SQ_C_METADATA, SQ_C_WINDOW_END /* window END TIMESTAMP(ROWTIME, INTERVAL …) */ };

@@ -341,7 +341,6 @@ sq_rc sq_unparse_stmt(struct sq_buf *b, const struct sq_ast_stmt *s)
         sq_buf_puts(b, s->savepoint ? " WITH SAVEPOINT" : "");
         sq_buf_puts(b, s->drain ? " WITH DRAIN" : "");
         break;
-    case SQ_S_EXECUTE_FILE: break;
     case SQ_S_OTHER: sq_buf_str(b, s->raw); break;
     }
     return b->rc;

@@ -213,22 +213,12 @@ static sq_rc fs_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct
     return SQ_OK;
 }
 
-static char *copy_bytes(struct sq_ctx *ctx, struct sq_str s)
-{
-    char *p = sq_alloc(ctx, (size_t)s.n + 1);
-    if (p) {
-        memcpy(p, s.p, s.n);
-        p[s.n] = 0;
-    }
-    return p;
-}
-
 static sq_rc fs_add_split(struct sq_reader *self, const struct sq_split *in, struct sq_str position)
 {
     struct reader *r = (struct reader *)(void *)self;
     SQ_TRY(sq_grow(r->ctx, &r->splits, &r->cap_splits, r->nsplits + 1, sizeof *r->splits));
     struct split s = {.first = -1, .base_line = -1};
-    char *id = copy_bytes(r->ctx, in->id), *payload = copy_bytes(r->ctx, in->payload);
+    char *id = sq_str_copy(r->ctx, in->id), *payload = sq_str_copy(r->ctx, in->payload);
     s.id = (struct sq_str){id, in->id.n};
     s.payload = (struct sq_str){payload, in->payload.n};
     bool good = id && payload && sq_fs_range_read(s.payload, &s.range);

@@ -298,16 +298,6 @@ static sq_rc kafka_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, str
     return SQ_OK;
 }
 
-static char *copy_bytes(struct sq_ctx *ctx, struct sq_str s)
-{
-    char *p = sq_alloc(ctx, (size_t)s.n + 1);
-    if (p) {
-        memcpy(p, s.p, s.n);
-        p[s.n] = 0;
-    }
-    return p;
-}
-
 static sq_rc start_part(struct reader *r, struct part *p);
 
 static sq_rc kafka_add_split(struct sq_reader *self, const struct sq_split *in, struct sq_str position)
@@ -318,7 +308,7 @@ static sq_rc kafka_add_split(struct sq_reader *self, const struct sq_split *in, 
     SQ_TRY(sq_grow(r->ctx, &r->parts, &r->cap_parts, r->nparts + 1, sizeof *r->parts));
     if (r->cur)
         r->cur = r->parts + cur;
-    char *id = copy_bytes(r->ctx, in->id), *payload = copy_bytes(r->ctx, in->payload);
+    char *id = sq_str_copy(r->ctx, in->id), *payload = sq_str_copy(r->ctx, in->payload);
     p.id = (struct sq_str){id, in->id.n};
     p.payload = (struct sq_str){payload, in->payload.n};
     bool good = id && payload && sq_kafka_range_read(p.payload, &p.range) && (!position.p || position.n == 12);
