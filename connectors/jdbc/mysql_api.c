@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mysql_api.c: opens libmariadb with dlopen and fills the table of its functions, as sqlite_api.c does. The library stays mapped once
+ * mysql_api.c: opens libmariadb with dlopen and fills the table of its functions, as base/sqlite.c does. The library stays mapped once
  * it was used (RTLD_NODELETE), for it keeps state of its own; initializing that state is not safe in several threads at once, so a
  * lock is around it: the one variable here that lives as long as the process, and it holds no data.
  */

@@ -21,7 +21,7 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "connectors/jdbc/jdbc.h"
-#include "connectors/jdbc/sqlite_api.h"
+#include "base/sqlite.h"
 
 #include <errno.h>
 #include <math.h>

@@ -4,7 +4,7 @@
  * database that is locked, read-only, full, or none at all. What is in the database is looked at through a connection of the
  * test's own.
  */
-#include "connectors/jdbc/sqlite_api.h"
+#include "base/sqlite.h"
 #include "conn_kit.h"
 
 #include <math.h>

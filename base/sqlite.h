@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sqlite_api.h: the functions of libsqlite3, found when a table first needs them. The header <sqlite3.h> is used at build
+ * sqlite.h: the functions of libsqlite3, found when a table or a checkpoint first needs them. The header <sqlite3.h> is used at build
  * time only; nothing links to the library.
  */
-#ifndef SQ_JDBC_SQLITE_API_H
-#define SQ_JDBC_SQLITE_API_H
+#ifndef SQ_BASE_SQLITE_H
+#define SQ_BASE_SQLITE_H
 
 #include "base/ctx.h"
 

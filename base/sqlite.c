@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sqlite_api.c: opens libsqlite3 with dlopen and fills the table of its functions. Every connection has its own table; the
+ * sqlite.c: opens libsqlite3 with dlopen and fills the table of its functions. Every connection has its own table; the
  * dynamic linker counts, so this is cheap, and there is no global state. The library stays mapped once it was used
  * (RTLD_NODELETE): it keeps memory of its own between connections.
  */
-#include "connectors/jdbc/sqlite_api.h"
+#include "base/sqlite.h"
 
 #include <dlfcn.h>
 
@@ -24,7 +24,7 @@ sq_rc sq_sqlite_load(struct sq_ctx *ctx, struct sq_sqlite *s)
     };
     s->library = dlopen("libsqlite3.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!s->library) {
-        sq_fail(ctx, SQ_EXTERNAL, "tables of 'jdbc:sqlite:' need the library libsqlite3.so.0, which is not installed");
+        sq_fail(ctx, SQ_EXTERNAL, "SQLite databases and checkpoints need the library libsqlite3.so.0, which is not installed");
         return sq_hint(ctx, "on Debian: apt-get install libsqlite3-0");
     }
     for (size_t i = 0; i < SQ_LEN(names); i++) {
