@@ -130,6 +130,9 @@ struct sq_scan_spec {                    /* what one scan of a table wants */
     const uint32_t *cols;                /* wanted columns, positions in table->cols, ascending */
     uint32_t ncols;
     uint32_t batch_rows;                 /* at most SQ_BATCH_ROWS; tests set 1 and 7 */
+    /* 'execution.trigger' = 'available-now': a split ends (SQ_POLL_SPLIT_END) where its data ended when it was added, also one that has no end by itself.
+     * Its position then is where the next run goes on: `splits` gives the same split (by id) again, with what has come since. */
+    bool available_now;
     /* Bad records that are skipped are given here too (NULL: only counted): source text is cut by the receiver. `position` is what a
      * person would look for: the line of a file, the offset in a topic. */
     void (*bad)(void *arg, struct sq_str split, int64_t position, struct sq_str column, const char *reason, struct sq_str raw);
@@ -172,12 +175,48 @@ struct sq_source_class {
     sq_rc (*position)(struct sq_reader *, uint32_t split, struct sq_buf *);
     void (*stats)(struct sq_reader *, struct sq_source_stats *);
     void (*close)(struct sq_reader *);
+    /* May be NULL. A position for people: "offset 4711", "byte 1048576 of 2000000". The bytes are not trusted. */
+    sq_rc (*show_position)(struct sq_str position, struct sq_buf *);
+    /* May be NULL. The epoch whose positions these are is committed: a broker may be told (FLINK: offsets of the group). Called on the reader's thread,
+     * once per split of this reader; never an error. */
+    void (*committed)(struct sq_reader *, uint32_t split, struct sq_str position);
     /* NULL: splits do not come up while the job runs. Lists the splits of now when it is time to look again (else *n = 0); those whose id
      * is not known yet are new. Called between polls on one reader of a scan, whose splits other readers may get. */
     sq_rc (*discover)(struct sq_reader *, struct sq_arena *, struct sq_split **, uint32_t *n);
 };
 
-/* ---- sinks ---- */
+/* ---- sinks ----
+ *
+ * A writer works in one of two ways.
+ *
+ * Without epochs (spec->epoch.on false): rows go out as they come: write*, flush when the input is idle, finish at its end. At least once.
+ *
+ * With epochs (checkpoints, micro-batches): rows of an epoch become visible together, at its commit.
+ *
+ *     open, marker, [recover, [commit]]                  begin, or begin again
+ *     write* ... prepare(n) ... commit(n), write* ...    epoch after epoch
+ *     write* ... prepare(n) ... commit(n), close         the end: there is no finish
+ *
+ * prepare and commit are called on the thread that writes checkpoints, all else on the worker's; never two calls at one time. Between prepare(n) and the
+ * return of commit(n) nothing is written: the runtime holds the rows behind the barrier. A writer uses the context it was opened with, which is its own.
+ *
+ * What a sink can promise with epochs (sq_sink_class.promise):
+ *   SQ_SINK_AT_LEAST_ONCE  rows are out after prepare (which flushes) returns; after a crash those since the last epoch come again
+ *   SQ_SINK_MARKED         it cannot prepare; commit writes the epoch's rows and its number (the marker) in one transaction of its own
+ *   SQ_SINK_PREPARES       prepare makes the rows durable but not visible; commit makes them visible and may be repeated
+ * The protocol that joins them is in executor/runtime/checkpoint.c.
+ */
+
+enum sq_sink_promise { SQ_SINK_AT_LEAST_ONCE, SQ_SINK_MARKED, SQ_SINK_PREPARES };
+
+struct sq_sink_epochs {
+    bool on;
+    struct sq_str job;                   /* UUID of the job, 36 characters: whose marker it is; empty: epochs are not durable, no marker is kept */
+    struct sq_str sink;                  /* which of the job's sinks: the table's path, with "#2" behind it where it has more than one */
+    struct sq_str owner;                 /* random, 16 hex digits: this run. Who opens a MARKED sink takes its marker over, so an older run's next commit fails */
+    struct sq_str old_job;               /* a UUID whose marker may be removed (an earlier, finished run in the same directory); empty: none */
+    int64_t interval_ms, timeout_ms;     /* between epochs, 0: unknown; what one may take (Kafka: transaction.timeout.ms must be more than both) */
+};
 
 struct sq_sink_spec {
     const struct sq_table_spec *table;
@@ -188,6 +227,7 @@ struct sq_sink_spec {
     uint32_t nkey;
     bool key_derived;
     bool overwrite;
+    struct sq_sink_epochs epoch;
 };
 
 struct sq_writer;
@@ -202,11 +242,28 @@ struct sq_sink_class {
     bool derives_key;                    /* without a PRIMARY KEY it takes the query's key (jdbc) */
     sq_rc (*open)(struct sq_ctx *, const struct sq_sink_spec *, struct sq_writer **);   /* checks the outside, creates tables; nothing half-made on error */
     sq_rc (*write)(struct sq_writer *, const struct sq_batch *);
-    sq_rc (*flush)(struct sq_writer *);                       /* called between batches when input is idle: hand on what is buffered */
-    sq_rc (*prepare)(struct sq_writer *, uint64_t epoch);     /* checkpoints: later issue; NULL where there is nothing to do */
-    sq_rc (*commit)(struct sq_writer *, uint64_t epoch);
-    sq_rc (*finish)(struct sq_writer *);                      /* end of input: make everything visible and durable */
+    sq_rc (*flush)(struct sq_writer *);                       /* called between batches when input is idle: hand on what is buffered; not with epochs */
+    sq_rc (*finish)(struct sq_writer *);                      /* end of input: make everything visible and durable; not with epochs */
     void (*close)(struct sq_writer *);                        /* after any failure too: undo what is not committed */
+
+    /* ---- epochs ---- */
+    enum sq_sink_promise (*promise)(const struct sq_table_spec *, const struct sq_table_ext *);   /* NULL: AT_LEAST_ONCE */
+    /* MARKED: the epoch of the last commit of epoch.job to this sink, after this run has become the owner; 0: none. */
+    sq_rc (*marker)(struct sq_writer *, uint64_t *epoch);
+    /* MARKED: makes `epoch` the marker without rows: the user has said that it is right (an override after a mismatch). */
+    sq_rc (*set_marker)(struct sq_writer *, uint64_t epoch);
+    /* Ends epoch n. `pending`, where not NULL, gets what another process needs to commit n: the rows (MARKED), the names of what was made
+     * durable (PREPARES), nothing (AT_LEAST_ONCE). NULL for a MARKED sink that decides alone whether n happened: its rows need no copy. */
+    sq_rc (*prepare)(struct sq_writer *, uint64_t epoch, struct sq_buf *pending);
+    /* After a restart from epoch n: what prepare(n) appended, to be committed next (when that is not known to have happened) or to go on from
+     * (what a file has of rows that are not committed). Bytes are not trusted. What an interrupted epoch n+1 left outside is undone here or at open. */
+    sq_rc (*recover)(struct sq_writer *, uint64_t epoch, struct sq_str pending);
+    /* MARKED: rows and marker n in one transaction; only if the marker is n - 1 and its owner this run, else SQ_EXTERNAL (another run owns it, or which
+     * epochs there are). If the answer to a commit was lost, looks at the marker before it tries again. Retries what is worth it, for as long as the
+     * table's options say, and looks at the context's interrupt. PREPARES: makes it visible; what is visible already is fine. */
+    sq_rc (*commit)(struct sq_writer *, uint64_t epoch);
+    /* Bytes of rows that wait for the commit; the runtime asks for an early epoch when they are many. NULL: 0. */
+    size_t (*pending_bytes)(struct sq_writer *);
 };
 
 /* ---- connectors ---- */

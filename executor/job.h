@@ -22,8 +22,12 @@ sq_rc sq_job_turn(struct sq_job *, int64_t wait_us, bool *done);
 sq_rc sq_job_run(struct sq_job *);
 /* Ends every source where it stands, as if its input ended there: the turns that follow close what is open and finish. */
 void sq_job_drain(struct sq_job *);
-/* Stops before the end of input: sinks keep what is final (flush and finish), open state is dropped. */
+/* Stops before the end of input: sinks keep what is final (flush and finish), open state is dropped. With checkpoints: takes a last one and commits it,
+ * so that the next run goes on from there. */
 sq_rc sq_job_stop(struct sq_job *);
+/* As sq_job_stop, and copies that checkpoint to a file of its own (a savepoint). `path`: a file to make, or a directory (NULL: the job's) that gets
+ * savepoint-<n>.db. The name is appended to `made`. SQ_SEMANTIC: the job has no checkpoints. */
+sq_rc sq_job_stop_with_savepoint(struct sq_job *, const char *path, struct sq_buf *made);
 void sq_job_close(struct sq_job *);
 
 /* What a job did, and is doing: per plan node. */
@@ -38,6 +42,10 @@ struct sq_job_stats {
     uint64_t rows_in, rows_out, bad, late, filtered;
     uint64_t bytes_in; int64_t bytes_total;
     int64_t elapsed_ns;
+    uint64_t epoch;                        /* the last one that is committed; 0: none, or no epochs */
+    uint64_t checkpoints;                  /* made durable by this run */
+    uint64_t restored;                     /* the epoch that it went on from; 0: it began anew */
+    int64_t checkpoint_ns, checkpoint_bytes;   /* of the last one: from barrier to commit; of its file */
     bool balanced;                         /* in = accepted + filtered + late at every input, records = rows + bad + filtered at every source */
 };
 uint32_t sq_job_nodes(const struct sq_job *, struct sq_node_stats *, uint32_t max);   /* returns how many there are */

@@ -155,6 +155,22 @@ struct sq_plan {
 
 enum { SQ_WORKERS_MOST = 128 };            /* one key group each */
 
+/* Epochs and checkpoints: frozen SET values (docs/checkpoints.md). */
+enum sq_trigger { SQ_TRIGGER_CONTINUOUS, SQ_TRIGGER_INTERVAL, SQ_TRIGGER_AVAILABLE_NOW };
+struct sq_epoch_config {
+    enum sq_trigger trigger;               /* execution.trigger */
+    int64_t trigger_ms;                    /* INTERVAL */
+    int64_t interval_ms;                   /* execution.checkpointing.interval; 0: no checkpoints by time */
+    struct sq_str dir;                     /* of this job: <execution.checkpointing.dir>/<job>; empty: nothing is made durable */
+    int64_t min_pause_ms, timeout_ms;
+    uint32_t retained;                     /* checkpoints that are kept, at least 1 */
+    bool at_least_once;                    /* execution.checkpointing.mode */
+    struct sq_str from;                    /* execution.savepoint.path: a checkpoint file, or a job's directory; empty: the newest in dir */
+    bool allow_dropped_state;              /* execution.savepoint.ignore-unclaimed-state, --allow-dropped-state */
+    bool ignore_sink_epochs;               /* go on though a sink's epoch is not the checkpoint's */
+    uint64_t max_rows;                     /* execution.trigger.max-rows: of each source and epoch; 0: no limit */
+};
+
 /* What a job runs with: frozen SET values. */
 struct sq_job_config {
     struct sq_session session;
@@ -165,6 +181,7 @@ struct sq_job_config {
     uint32_t batch_rows;                   /* 1..SQ_BATCH_ROWS */
     int mini_batch;                        /* table.exec.mini-batch.enabled: -1 not given, 0, 1 */
     int64_t state_ttl_ms;
+    struct sq_epoch_config epochs;         /* of INSERTs in streaming mode; else all zero */
     bool drop_nulls;                       /* table.exec.sink.not-null-enforcer = DROP: rows with NULL for a NOT NULL column are left out and counted */
 };
 
