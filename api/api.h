@@ -5,7 +5,7 @@
  *   engine.c    open and close, errors, exec, completion      run.c       jobs: opened, turned, stopped; the account
  *   stmt.c      prepare, bind, step, finalize                 result.c    the current row and its readings
  *   plan.c      what a statement runs with; its plan        jobs.c      jobs in the background
- *   complete.c  what could stand at a place of a text
+ *   complete.c  what could stand at a place of a text       faults.c    builds for tests of faults only
  *
  * An engine owns one context, one catalog, the SET values and a list of statements. A statement owns its text, its tree, its plan and, while it
  * runs, a job. Whatever a statement points to in the catalog is kept alive by a pin (planner/catalog.h).
@@ -25,6 +25,7 @@
 
 struct sq_background;
 struct sq_message;
+struct sq_faults;
 
 struct sqluice {
     struct sq_ctx ctx;
@@ -55,6 +56,7 @@ struct sqluice {
     struct sq_message *messages, **messages_end;
     size_t message_bytes;
     _Atomic bool told;                   /* there are messages */
+    struct sq_faults *faults;            /* faults.c; NULL: none are asked for */
 };
 
 enum sq_stmt_state { SQ_STMT_READY, SQ_STMT_RUNNING, SQ_STMT_DONE, SQ_STMT_FAILED };
@@ -111,6 +113,13 @@ void sq_api_word(sqluice *, struct sq_str);      /* one more, where memory is le
 void sq_api_words_sort(sqluice *);               /* and takes doubles out */
 /* Interrupt and progress, between turns. */
 sq_rc sq_api_poll(sqluice *, sqluice_stmt *);
+
+/* ---- faults.c ---- */
+
+#ifdef SQ_FAULTS
+void sq_faults_begin(sqluice *);
+void sq_faults_end(sqluice *);
+#endif
 
 /* ---- plan.c ---- */
 

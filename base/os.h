@@ -28,6 +28,9 @@ struct sq_os {
     int (*mkdir)(void *, const char *path, mode_t);
     /* Calls fn for each name in the directory but . and .. (order unspecified) until it returns nonzero. */
     int (*list)(void *, const char *path, int (*fn)(void *, const char *name), void *fn_arg);
+    /* For tests of faults (fault.h); else NULL. A named point is passed; whether a call of a kind (enum sq_fail_kind) is to fail. */
+    void (*point)(void *, const char *name);
+    bool (*fails)(void *, int kind);
 };
 
 extern const struct sq_os sq_os_posix;
