@@ -170,11 +170,16 @@ tsan:
 
 # ---- builds with fault points (base/fault.h): the command to be killed, and the same under ASan and UBSan to have its calls fail ----
 
-.PHONY: faults torture-build
+.PHONY: faults torture-build torture
 faults:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 DEBUG=1 $(BUILD)/faults/sqluice
 torture-build:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/torture FAULTS=1 $(ASAN_FLAGS) $(BUILD)/torture/sqluice
+
+torture: deps-build
+	$(Q)tools/deps install test
+	$(Q)$(MAKE) --no-print-directory all torture-build
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/torture/torture.py
 
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 
@@ -211,7 +216,7 @@ test: deps-build
 	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan tsan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
+check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
@@ -263,6 +268,7 @@ help:
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
 	@echo "make tsan       the command and the tests of workers under TSan, in $(BUILD)/tsan"
 	@echo "make faults     the command with fault points (base/fault.h), in $(BUILD)/faults"
+	@echo "make torture    the n-th allocation, read, write, fsync … of small jobs fails, for every n"
 	@echo "make diff       ask a real Flink again for the answers in tests/diff"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"
