@@ -216,7 +216,7 @@ test: deps-build
 	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
+check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
@@ -239,7 +239,7 @@ diff: deps-build
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
-$(BUILD)/tests/services/produce $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
+$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
