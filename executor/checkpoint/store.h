@@ -62,6 +62,8 @@ sq_rc sq_store_drop(struct sq_store *, uint64_t epoch);
 /* Opens and checks the file (format, version, checksums of all but the chunks; a chunk's when it is read). SQ_DATA: damaged, and how. What `saved` points to
  * belongs to the reader. */
 sq_rc sq_store_read(struct sq_ctx *, const char *path, struct sq_store_reader **, struct sq_saved *);
+/* The same for a checkpoint of the index, which must be the one that the index means: of this job, with the checksum it was written with. */
+sq_rc sq_store_get(struct sq_store *, uint64_t epoch, struct sq_store_reader **, struct sq_saved *);
 /* Reads every chunk to see that it is whole, before anything is built on it. */
 sq_rc sq_store_verify(struct sq_store_reader *);
 void sq_store_reader_close(struct sq_store_reader *);    /* NULL is fine */
