@@ -5,7 +5,7 @@
  *   engine.c    open and close, errors, exec, completion      run.c       jobs: opened, turned, stopped; the account
  *   stmt.c      prepare, bind, step, finalize                 result.c    the current row and its readings
  *   plan.c      what a statement runs with; its plan        jobs.c      jobs in the background
- *   complete.c  what could stand at a place of a text
+ *   complete.c  what could stand at a place of a text         epochs.c    an INSERT's epochs, checkpoints, name and directory
  *
  * An engine owns one context, one catalog, the SET values and a list of statements. A statement owns its text, its tree, its plan and, while it
  * runs, a job. Whatever a statement points to in the catalog is kept alive by a pin (planner/catalog.h).
@@ -24,6 +24,7 @@
 #include <pthread.h>
 
 struct sq_background;
+struct sq_claim;
 struct sq_message;
 
 struct sqluice {
@@ -48,6 +49,8 @@ struct sqluice {
     struct sq_background *jobs;          /* in the order of their start */
     uint32_t waiting;                    /* calls that wait for jobs: none may be forgotten */
     struct sq_str job_name;              /* sqluice_job_default_name; owned */
+    struct sq_claim *claims;             /* epochs.c: which INSERT has which directory */
+    unsigned told_epochs;                /* notices that come once */
     bool shares_ready;                   /* lock, ended and room are there */
     pthread_mutex_t lock;                /* of the messages, and of what jobs.c says */
     pthread_cond_t ended;                /* a job was opened, has ended or left a message */
@@ -120,6 +123,16 @@ sq_rc sq_stmt_env(sqluice_stmt *, struct sq_bind_env *);
 sq_rc sq_stmt_plan(sqluice_stmt *);
 sq_rc sq_stmt_plan_insert(sqluice_stmt *, struct sq_bind_env *, struct sq_ast_insert *);      /* CREATE TABLE … AS */
 
+/* ---- epochs.c ---- */
+
+/* Epochs and checkpoints as the SET values say; SQ_SEMANTIC where they contradict each other. */
+sq_rc sq_stmt_epochs(sqluice_stmt *, struct sq_bind_env *, struct sq_job_config *);
+/* The job's name and directory, when its plan is made. */
+sq_rc sq_stmt_epochs_dir(sqluice_stmt *, struct sq_bind_env *);
+/* Before it runs: nobody else may have the directory; says once what was chosen. */
+sq_rc sq_stmt_epochs_begin(sqluice_stmt *);
+void sq_epochs_forget(sqluice *);                /* another job file */
+
 /* ---- jobs.c ---- */
 
 sq_rc sq_jobs_init(sqluice *);
@@ -131,6 +144,7 @@ sq_rc sq_jobs_show(sqluice_stmt *);              /* rows of SHOW JOBS */
 sq_rc sq_jobs_stop(sqluice_stmt *);              /* STOP JOB */
 /* What a job has done so far; on the thread that turns it. */
 void sq_jobs_progress(const struct sq_job *, int64_t elapsed_ns, sqluice_progress *);
+bool sq_jobs_uses(sqluice *, struct sq_str dir); /* a running job keeps its checkpoints there */
 /* The running jobs' ids, for completion: false behind the last. */
 bool sq_jobs_id_at(const sqluice *, size_t i, struct sq_str *id);
 

@@ -369,6 +369,7 @@ void sq_jobs_close(sqluice *db)
         free_job(b);
     }
     sq_jobs_deliver(db);
+    sq_epochs_forget(db);
     sq_free(&db->ctx, (void *)(uintptr_t)db->job_name.p);
     pthread_cond_destroy(&db->room);
     pthread_cond_destroy(&db->ended);
@@ -606,6 +607,15 @@ int sqluice_job_at(sqluice *db, int i, sqluice_job *out)
     return 1;
 }
 
+bool sq_jobs_uses(sqluice *db, struct sq_str dir)
+{
+    reap_ended(db);
+    for (const struct sq_background *b = db->jobs; b; b = b->next)
+        if (!b->reaped && sq_str_eq(b->plan->config.epochs.dir, dir))
+            return true;
+    return false;
+}
+
 bool sq_jobs_id_at(const sqluice *db, size_t i, struct sq_str *id)
 {
     for (const struct sq_background *b = db->jobs; b; b = b->next)
@@ -757,6 +767,7 @@ int sqluice_job_default_name(sqluice *db, const char *name)
         if (copy)
             memcpy(copy, name, n + 1);
         db->job_name = (struct sq_str){copy, (uint32_t)n};
+        sq_epochs_forget(db);
     }
     return sq_api_leave(db, rc, 0);
 }

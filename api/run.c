@@ -132,6 +132,7 @@ sq_rc sq_stmt_run_insert(sqluice_stmt *s)
     int outer;
     sq_rc rc;
 
+    SQ_TRY(sq_stmt_epochs_begin(s));
     if (s->endless && !s->sync)
         return sq_jobs_start(s);
     rc = sq_stmt_open_job(s);                   /* what waits for a broker here is interrupted by the first request */
