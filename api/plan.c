@@ -129,6 +129,7 @@ static sq_rc plan_inserts(sqluice_stmt *s, struct sq_bind_env *env, struct sq_as
     SQ_TRY(sq_stmt_epochs_dir(s, env));
     s->endless = !s->plan->bounded;
     s->sync = sq_setting_bool(env->settings, "table.dml-sync") || c.epochs.trigger == SQ_TRIGGER_AVAILABLE_NOW;
+    sq_restart_freeze(env->settings, &s->restart);
     return SQ_OK;
 }
 

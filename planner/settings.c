@@ -419,6 +419,14 @@ static sq_rc check_from_1(struct sq_ctx *ctx, const struct row *r, const struct 
     return n >= 1 && n <= INT32_MAX ? SQ_OK : wrong(ctx, r, kv, "a whole number from 1 on");
 }
 
+static sq_rc check_to_100(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    int64_t n = 0;
+
+    parse_whole(v, &n);
+    return n >= 1 && n <= 100 ? SQ_OK : wrong(ctx, r, kv, "a whole number from 1 to 100");
+}
+
 static sq_rc check_factor(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
 {
     double d, least = strstr(r->key, "multiplier") ? 1 : 0, most = least == 0 ? 1 : 1e6;
@@ -484,7 +492,7 @@ static const struct {
     {"restart-strategy.exponential-delay.jitter-factor", check_factor},
     {"restart-strategy.exponential-delay.attempts-before-reset-backoff", check_from_1},
     {"restart-strategy.fixed-delay.attempts", check_from_0},
-    {"restart-strategy.failure-rate.max-failures-per-interval", check_from_1},
+    {"restart-strategy.failure-rate.max-failures-per-interval", check_to_100},
     {"restart-strategy.failure-rate.failure-rate-interval", check_long},
     {"table.local-time-zone", check_zone},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_epochs.c: what an INSERT runs with when it has epochs and checkpoints: the SET values frozen in its plan, the job's name and directory, what
- * contradicts itself, what is said once.
+ * contradicts itself, what is said once; and when a job that failed goes on by itself.
  */
 #include "api/api.h"
 
@@ -208,11 +208,94 @@ static void clashes(void **state)
     good(w, INSERT_FEW);
 }
 
+/* ---- restarts ---- */
+
+static void strategy(struct world *w, const char *set, struct sq_restart *r)
+{
+    good(w, set);
+    frozen(w, INSERT);
+    *r = w->q->restart;
+}
+
+static bool again(struct sq_restart *r, int64_t now_ms, int64_t *pause_ms)
+{
+    return sq_restart_next(r, now_ms, 0.5, pause_ms);
+}
+
+static void restart_strategies(void **state)
+{
+    struct world *w = *state;
+    struct sq_restart r;
+    int64_t pause;
+
+    strategy(w, "RESET", &r);                          /* exponential-delay, as Flink's defaults say */
+    assert_true(again(&r, 0, &pause) && pause == 1000);
+    assert_true(again(&r, 2000, &pause) && pause == 1500);
+    assert_true(again(&r, 4000, &pause) && pause == 2250);
+    for (int i = 0; i < 100; i++)
+        assert_true(again(&r, 5000 + i, &pause));
+    assert_int_equal(pause, 60000);
+    assert_true(again(&r, 3600 * 1000 + 70 * 1000, &pause) && pause == 1000);     /* an hour without a failure */
+    assert_true(sq_restart_next(&r, 3700 * 1000, 0, &pause) && pause == 1350);
+    assert_true(sq_restart_next(&r, 3700 * 1000, 1, &pause) && pause == 2475);
+    strategy(w, "SET 'restart-strategy.exponential-delay.attempts-before-reset-backoff' = '2'; SET 'restart-strategy.exponential-delay.initial-backoff' = '10 s';"
+                "SET 'restart-strategy.exponential-delay.max-backoff' = '15 s'; SET 'restart-strategy.exponential-delay.backoff-multiplier' = '3'", &r);
+    assert_true(again(&r, 0, &pause) && pause == 10000);
+    assert_true(again(&r, 0, &pause) && pause == 15000);
+    assert_false(again(&r, 0, &pause));
+    strategy(w, "SET 'restart-strategy' = 'fixed-delay'; SET 'restart-strategy.fixed-delay.attempts' = '2'; SET 'restart-strategy.fixed-delay.delay' = '3 s'", &r);
+    assert_true(again(&r, 0, &pause) && pause == 3000);
+    assert_true(again(&r, 1000000000, &pause) && pause == 3000);
+    assert_false(again(&r, 2000000000, &pause));
+    strategy(w, "SET 'restart-strategy' = 'failure-rate'; SET 'restart-strategy.failure-rate.max-failures-per-interval' = '2'", &r);
+    assert_true(again(&r, 0, &pause) && pause == 1000);
+    assert_true(again(&r, 50000, &pause));
+    assert_true(again(&r, 60001, &pause));             /* two within a minute: 50000 and 60001 */
+    assert_false(again(&r, 70000, &pause));
+    strategy(w, "SET 'restart-strategy' = 'none'", &r);
+    assert_false(again(&r, 0, &pause));
+}
+
+/* Which failures are got over, and what is said. */
+static void restart_errors(void **state)
+{
+    struct world *w = *state;
+    struct sq_ctx *ctx = &w->db->ctx;
+    const struct sq_job_plan *plan;
+    struct sq_restart r;
+    int64_t pause;
+
+    good(w, "SET 'execution.checkpointing.interval' = '1 s'; SET 'restart-strategy' = 'fixed-delay'; SET 'restart-strategy.fixed-delay.attempts' = '1'");
+    frozen(w, INSERT);
+    plan = w->q->plan;
+    r = w->q->restart;
+    sq_fail(ctx, SQ_DATA, "a bad row");
+    assert_false(sq_restart_after(ctx, &r, plan, &pause));
+    sq_fail(ctx, SQ_EXTERNAL, "another run owns it");
+    sq_lasting(ctx);
+    assert_false(sq_restart_after(ctx, &r, plan, &pause));
+    assert_string_equal(w->notices, "");
+    sq_fail(ctx, SQ_EXTERNAL, "the broker is down");
+    sq_hint(ctx, "start it");
+    assert_true(sq_restart_after(ctx, &r, plan, &pause));
+    assert_string_equal(w->notices, "failed: the broker is down (start it); it goes on from its newest checkpoint in 1.0 s (restart 1)\n");
+    assert_int_equal(ctx->err.rc, SQ_OK);
+    sq_fail(ctx, SQ_EXTERNAL, "the broker is down");
+    assert_false(sq_restart_after(ctx, &r, plan, &pause));
+    assert_string_equal(ctx->err.msg, "failed for good after 1 restart: the broker is down");
+    good(w, "RESET 'execution.checkpointing.interval'");
+    frozen(w, INSERT);
+    r = w->q->restart;
+    sq_fail(ctx, SQ_EXTERNAL, "the broker is down");
+    assert_false(sq_restart_after(ctx, &r, w->q->plan, &pause));
+    memset(&ctx->err, 0, sizeof ctx->err);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(none), T(values), T(names), T(when_there_is_a_directory), T(contradictions), T(clashes),
+        T(none), T(values), T(names), T(when_there_is_a_directory), T(contradictions), T(clashes), T(restart_strategies), T(restart_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
