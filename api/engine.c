@@ -81,7 +81,7 @@ sq_rc sq_api_poll(sqluice *db, sqluice_stmt *s)
 
     SQ_TRY(sq_check_interrupt(&db->ctx));
     sq_jobs_deliver(db);
-    if (!db->config.progress)
+    if (!db->config.progress || !s->job)
         return SQ_OK;
     now = db->os.mono_ns(db->os.arg);
     if (now - db->progress_ns < PROGRESS_NS)

@@ -46,6 +46,7 @@ struct sq_background {
     uint32_t error_base;
     pthread_t thread;
     int64_t started_us, started_ns;
+    struct sq_restart restart;
     _Atomic int ask, hard;
     /* the thread's until it has ended */
     struct sq_ctx ctx;
@@ -199,18 +200,47 @@ static void keep_account(struct sq_background *b)
     b->ctx.err = before;
 }
 
+/* One life of a job: from open to close. */
+static sq_rc live(struct sq_background *b)
+{
+    sq_rc rc;
+
+    SQ_TRY(sq_job_open(&b->ctx, b->plan, NULL, NULL, &b->job));
+    publish(b, true);
+    rc = turn_to_end(b);
+    publish(b, false);
+    keep_account(b);
+    sq_job_close(b->job);
+    b->job = NULL;
+    return rc;
+}
+
+/* Between a failure and a restart nothing is open: to stop is to end. */
+static sq_rc pause_job(struct sq_background *b, int64_t pause_ms)
+{
+    sqluice *db = b->db;
+    int64_t until = now_ns(db) + pause_ms * 1000000;
+
+    while (now_ns(db) < until) {
+        b->canceled = atomic_load(&b->ask) == ASK_STOP;
+        if (b->canceled)
+            return SQ_OK;
+        SQ_TRY(sq_check_interrupt(&b->ctx));
+        db->os.sleep_us(db->os.arg, WAIT_US);
+    }
+    return SQ_OK;
+}
+
 static void *run(void *arg)
 {
     struct sq_background *b = arg;
+    int64_t pause_ms;
 
-    b->rc = sq_job_open(&b->ctx, b->plan, NULL, NULL, &b->job);
-    if (b->rc == SQ_OK) {
-        publish(b, true);
-        b->rc = turn_to_end(b);
-        publish(b, false);
-        keep_account(b);
-        sq_job_close(b->job);
-        b->job = NULL;
+    b->rc = live(b);
+    while (b->rc == SQ_EXTERNAL && b->opened && sq_restart_after(&b->ctx, &b->restart, b->plan, &pause_ms)) {
+        b->rc = pause_job(b, pause_ms);
+        if (b->rc == SQ_OK && !b->canceled)
+            b->rc = live(b);
     }
     pthread_mutex_lock(&b->db->lock);
     b->ended = true;
@@ -369,6 +399,7 @@ void sq_jobs_close(sqluice *db)
         free_job(b);
     }
     sq_jobs_deliver(db);
+    sq_epochs_forget(db);
     sq_free(&db->ctx, (void *)(uintptr_t)db->job_name.p);
     pthread_cond_destroy(&db->room);
     pthread_cond_destroy(&db->ended);
@@ -467,6 +498,7 @@ static sq_rc new_job(sqluice_stmt *s, struct sq_background **out)
                              .print = db->config.print ? job_print : NULL, .print_arg = b};
     sq_buf_init(&b->account, &b->ctx);
     b->plan = s->plan;
+    b->restart = s->restart;
     b->started_us = db->os.now_us(db->os.arg);
     b->started_ns = now_ns(db);
     make_id(db, b->id);
@@ -604,6 +636,15 @@ int sqluice_job_at(sqluice *db, int i, sqluice_job *out)
         return 0;
     describe(b, out);
     return 1;
+}
+
+bool sq_jobs_uses(sqluice *db, struct sq_str dir)
+{
+    reap_ended(db);
+    for (const struct sq_background *b = db->jobs; b; b = b->next)
+        if (!b->reaped && sq_str_eq(b->plan->config.epochs.dir, dir))
+            return true;
+    return false;
 }
 
 bool sq_jobs_id_at(const sqluice *db, size_t i, struct sq_str *id)
@@ -757,6 +798,7 @@ int sqluice_job_default_name(sqluice *db, const char *name)
         if (copy)
             memcpy(copy, name, n + 1);
         db->job_name = (struct sq_str){copy, (uint32_t)n};
+        sq_epochs_forget(db);
     }
     return sq_api_leave(db, rc, 0);
 }

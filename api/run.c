@@ -4,7 +4,7 @@
  *
  * A query's job is turned when no row waits, so at most what one turn gives is held; final rows of a changelog are the plan's work. An INSERT is
  * turned to its end within one step, unless that never comes (jobs.c); the first request to interrupt stops it between turns with what is final written and committed, a second one
- * breaks it off.
+ * breaks it off. A job with checkpoints that a broker or a database has failed is opened again (restart.c).
  */
 #include "api/api.h"
 
@@ -112,7 +112,7 @@ static sq_rc stop_early(sqluice_stmt *s)
     return sq_fail(&db->ctx, SQ_INTERRUPT, "interrupted; what was final is written");
 }
 
-static sq_rc turn_insert(sqluice_stmt *s)
+static sq_rc turn_to_end(sqluice_stmt *s)
 {
     sqluice *db = s->db;
 
@@ -128,12 +128,45 @@ static sq_rc turn_insert(sqluice_stmt *s)
     return SQ_OK;
 }
 
+static sq_rc pause_insert(sqluice_stmt *s, int64_t pause_ms)
+{
+    sqluice *db = s->db;
+    int64_t until = db->os.mono_ns(db->os.arg) + pause_ms * 1000000;
+
+    while (db->os.mono_ns(db->os.arg) < until) {
+        if (atomic_load(&db->requests) > 0)
+            return sq_fail(&db->ctx, SQ_INTERRUPT, "interrupted between a failure and a restart; the next run goes on from the newest checkpoint");
+        db->os.sleep_us(db->os.arg, WAIT_US);
+        SQ_TRY(sq_api_poll(db, s));
+    }
+    return SQ_OK;
+}
+
+/* To the end, over the failures of the outside that it may get over. */
+static sq_rc turn_insert(sqluice_stmt *s)
+{
+    struct sq_ctx *ctx = &s->db->ctx;
+    sq_rc rc = turn_to_end(s);
+    int64_t pause_ms;
+
+    while (rc == SQ_EXTERNAL && sq_restart_after(ctx, &s->restart, s->plan, &pause_ms)) {
+        sq_stmt_close_job(s);
+        rc = pause_insert(s, pause_ms);
+        if (rc == SQ_OK)
+            rc = sq_stmt_open_job(s);
+        if (rc == SQ_OK)
+            rc = turn_to_end(s);
+    }
+    return rc;
+}
+
 sq_rc sq_stmt_run_insert(sqluice_stmt *s)
 {
     sqluice *db = s->db;
     int outer;
     sq_rc rc;
 
+    SQ_TRY(sq_stmt_epochs_begin(s));
     if (s->endless && !s->sync)
         return sq_jobs_start(s);
     rc = sq_stmt_open_job(s);                   /* what waits for a broker here is interrupted by the first request */

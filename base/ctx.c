@@ -20,6 +20,7 @@ static void set_message(struct sq_ctx *ctx, sq_rc rc, struct sq_span span, const
     ctx->err.rc = rc;
     ctx->err.span = span;
     ctx->err.hint[0] = 0;
+    ctx->err.lasting = false;
 }
 
 sq_rc sq_fail(struct sq_ctx *ctx, sq_rc rc, const char *fmt, ...)
@@ -48,6 +49,12 @@ sq_rc sq_hint(struct sq_ctx *ctx, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     memcpy(ctx->err.hint, text, sizeof text);
+    return ctx->err.rc;
+}
+
+sq_rc sq_lasting(struct sq_ctx *ctx)
+{
+    ctx->err.lasting = true;
     return ctx->err.rc;
 }
 

@@ -186,7 +186,8 @@ SQLUICE_API const char *sqluice_job_account(sqluice *db, const char *id);
 /* Makes the error of a failed job the engine's last error, as a failed call does, and returns its code; SQLUICE_OK: it has none. Its place is one in the
  * text given when it was started. */
 SQLUICE_API int sqluice_job_error(sqluice *db, const char *id);
-/* The name of jobs that are started from now on without a 'pipeline.name'; more of that name get -2, -3, …. NULL: "insert-into_" and the table. */
+/* The name of jobs that are started from now on without a 'pipeline.name'; more of that name get -2, -3, …. NULL: "insert-into_" and the table. Jobs with
+ * checkpoints have their targets in it ("daily-totals"), and of what is run under one default name no two INSERTs may share a name, and so a directory. */
 SQLUICE_API int sqluice_job_default_name(sqluice *db, const char *name);
 
 /* ---- the current row ---- */
