@@ -32,7 +32,8 @@ OPT      ?= -O2
 WARN     := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
 SAN      ?=
 DEBUG    ?=
-CPPFLAGS += -I. -Iinclude -I$(BUILD) -D_GNU_SOURCE -DSQ_VERSION='"$(VERSION)"' $(if $(DEBUG),,-DNDEBUG)
+FAULTS   ?=
+CPPFLAGS += -I. -Iinclude -I$(BUILD) -D_GNU_SOURCE -DSQ_VERSION='"$(VERSION)"' $(if $(DEBUG),,-DNDEBUG) $(if $(FAULTS),-DSQ_FAULTS)
 CFLAGS   += -std=c11 -g $(OPT) -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections $(WARN) $(SAN)
 LDFLAGS  += $(SAN) -Wl,--gc-sections
 LDLIBS   += -lutf8proc -lm -ldl -lpthread
@@ -142,8 +143,10 @@ LAYERS_test_kafka     := connectors base
 LAYERS_test_kafka_read := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_runtime   := executor functions base
+LAYERS_test_checkpoints := executor functions base
 LAYERS_test_expr      := executor functions base
 LAYERS_test_state     := executor functions base
+LAYERS_test_store     := executor functions base
 
 define unit
 $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o $$(foreach l,$$(or $$(LAYERS_$(1)),api planner executor connectors functions parser base),$(BUILD)/lib_$$(l).a)
@@ -166,6 +169,19 @@ TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_jobs) $(BUILD)/tsan/sqluice
+
+# ---- builds with fault points (base/fault.h): the command to be killed, and the same under ASan and UBSan to have its calls fail ----
+
+.PHONY: faults torture-build torture
+faults:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 DEBUG=1 $(BUILD)/faults/sqluice
+torture-build:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/torture FAULTS=1 $(ASAN_FLAGS) $(BUILD)/torture/sqluice
+
+torture: deps-build
+	$(Q)tools/deps install test
+	$(Q)$(MAKE) --no-print-directory all torture-build
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/torture/torture.py
 
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 
@@ -202,7 +218,7 @@ test: deps-build
 	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan tsan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
+check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
@@ -253,6 +269,8 @@ help:
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
 	@echo "make tsan       the command and the tests of workers under TSan, in $(BUILD)/tsan"
+	@echo "make faults     the command with fault points (base/fault.h), in $(BUILD)/faults"
+	@echo "make torture    the n-th allocation, read, write, fsync … of small jobs fails, for every n"
 	@echo "make diff       ask a real Flink again for the answers in tests/diff"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"

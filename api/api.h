@@ -5,8 +5,8 @@
  *   engine.c    open and close, errors, exec, completion      run.c       jobs: opened, turned, stopped; the account
  *   stmt.c      prepare, bind, step, finalize                 result.c    the current row and its readings
  *   plan.c      what a statement runs with; its plan        jobs.c      jobs in the background
- *   complete.c  what could stand at a place of a text         epochs.c    an INSERT's epochs, checkpoints, name and directory
- *   restart.c   whether a job that failed goes on by itself
+ *   complete.c  what could stand at a place of a text       epochs.c    an INSERT's epochs, checkpoints, name and directory
+ *   restart.c   whether a job that failed goes on by itself   faults.c    builds for tests of faults only
  *
  * An engine owns one context, one catalog, the SET values and a list of statements. A statement owns its text, its tree, its plan and, while it
  * runs, a job. Whatever a statement points to in the catalog is kept alive by a pin (planner/catalog.h).
@@ -27,6 +27,7 @@
 struct sq_background;
 struct sq_claim;
 struct sq_message;
+struct sq_faults;
 
 struct sqluice {
     struct sq_ctx ctx;
@@ -59,6 +60,7 @@ struct sqluice {
     struct sq_message *messages, **messages_end;
     size_t message_bytes;
     _Atomic bool told;                   /* there are messages */
+    struct sq_faults *faults;            /* faults.c; NULL: none are asked for */
 };
 
 /* When a job goes on by itself after a failure of the outside: frozen SET values, and what has happened so far. */
@@ -131,6 +133,13 @@ void sq_api_word(sqluice *, struct sq_str);      /* one more, where memory is le
 void sq_api_words_sort(sqluice *);               /* and takes doubles out */
 /* Interrupt and progress, between turns. */
 sq_rc sq_api_poll(sqluice *, sqluice_stmt *);
+
+/* ---- faults.c ---- */
+
+#ifdef SQ_FAULTS
+void sq_faults_begin(sqluice *);
+void sq_faults_end(sqluice *);
+#endif
 
 /* ---- plan.c ---- */
 

@@ -125,6 +125,9 @@ static void configure(sqluice *db, const sqluice_config *config)
         db->os.arg = db;                  /* the system's slots do not look at it */
         db->os.now_us = config_now;
     }
+#ifdef SQ_FAULTS
+    sq_faults_begin(db);
+#endif
     db->budget.limit = db->config.memory_limit_bytes > 0 ? db->config.memory_limit_bytes : 0;
     if (db->config.batch_rows == 0 || db->config.batch_rows > SQ_BATCH_ROWS)
         db->config.batch_rows = SQ_BATCH_ROWS;
@@ -172,6 +175,9 @@ void sqluice_close(sqluice *db)
     sq_arena_free(&db->words);
     sq_free(&db->ctx, db->word);
     SQ_ASSERT(atomic_load(&db->budget.used) == 0);
+#ifdef SQ_FAULTS
+    sq_faults_end(db);
+#endif
     free(db);
 }
 

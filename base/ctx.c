@@ -5,6 +5,7 @@
  * Every block carries its size in front of it, so that freeing gives the budget back what was taken without being told.
  */
 #include "base/ctx.h"
+#include "base/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,8 @@ struct block_head {
 static bool charge(struct sq_ctx *ctx, int64_t more)
 {
     struct sq_budget *b = ctx->budget;
+    if (more > 0 && SQ_FAULT_FAILS(ctx, SQ_FAIL_ALLOC))
+        return false;
     if (!b)
         return true;
     if (more > 0 && atomic_load_explicit(&b->fail_at, memory_order_relaxed) > 0 && atomic_fetch_sub(&b->fail_at, 1) == 1)

@@ -70,6 +70,8 @@ struct sq_op {
     int64_t watermark;                     /* last one forwarded */
     uint64_t epoch;                        /* of the last barrier that was passed on */
     bool idle, ended;
+    bool paused;                           /* sources: nothing more comes in this run */
+    uint64_t epoch_rows;                   /* sources: rows given in this epoch */
     bool satisfied;                        /* needs no more input (LIMIT): sources that feed nothing else end */
     struct sq_op_metrics m;
 };

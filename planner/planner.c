@@ -464,20 +464,23 @@ static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
 }
 
 /* Names by structure: what a node does and what is below it. */
-static sq_rc name_node(struct sq_ctx *ctx, struct sq_plan *p)
+static sq_rc name_node(struct sq_bind_env *env, struct sq_plan *p)
 {
     struct sq_buf b;
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     for (uint32_t i = 0; i < p->ninputs; i++) {
-        SQ_TRY(name_node(ctx, p->inputs[i]));
+        SQ_TRY(name_node(env, p->inputs[i]));
         h = hash_bytes(h, &p->inputs[i]->uid, sizeof(uint64_t));
     }
-    sq_buf_init(&b, ctx);
+    sq_buf_init(&b, env->ctx);
     sq_plan_describe(&b, p);
     sq_rc rc = b.rc;
     if (rc == SQ_OK && b.n)
         h = hash_bytes(h, b.p, b.n);
     p->uid = h;
+    p->text = sq_str_dup(env->arena, sq_buf_view(&b));
+    if (rc == SQ_OK && !p->text.p)
+        rc = SQ_NOMEM;
     sq_buf_free(&b);
     return rc;
 }
@@ -528,7 +531,7 @@ static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
         SQ_TRY(share_scans(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
-        SQ_TRY(name_node(env->ctx, j->roots[i]));
+        SQ_TRY(name_node(env, j->roots[i]));
     }
     struct sq_plan **all;
     SQ_TRY(number_all(env, j, &all));
