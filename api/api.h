@@ -6,6 +6,7 @@
  *   stmt.c      prepare, bind, step, finalize                 result.c    the current row and its readings
  *   plan.c      what a statement runs with; its plan        jobs.c      jobs in the background
  *   complete.c  what could stand at a place of a text       epochs.c    an INSERT's epochs, checkpoints, name and directory
+ *   state.c     what is in a checkpoint; savepoints
  *   restart.c   whether a job that failed goes on by itself   faults.c    builds for tests of faults only
  *
  * An engine owns one context, one catalog, the SET values and a list of statements. A statement owns its text, its tree, its plan and, while it
@@ -53,6 +54,7 @@ struct sqluice {
     struct sq_str job_name;              /* sqluice_job_default_name; owned */
     struct sq_claim *claims;             /* epochs.c: which INSERT has which directory */
     unsigned told_epochs;                /* notices that come once */
+    struct sq_buf savepoint;             /* the file that was made last */
     bool shares_ready;                   /* lock, ended and room are there */
     pthread_mutex_t lock;                /* of the messages, and of what jobs.c says */
     pthread_cond_t ended;                /* a job was opened, has ended or left a message */
@@ -167,6 +169,16 @@ bool sq_restart_next(struct sq_restart *, int64_t now_ms, double random, int64_t
 /* The same for the context's error, which then is said and taken away; false: the error stands. */
 bool sq_restart_after(struct sq_ctx *, struct sq_restart *, const struct sq_job_plan *, int64_t *pause_ms);
 
+/* ---- state.c ---- */
+
+sq_rc sq_state_show(sqluice_stmt *);             /* rows of SHOW CHECKPOINT 'path' */
+/* The newest checkpoint that is done in a job's directory, or in one that has one job's. In the arena. */
+sq_rc sq_state_newest(struct sq_ctx *, struct sq_arena *, const char *dir, struct sq_span at, const char **path);
+/* "4.1 MB" */
+void sq_state_size(int64_t bytes, char *out, size_t n);
+/* Where a savepoint goes by default, and that nothing is in its place. */
+sq_rc sq_savepoint_place(sqluice *, const char *path, struct sq_span, struct sq_buf *);
+
 /* ---- jobs.c ---- */
 
 sq_rc sq_jobs_init(sqluice *);
@@ -178,6 +190,8 @@ sq_rc sq_jobs_show(sqluice_stmt *);              /* rows of SHOW JOBS */
 sq_rc sq_jobs_stop(sqluice_stmt *);              /* STOP JOB */
 /* What a job has done so far; on the thread that turns it. */
 void sq_jobs_progress(const struct sq_job *, int64_t elapsed_ns, sqluice_progress *);
+/* The account, with a line about epochs where there are any. */
+sq_rc sq_jobs_account(const struct sq_job *, struct sq_buf *);
 bool sq_jobs_uses(sqluice *, struct sq_str dir); /* a running job keeps its checkpoints there */
 /* The running jobs' ids, for completion: false behind the last. */
 bool sq_jobs_id_at(const sqluice *, size_t i, struct sq_str *id);

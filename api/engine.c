@@ -139,6 +139,7 @@ static void configure(sqluice *db, const sqluice_config *config)
     db->ctx.print_arg = db;
     db->ctx.interrupt = &db->hard;
     sq_buf_init(&db->error_text, &db->ctx);
+    sq_buf_init(&db->savepoint, &db->ctx);
     sq_arena_init(&db->words, &db->ctx);
 }
 
@@ -172,6 +173,7 @@ void sqluice_close(sqluice *db)
     sq_catalog_free(db->catalog);
     sq_settings_free(db->settings);
     sq_buf_free(&db->error_text);
+    sq_buf_free(&db->savepoint);
     sq_arena_free(&db->words);
     sq_free(&db->ctx, db->word);
     SQ_ASSERT(atomic_load(&db->budget.used) == 0);

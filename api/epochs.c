@@ -9,6 +9,7 @@
  * FLINK: a job has an id of its own in each run, and goes on only from the checkpoint that it is told.
  */
 #include "api/api.h"
+#include "executor/checkpoint/store.h"
 
 #include <stdio.h>
 
@@ -29,11 +30,11 @@ static sq_rc refuse_batch(sqluice_stmt *s, const struct sq_settings *set)
     struct sq_str t = sq_setting(set, "execution.trigger");
 
     if (!sq_str_is(t, "continuous")) {
-        sq_fail(ctx, SQ_SEMANTIC, "'execution.trigger' = '%.*s' cuts a stream into epochs, and 'execution.runtime-mode' is 'batch'", SQ_FMT(t));
+        sq_fail_at(ctx, SQ_SEMANTIC, s->ast->at, "'execution.trigger' = '%.*s' cuts a stream into epochs, and 'execution.runtime-mode' is 'batch'", SQ_FMT(t));
         return sq_hint(ctx, "a batch job processes what is there and ends by itself: leave out the trigger, or SET 'execution.runtime-mode' = 'streaming'");
     }
     if (sq_setting(set, "execution.savepoint.path").n) {
-        sq_fail(ctx, SQ_SEMANTIC, "a job in batch mode has no state to begin with: 'execution.savepoint.path' is set");
+        sq_fail_at(ctx, SQ_SEMANTIC, s->ast->at, "a job in batch mode has no state to begin with: 'execution.savepoint.path' is set");
         return sq_hint(ctx, "RESET 'execution.savepoint.path', or SET 'execution.runtime-mode' = 'streaming'");
     }
     return SQ_OK;
@@ -66,7 +67,7 @@ sq_rc sq_stmt_epochs(sqluice_stmt *s, struct sq_bind_env *env, struct sq_job_con
     if (!e.from.p)
         return SQ_NOMEM;
     if (e.from.n && !durable(&e, sq_setting(set, DIR_KEY).n > 0)) {
-        sq_fail(ctx, SQ_SEMANTIC, "a job that begins from a savepoint makes checkpoints itself, and this one makes none");
+        sq_fail_at(ctx, SQ_SEMANTIC, s->ast->at, "a job that begins from a savepoint makes checkpoints itself, and this one makes none");
         return sq_hint(ctx, "SET 'execution.checkpointing.interval' = '10 s', or RESET 'execution.savepoint.path'");
     }
     c->epochs = e;
@@ -163,10 +164,25 @@ void sq_epochs_forget(sqluice *db)
     }
 }
 
-static sq_rc clash(sqluice *db, struct sq_str dir, struct sq_str name)
+static sq_rc clash(sqluice_stmt *s, const struct sq_job_config *c)
 {
-    sq_fail(&db->ctx, SQ_SEMANTIC, "two jobs would keep their checkpoints in one directory, %.*s", SQ_FMT(dir));
-    return sq_hint(&db->ctx, "give this INSERT a name of its own: SET 'pipeline.name' = '%.*s-2' before it", SQ_FMT(name));
+    struct sq_ctx *ctx = &s->db->ctx;
+
+    sq_fail_at(ctx, SQ_SEMANTIC, s->ast->at, "two jobs would keep their checkpoints in one directory, %.*s", SQ_FMT(c->epochs.dir));
+    return sq_hint(ctx, "give this INSERT a name of its own: SET 'pipeline.name' = '%.*s-2' before it", SQ_FMT(c->name));
+}
+
+/* Of the statement, however it is laid out. */
+static sq_rc hash_stmt(sqluice_stmt *s, uint64_t *h)
+{
+    struct sq_buf b;
+    sq_rc rc;
+
+    sq_buf_init(&b, &s->db->ctx);
+    rc = sq_unparse_stmt(&b, s->ast);
+    *h = hash(sq_buf_view(&b));
+    sq_buf_free(&b);
+    return rc;
 }
 
 /* Of a job file each directory belongs to one INSERT; a program, or a person at the prompt, may change a job and run it again. */
@@ -174,22 +190,66 @@ static sq_rc claim(sqluice_stmt *s, const struct sq_job_config *c)
 {
     sqluice *db = s->db;
     struct sq_claim *n;
+    uint64_t text;
 
     if (sq_jobs_uses(db, c->epochs.dir))
-        return clash(db, c->epochs.dir, c->name);
+        return clash(s, c);
     if (!db->job_name.n)
         return SQ_OK;
+    SQ_TRY(hash_stmt(s, &text));
     for (const struct sq_claim *p = db->claims; p; p = p->next)
         if (sq_str_eq(p->dir, c->epochs.dir))
-            return p->text == hash(s->text) ? SQ_OK : clash(db, c->epochs.dir, c->name);
+            return p->text == text ? SQ_OK : clash(s, c);
     n = sq_calloc(&db->ctx, sizeof *n);
     if (!n)
         return SQ_NOMEM;
     n->dir = (struct sq_str){sq_str_copy(&db->ctx, c->epochs.dir), c->epochs.dir.n};
-    n->text = hash(s->text);
+    n->text = text;
     n->next = db->claims;
     db->claims = n;
     return n->dir.p ? SQ_OK : SQ_NOMEM;
+}
+
+/* Has the job checkpoints of its own to go on from? Those of one that has come to its end are not. */
+static sq_rc goes_on(sqluice_stmt *s, const struct sq_epoch_config *e, bool *yes)
+{
+    struct sq_ctx *ctx = &s->db->ctx;
+    struct sq_store_info info;
+
+    *yes = false;
+    if (!sq_store_is_dir(ctx, e->dir.p))
+        return SQ_OK;
+    if (sq_store_look(ctx, e->dir.p, &s->plan_arena, &info) == SQ_NOMEM)
+        return SQ_NOMEM;                         /* any other failure is for the opening to tell */
+    *yes = info.n > 0 && (!info.entries[0].finished || info.entries[0].status != SQ_STORE_DONE || e->trigger == SQ_TRIGGER_AVAILABLE_NOW);
+    return SQ_OK;
+}
+
+/* FLINK: the path wins in every run. Here a job file names it once and for all: a rerun goes on from the job's own checkpoints, for its sinks have got further. */
+static sq_rc settle_savepoint(sqluice_stmt *s, struct sq_epoch_config *e)
+{
+    struct sq_ctx *ctx = &s->db->ctx;
+    const char *from = e->from.p;
+    struct stat st;
+    bool own;
+
+    if (e->from.n == 0)
+        return SQ_OK;
+    SQ_TRY(goes_on(s, e, &own));
+    if (own) {
+        sq_notice(ctx, "the job has checkpoints of its own in %.*s and goes on from them, not from %s", SQ_FMT(e->dir), from);
+        e->from = SQ_STR("");
+        return SQ_OK;
+    }
+    if (ctx->os->stat(ctx->os->arg, from, &st) < 0) {
+        sq_fail_at(ctx, SQ_SEMANTIC, s->ast->at, "there is no savepoint %s to begin from", from);
+        return sq_hint(ctx, "'execution.savepoint.path' names it; relative paths begin at the working directory");
+    }
+    if (S_ISDIR(st.st_mode)) {
+        SQ_TRY(sq_state_newest(ctx, &s->plan_arena, from, s->ast->at, &from));
+        e->from = sq_str_of(from);
+    }
+    return SQ_OK;
 }
 
 enum { TOLD_DIR = 1, TOLD_MEMORY = 2, TOLD_BATCH = 4, TOLD_IDLE = 8 };
@@ -206,7 +266,7 @@ sq_rc sq_stmt_epochs_begin(sqluice_stmt *s)
 {
     sqluice *db = s->db;
     struct sq_ctx *ctx = &db->ctx;
-    const struct sq_job_config *c = &s->plan->config;
+    struct sq_job_config *c = &s->plan->config;
     bool given = sq_setting(db->settings, DIR_KEY).n > 0;
 
     if (c->batch) {
@@ -217,7 +277,8 @@ sq_rc sq_stmt_epochs_begin(sqluice_stmt *s)
     if (c->epochs.dir.n) {
         if (!given && first(db, TOLD_DIR))
             sq_notice(ctx, "checkpoints are kept in %.*s: 'execution.checkpointing.dir' can name another place", SQ_FMT(c->epochs.dir));
-        return claim(s, c);
+        SQ_TRY(claim(s, c));
+        return settle_savepoint(s, &c->epochs);
     }
     if (c->epochs.trigger == SQ_TRIGGER_INTERVAL && first(db, TOLD_MEMORY))
         sq_notice(ctx, "epochs are not made durable: a job that is started again begins anew, so rows may come twice; SET 'execution.checkpointing.dir' to keep them");

@@ -75,7 +75,7 @@ static void keep_account(sqluice_stmt *s)
     struct sq_error before = s->db->ctx.err;
 
     sq_buf_reset(&s->account);
-    if (sq_job_account(s->job, &s->account) != SQ_OK)
+    if (sq_jobs_account(s->job, &s->account) != SQ_OK)
         sq_buf_reset(&s->account);
     s->db->ctx.err = before;
 }
@@ -109,6 +109,8 @@ static sq_rc stop_early(sqluice_stmt *s)
     sqluice *db = s->db;
 
     SQ_TRY(sq_job_stop(s->job));
+    if (s->plan->config.epochs.dir.n)
+        return sq_fail(&db->ctx, SQ_INTERRUPT, "interrupted; the epoch is committed, and the next run goes on from there");
     return sq_fail(&db->ctx, SQ_INTERRUPT, "interrupted; what was final is written");
 }
 
@@ -149,7 +151,7 @@ static sq_rc turn_insert(sqluice_stmt *s)
     sq_rc rc = turn_to_end(s);
     int64_t pause_ms;
 
-    while (rc == SQ_EXTERNAL && sq_restart_after(ctx, &s->restart, s->plan, &pause_ms)) {
+    while (rc == SQ_EXTERNAL && atomic_load(&s->db->requests) == 0 && sq_restart_after(ctx, &s->restart, s->plan, &pause_ms)) {
         sq_stmt_close_job(s);
         rc = pause_insert(s, pause_ms);
         if (rc == SQ_OK)

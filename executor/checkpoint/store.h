@@ -68,6 +68,16 @@ sq_rc sq_store_get(struct sq_store *, uint64_t epoch, struct sq_store_reader **,
 sq_rc sq_store_verify(struct sq_store_reader *);
 void sq_store_reader_close(struct sq_store_reader *);    /* NULL is fine */
 
+struct sq_store_info {
+    struct sq_str job, name;                             /* UUID, name */
+    struct sq_store_entry *entries;                      /* as sq_store_list */
+    uint32_t n;
+    int64_t holder;                                      /* the process that runs the job; 0: none does; -1: which is not known */
+};
+/* What a directory has, also while a job runs there: takes no lock, changes nothing. In the arena. */
+sq_rc sq_store_look(struct sq_ctx *, const char *dir, struct sq_arena *, struct sq_store_info *);
+bool sq_store_is_dir(struct sq_ctx *, const char *dir);  /* it looks like a job's directory: has an index */
+
 /* ---- savepoints: one file that needs no directory ---- */
 
 /* Copies a checkpoint's file, whole (the copy is verified) and durably. Makes the directory of `to`; a file that is there is not replaced. */

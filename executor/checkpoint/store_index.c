@@ -430,6 +430,13 @@ static sq_rc load(struct sq_store *s, struct sq_str job_name)
     return s->name ? sq_store_index_identity(s, s->job, s->old_job, false) : SQ_NOMEM;
 }
 
+sq_rc sq_store_index_look(struct sq_store *s, struct sq_arena *a)
+{
+    SQ_TRY(sq_store_db_open(s->ctx, &s->index, "index", s->index_path, SQ_STORE_DB_EDIT));
+    SQ_TRY(version_of(s));
+    return get_identity(s, a);
+}
+
 static void unload(struct sq_store *s)
 {
     sq_store_db_close(&s->index);

@@ -110,6 +110,7 @@ struct sq_store_line {                                   /* of the index */
 
 /* store_index.c */
 sq_rc sq_store_index_open(struct sq_store *, struct sq_str job_name);   /* or makes it, from the files that are there */
+sq_rc sq_store_index_look(struct sq_store *, struct sq_arena *);        /* only reads it: the job's UUID and name; no lock is needed */
 sq_rc sq_store_index_lines(struct sq_store *, struct sq_arena *, struct sq_store_line **, uint32_t *n);   /* newest first */
 sq_rc sq_store_index_find(struct sq_store *, uint64_t epoch, struct sq_store_line *);   /* SQ_MISUSE: there is none */
 sq_rc sq_store_index_add(struct sq_store *, const struct sq_store_line *);

@@ -17,7 +17,8 @@
 struct world {
     sqluice *db;
     char dir[64];
-    char notices[4096];
+    char notices[8192];
+    char rows[8192];
     sqluice_stmt *q;
 };
 
@@ -208,6 +209,137 @@ static void clashes(void **state)
     good(w, INSERT_FEW);
 }
 
+/* ---- savepoints, and looking at them ---- */
+
+static int keep_row(void *arg, sqluice_stmt *q)
+{
+    struct world *w = arg;
+    size_t n = strlen(w->rows);
+
+    for (int i = 0; i < sqluice_column_count(q) && n < sizeof w->rows; i++) {
+        const char *t = sqluice_column_text(q, i);
+        n += (size_t)snprintf(w->rows + n, sizeof w->rows - n, "%s%s", i ? "|" : "", t ? t : "-");
+    }
+    snprintf(w->rows + n, n < sizeof w->rows ? sizeof w->rows - n : 0, "\n");
+    return 0;
+}
+
+static void shows(struct world *w, const char *sql)
+{
+    w->rows[0] = 0;
+    if (sqluice_exec(w->db, sql, keep_row, w) != SQLUICE_OK)
+        fail_msg("%s: %s (%s)", sql, sqluice_errmsg(w->db), sqluice_errhint(w->db));
+}
+
+#define HAS(text) do { if (!strstr(w->rows, text)) fail_msg("no \"%s\" in:\n%s", text, w->rows); } while (0)
+
+/* Until the job has made so many checkpoints. */
+static void wait_checkpoints(struct world *w, int i, uint64_t n)
+{
+    sqluice_job job = {0};
+
+    for (int k = 0; k < 400 && job.progress.checkpoints < n; k++) {
+        assert_int_not_equal(sqluice_job_wait(w->db, NULL, 25), SQLUICE_INTERRUPT);
+        assert_int_equal(sqluice_job_at(w->db, i, &job), 1);
+    }
+    assert_true(job.progress.checkpoints >= n && job.progress.epoch >= n && job.progress.checkpoint_bytes > 0);
+}
+
+static void savepoints(void **state)
+{
+    struct world *w = *state;
+    const char *file;
+    char first[64];
+    sqluice_job job;
+
+    good(w, "SET 'execution.checkpointing.interval' = '20 ms'; SET 'execution.checkpointing.dir' = 'chk'; SET 'pipeline.name' = 'one'");
+    good(w, INSERT);
+    wait_checkpoints(w, 0, 2);
+    shows(w, "SHOW JOBS");
+    HAS("|one|RUNNING|");
+    HAS(" in ");
+    /* of a job that runs; it goes on */
+    assert_int_equal(sqluice_savepoint(w->db, "chk", "sp/", 20000, &file), SQLUICE_OK);
+    snprintf(first, sizeof first, "%s", file);
+    assert_non_null(strstr(first, "/sp/savepoint-"));
+    refused(w, "STOP JOB 'one' WITH SAVEPOINT 'sp/../sp/../chk/one/lock'", "there is such a file", "not there yet");
+    refused(w, "STOP JOB 'two' WITH SAVEPOINT", "there is no job 'two'", "SHOW JOBS");
+    shows(w, "STOP JOB 'one' WITH SAVEPOINT 'sp/last.db'");
+    assert_string_equal(w->rows, "sp/last.db\n");
+    assert_int_equal(sqluice_job_at(w->db, 0, &job), 1);
+    assert_int_equal(job.status, SQLUICE_JOB_CANCELED);
+    assert_non_null(strstr(sqluice_job_account(w->db, job.id), "\n  epochs    "));
+    refused(w, "STOP JOB 'one' WITH SAVEPOINT", "does not run: it is CANCELED", "");
+    /* another job begins from it, the first one goes on from its own */
+    w->notices[0] = 0;
+    good(w, "SET 'execution.savepoint.path' = 'sp/last.db'; SET 'pipeline.name' = 'two'");
+    good(w, INSERT);
+    assert_non_null(strstr(w->notices, "two: goes on from epoch "));
+    assert_non_null(strstr(w->notices, "(savepoint, "));
+    good(w, "SET 'execution.savepoint.path' = 'chk/one'; SET 'pipeline.name' = 'one'");
+    good(w, INSERT);
+    assert_non_null(strstr(w->notices, "the job has checkpoints of its own in chk/one and goes on from them, not from chk/one\n"));
+    assert_int_equal(sqluice_job_at(w->db, 2, &job), 1);
+    assert_true(job.progress.restored > 0);
+    assert_int_equal(sqluice_job_stop_with_savepoint(w->db, job.id, NULL, &file), SQLUICE_OK);
+    assert_memory_equal(file, "chk/one/savepoint-", 18);
+    good(w, "SET 'execution.checkpointing.savepoint-dir' = 'file:saved'; STOP JOB 'two' WITH SAVEPOINT");
+    assert_int_equal(sqluice_savepoint(w->db, "chk/two", NULL, 1000, &file), SQLUICE_OK);      /* nobody runs it */
+    assert_non_null(strstr(file, "saved/savepoint-"));
+    /* from a directory: its newest checkpoint */
+    w->notices[0] = 0;
+    good(w, "SET 'pipeline.name' = 'three'; SET 'execution.savepoint.path' = 'chk/two'");
+    good(w, INSERT);
+    assert_non_null(strstr(w->notices, "three: goes on from epoch "));
+    assert_int_equal(sqluice_savepoint(w->db, "nowhere", NULL, 1000, &file), SQLUICE_IO);
+    assert_null(file);
+    assert_int_equal(sqluice_savepoint(w->db, "sp", NULL, 1000, &file), SQLUICE_SEMANTIC);
+    assert_int_equal(sqluice_savepoint(w->db, NULL, NULL, 1000, &file), SQLUICE_MISUSE);
+    good(w, "RESET; INSERT INTO `a/b c` SELECT id FROM endless");
+    refused(w, "STOP JOB 'insert-into_a/b c' WITH SAVEPOINT", "makes no checkpoints", "SET 'execution.checkpointing.interval'");
+}
+
+static void looks(void **state)
+{
+    struct world *w = *state;
+    FILE *f;
+
+    good(w, "SET 'execution.trigger' = 'available-now'; SET 'execution.checkpointing.dir' = 'chk'; SET 'pipeline.name' = 'one'; SET 'execution.checkpointing.num-retained' = '2'");
+    good(w, "CREATE TABLE n (id BIGINT, c BIGINT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector'='jdbc','url'='jdbc:sqlite:n.db','table-name'='n')");
+    good(w, "INSERT INTO n SELECT MOD(id, 10), COUNT(*) FROM few GROUP BY MOD(id, 10)");
+    shows(w, "SHOW CHECKPOINT 'chk/one'");
+    HAS("job|");
+    HAS("|one|-|-|-\n");
+    HAS("\nepoch|-|-|-|-|1\n");
+    HAS("file|-|chk/one/chk-1.db|-|");
+    HAS("\nworkers|-|-|-|-|1\n");
+    HAS("|Aggregate by (");
+    HAS("split|datagen|Scan few (datagen)");
+    HAS("|begun\n");
+    HAS("checkpoint|1|chk/one/chk-1.db|-|");
+    shows(w, "SHOW CHECKPOINT 'chk'");              /* the only job there */
+    HAS("|one|-|-|-\n");
+    assert_null(strstr(w->rows, "running|"));
+    good(w, "SET 'pipeline.name' = 'two'; INSERT INTO hole SELECT id FROM few");
+    refused(w, "SHOW CHECKPOINT 'chk'", "directory chk has the checkpoints of 2 jobs", "name one of them: chk/one, chk/two");
+    refused(w, "SHOW CHECKPOINT 'chk/one/index.db'", "is the index of a job's checkpoints", "name its directory");
+    good(w, "RESET 'execution.trigger'; SET 'execution.checkpointing.interval' = '20 ms'; SET 'pipeline.name' = 'three'");
+    good(w, INSERT);
+    wait_checkpoints(w, 0, 1);
+    shows(w, "SHOW CHECKPOINT 'chk/three'");         /* while it runs */
+    HAS("\nrunning|-|-|-|-|process ");
+    assert_int_equal(sqluice_job_stop(w->db, NULL, 0), SQLUICE_OK);
+    assert_int_equal(sqluice_job_wait(w->db, NULL, -1), SQLUICE_DONE);
+    f = fopen("chk/two/chk-1.db", "r+");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 70000, SEEK_SET), 0);
+    for (int i = 0; i < 400000; i++)
+        putc('x', f);
+    fclose(f);
+    assert_int_equal(sqluice_exec(w->db, "SHOW CHECKPOINT 'chk/two'", NULL, NULL), SQLUICE_DATA);
+    assert_non_null(strstr(sqluice_errmsg(w->db), "chk-1.db is damaged"));
+}
+
 /* ---- restarts ---- */
 
 static void strategy(struct world *w, const char *set, struct sq_restart *r)
@@ -295,7 +427,7 @@ static void restart_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(none), T(values), T(names), T(when_there_is_a_directory), T(contradictions), T(clashes), T(restart_strategies), T(restart_errors),
+        T(none), T(values), T(names), T(when_there_is_a_directory), T(contradictions), T(clashes), T(savepoints), T(looks), T(restart_strategies), T(restart_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
