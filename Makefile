@@ -139,6 +139,7 @@ LAYERS_test_connectors := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
+LAYERS_test_jdbc_epochs := connectors base
 LAYERS_test_kafka     := connectors base
 LAYERS_test_kafka_read := connectors base
 LAYERS_test_executor  := executor functions base
