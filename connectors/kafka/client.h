@@ -22,7 +22,7 @@
     X(offsets_for_times)                                                                                                               \
     X(get_watermark_offsets) X(committed) X(commit) X(topic_partition_list_new) X(topic_partition_list_add)                              \
     X(topic_partition_list_destroy) X(err2str) X(err2name) X(last_error)                                                               \
-    X(topic_conf_new) X(topic_conf_set) X(topic_conf_set_partitioner_cb) X(topic_conf_destroy) X(produce) X(produceva) X(flush) X(purge)  \
+    X(default_topic_conf_dup) X(topic_conf_set) X(topic_conf_set_partitioner_cb) X(topic_conf_destroy) X(produce) X(produceva) X(flush) X(purge)  \
     X(outq_len) X(event_message_next) X(event_log) X(fatal_error) X(headers_new) X(header_add) X(init_transactions) X(begin_transaction)  \
     X(send_offsets_to_transaction) X(commit_transaction) X(abort_transaction) X(consumer_group_metadata_new)                              \
     X(consumer_group_metadata_destroy) X(error_code) X(error_string) X(error_is_fatal) X(error_is_retriable) X(error_txn_requires_abort)  \

@@ -87,7 +87,7 @@ static sq_rc add_topic(struct sq_kafka_producer *p, struct sq_str name)
     char *text = sq_str_copy(p->ctx, name);
     if (!text)
         return SQ_NOMEM;
-    rd_kafka_topic_conf_t *conf = k->topic_conf_new();
+    rd_kafka_topic_conf_t *conf = k->default_topic_conf_dup(p->client.rk);   /* acks and the like are of topics */
     if (p->table->partitioner == SQ_KAFKA_BY_KEY)
         k->topic_conf_set(conf, "partitioner", "murmur2_random", why, sizeof why);
     else

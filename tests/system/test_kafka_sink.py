@@ -3,13 +3,11 @@
 """The kafka and upsert-kafka connectors as sinks, against a real broker: what messages look like, what arrives, and what goes wrong."""
 import collections
 import json
-import os
-import random
-import signal
+import subprocess
 import sys
 import time
 
-from harness import contains, equal, main, test
+from harness import BUILD, contains, equal, main, test
 from kafka_broker import PRODUCE, Broker, Job, free_ports
 
 COLUMNS = 'id INT, s STRING'
@@ -233,36 +231,255 @@ def topic_made_on_demand(case):
     equal(messages(topic), [(None, '{"id":1,"s":"a"}')])
 
 
+# ---- exactly once: call by call ----
+
+JOB = 'aaaaaaaa-0000-0000-0000-000000000001'
+
+
+class Sink:
+    """The writer of a table, called as the runtime calls it (tests/services/sink.c)."""
+
+    def __init__(self, topic, words='epochs copies', job=JOB, on=None, **options):
+        given = {'connector': 'kafka', 'topic': topic, 'format': 'json', 'properties.bootstrap.servers': (on or broker).servers,
+                 'sink.delivery-guarantee': 'exactly-once', 'sink.transactional-id-prefix': topic}
+        for k, v in options.items():
+            given[k.replace('__', '.').replace('_', '-')] = v
+        self.p = subprocess.Popen([BUILD / 'asan/tests/services/sink'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.notes = ''
+        self.opened = self.call(f'open {words} job={job} sink=c.d.t|' + ';'.join(f'{k}={v}' for k, v in given.items() if v is not None))
+
+    def call(self, line):
+        """The answer: a number, or the error's text."""
+        self.p.stdin.write(line + '\n')
+        self.p.stdin.flush()
+        while (answer := self.p.stdout.readline()).startswith('note '):
+            self.notes += answer
+        assert answer, f'no answer to {line}'
+        kind, text = answer.rstrip('\n').split(' ', 1)
+        return int(text) if kind == 'ok' else text
+
+    def do(self, *lines):
+        for line in lines:
+            answer = self.call(line)
+            if isinstance(answer, str):
+                raise AssertionError(f'{line}: {answer}')
+        return answer
+
+    def kill(self):
+        self.p.kill()
+        self.p.wait()
+
+    def close(self):
+        out, _ = self.p.communicate(timeout=60)
+        equal((self.p.returncode, out), (0, ''))
+
+
+def values(topic, **kw):
+    return [json.loads(m[4])['s'] for m in (kw.pop('on', None) or broker).read(topic, **kw)]
+
+
+@test
+def visible_at_commit(case):
+    """rows of an epoch come into sight together, at its commit; the marker goes with them; an epoch may be empty"""
+    topic = topic_name(case)
+    s = Sink(topic)
+    equal((s.opened, s.do('marker')), (0, 0))
+    s.do('write 1:a 2:b', 'write 3:c', f'prepare 1 {case.dir}/1')
+    end = time.time() + 10
+    while len(values(topic, uncommitted=True)) < 3 and time.time() < end:
+        pass
+    equal(values(topic), [])
+    s.do('commit 1')
+    equal(values(topic), ['a', 'b', 'c'])
+    s.do('prepare 2', 'commit 2', 'commit 2', 'marker')
+    equal(s.do('marker'), 2)
+    s.do('write 4:d', 'prepare 3', 'commit 3')
+    assert s.do('pending') == 0
+    s.do('write 5:e')
+    s.close()                                           # aborts
+    equal(values(topic), ['a', 'b', 'c', 'd'])
+    s = Sink(topic)
+    equal(s.do('marker'), 3)
+    contains(s.call('commit 5'), f"table 't': the last epoch that was committed to topic '{topic}' is 3, and 5 does not follow it")
+    contains(s.call('prepare 3'), 'and 3 does not follow it')
+    s.do('mark 9')
+    equal(s.do('marker'), 9)
+    s.do('write 6:f', 'prepare 10', 'commit 10')
+    s.close()
+    equal(values(topic), ['a', 'b', 'c', 'd', 'f'])
+    other = Sink(topic, job='bbbbbbbb-0000-0000-0000-000000000002')
+    equal(other.do('marker'), 0)                        # another job's is none
+    other.close()
+
+
+@test
+def killed_anywhere(case):
+    """kill -9 before prepare, before and after commit: after recovery each row is there once"""
+    topic = topic_name(case)
+    want, epoch = [], 0
+    for round, step in enumerate(('write', 'prepare', 'commit', 'again')):
+        s = Sink(topic)
+        marker = s.do('marker')
+        equal(marker, epoch, step)
+        s.do(f'write {round}:x{round} {round}:y{round}')
+        if step != 'write':
+            s.do(f'prepare {epoch + 1} {case.dir}/{epoch + 1}')
+        if step in ('commit', 'again'):
+            s.do(f'commit {epoch + 1}')
+        s.kill()
+        s = Sink(topic)
+        marker = s.do('marker')
+        equal(marker, epoch + (step in ('commit', 'again')), step)
+        if step == 'write':
+            s.do(f'write {round}:x{round} {round}:y{round}', f'prepare {epoch + 1} {case.dir}/{epoch + 1}')
+        else:                                           # also when it happened: nothing comes twice
+            s.do(f'recover {epoch + 1} {case.dir}/{epoch + 1}')
+        s.do(f'commit {epoch + 1}')
+        s.kill()
+        epoch += 1
+        want += [f'x{round}', f'y{round}']
+        equal(values(topic), want, step)
+    s = Sink(topic, words='epochs')                     # who decides alone needs no copies
+    s.do('marker', f'write 9:z', f'prepare {epoch + 1}', f'commit {epoch + 1}')
+    s.close()
+    equal(values(topic), want + ['z'])
+
+
+@test
+def zombie(case):
+    """a second run locks the first one out, whatever it does next"""
+    topic = topic_name(case)
+    for i, call in enumerate(('write 1:z', 'prepare 1', 'commit 1')):
+        old = Sink(f'{topic}-{i}')
+        old.do('marker', 'write 1:old')
+        if call == 'commit 1':
+            old.do('prepare 1')
+        new = Sink(f'{topic}-{i}')
+        new.do('marker', 'write 1:new', 'prepare 1', 'commit 1')
+        answer = old.call(call)
+        for after in ('prepare 1', 'commit 1'):         # rows are sent in the background; what was sent before needs no answer
+            if not isinstance(answer, str):
+                answer = old.call(after)
+        contains(str(answer), "table 't': another run of this job writes with the transactional id", f'{topic}-{i}-c.d.t')
+        new.do('write 2:newer', 'prepare 2', 'commit 2')
+        old.close()
+        new.close()
+        equal(values(f'{topic}-{i}'), ['new', 'newer'])
+
+
+@test
+def damaged_copies(case):
+    """what a checkpoint holds is not trusted"""
+    topic = topic_name(case)
+    s = Sink(topic, key__format='json', key__fields='id')
+    s.do('marker', 'write 1:a 2:#', f'prepare 1 {case.dir}/good')
+    good = (case.dir / 'good').read_bytes()
+    s.kill()
+    s = Sink(topic, key__format='json', key__fields='id')
+    for bad in (good[:-1], good[:20], b'', good + b'x', good.replace(b'kafka-1', b'kafka-2'), good[:8] + b'\xff' + good[9:], good[:25] + b'\xfe' * 4 + good[29:]):
+        case.write('bad', bad)
+        contains(str(s.call(f'recover 1 {case.dir}/bad')), "table 't': what the checkpoint holds of the sink's messages is damaged")
+    s.do('marker', f'recover 1 {case.dir}/good', 'commit 1')
+    s.close()
+    equal([m[3:] for m in broker.read(topic)], [('{"id":1}', '{"id":1,"s":"a"}'), ('{"id":2}', '{"id":2,"s":null}')])
+
+
+@test
+def all_or_nothing(case):
+    """without checkpoints: an input that ends is one transaction; one that does not is at least once, and a notice says so"""
+    topic = topic_name(case)
+    s = Sink(topic, words='bounded', job='')
+    s.do('write 1:a', 'write 2:b', 'flush')
+    time.sleep(0.3)
+    equal(values(topic), [])
+    s.do('finish')
+    equal(values(topic), ['a', 'b'])
+    s.close()
+    s = Sink(topic, words='bounded', job='')
+    s.do('write 3:c', 'flush')
+    s.close()
+    equal(values(topic), ['a', 'b'])
+    s = Sink(topic, words='', job='')
+    contains(s.notes, "table 't': 'sink.delivery-guarantee' = 'exactly-once' needs checkpoints (SET 'execution.checkpointing.interval')", 'at least once')
+    s.do('write 3:c', 'finish')
+    s.close()
+    equal(values(topic), ['a', 'b', 'c'])
+
+
+@test
+def at_least_once(case):
+    """prepare waits until the brokers have everything; none does not, and loses nothing in an ordinary end"""
+    topic = topic_name(case)
+    for guarantee in ('at-least-once', 'none'):
+        s = Sink(f'{topic}-{guarantee}', sink__delivery_guarantee=guarantee)
+        s.do('write ' + ' '.join(f'{i}:a{i}' for i in range(500)), 'prepare 1')
+        if guarantee == 'at-least-once':
+            equal(len(values(f'{topic}-{guarantee}')), 500)
+        s.do('commit 1', 'write 1:b', 'prepare 2', 'commit 2')
+        s.close()
+        equal(len(values(f'{topic}-{guarantee}')), 501)
+
+
+@test
+def transaction_timeouts(case):
+    """a time that does not fit is an error at the start: the interval's, the brokers' limit"""
+    s = Sink(topic_name(case), words='epochs interval=5000', properties__transaction__timeout__ms='5000')
+    contains(s.opened, "table 't': a transaction may take 5000 ms, and there are 5000 ms between two checkpoints", "raise 'properties.transaction.timeout.ms'")
+    s.close()
+    s = Sink(topic_name(case), properties__transaction__timeout__ms='1000000')
+    contains(s.opened, f"table 't': kafka at '{broker.servers}' does not take transactions of 1000000 ms", 'transaction.max.timeout.ms')
+    s.close()
+
+
 # ---- brokers that go ----
+
+def until(what, seconds=30):
+    end = time.time() + seconds
+    while not what():
+        assert time.time() < end, 'it did not come'
+
 
 @test
 def broker_goes_and_comes(case):
-    """nothing is lost while it is away; a topic that is not there is not made where the broker does not; a limit of time ends the job"""
-    own = Broker(settings=['auto.create.topics.enable=false', 'transaction.max.timeout.ms=120000'])
-    own.create('in', 2)
-    own.create('out', 2)
+    """nothing is lost while it is away; a topic that is not there is not made where the broker does not; limits of time end the job"""
+    own = Broker(settings=['auto.create.topics.enable=false', 'transaction.abort.timed.out.transaction.cleanup.interval.ms=200'])
+    for name in ('in', 'out', 'eo'):
+        own.create(name, 2)
     p = case.run(sql=table('ouk', on=own) + "INSERT INTO o VALUES (1, 'a');", expect=1)
     contains(p.stderr, f"table 'o': kafka at '{own.servers}' has no topic 'ouk'", "did you mean 'out'?", 'auto.create.topics.enable = false')
-    sql = source('in', on=own, scan__bounded__mode=None) + table('out', on=own) + 'INSERT INTO o SELECT * FROM i;'
-    job = Job(case, sql)
+
+    job = Job(case, source('in', on=own, scan__bounded__mode=None) + table('out', on=own) + 'INSERT INTO o SELECT * FROM i;')
     own.send('in', [f'{{"id":{i},"s":"x"}}' for i in range(100)])
-    end = time.time() + 20
-    while len(own.read('out')) < 100 and time.time() < end:
-        pass
+    until(lambda: len(own.read('out')) == 100)
+    s = Sink('eo', on=own, properties__delivery__timeout__ms='2000', properties__transaction__timeout__ms='60000')
+    late = Sink('eo', on=own, words='epochs', sink__transactional_id_prefix='late', properties__transaction__timeout__ms='2000')
+    s.do('marker', 'write 1:a')
+    late.do('marker', 'write 1:late')
     own.pause()
     job.wait_for(lambda s: 'cannot be reached' in s)
+    s.do('write 2:b')
+    time.sleep(2.2)                                     # its messages are too old now
     own.resume()
     own.send('in', [f'{{"id":{i},"s":"x"}}' for i in range(100, 200)])
-    end = time.time() + 20
-    while len(own.read('out')) < 200 and time.time() < end:
-        pass
+    s.do('prepare 1')                                   # aborted, and sent again
+    contains(s.notes, "table 't': the transaction of an epoch failed", 'its 2 messages are sent again')
+    until(lambda: len(own.read('out')) == 200)
     equal(sorted(json.loads(m[4])['id'] for m in own.read('out')), list(range(200)))
     equal(job.stop(), 0)
-    case.write('slow.json', '')
+    own.pause()
+    own.resume()
+    s.do('commit 1', 'write 3:c', 'prepare 2', 'commit 2')
+    equal(sorted(values('eo', on=own)), ['a', 'b', 'c'])
+    answer = late.call('prepare 1')
+    if not isinstance(answer, str):
+        answer = late.call('commit 1')
+    contains(answer, "or a transaction took longer than 2000 ms")
+    late.close()
+    s.do('write 4:d', 'prepare 3')
     own.pause()
     p = case.run(sql=numbers(case, 10) + table('out', on=own, properties__max__block__ms='1500') + 'INSERT INTO o SELECT * FROM f;', expect=1, timeout=30)
     contains(p.stderr, f"kafka at '{own.servers}' cannot be reached")
-    own.resume()
+    s.kill()
     own.stop()
 
 
