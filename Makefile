@@ -142,6 +142,7 @@ LAYERS_test_jdbc      := connectors base
 LAYERS_test_jdbc_epochs := connectors base
 LAYERS_test_kafka     := connectors base
 LAYERS_test_kafka_read := connectors base
+LAYERS_test_kafka_write := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_runtime   := executor functions base
 LAYERS_test_checkpoints := executor functions base
@@ -156,13 +157,17 @@ $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o $$(foreach l,$$(or $$(LAYERS_$(1)
 endef
 $(foreach t,$(UNIT),$(eval $(call unit,$(t))))
 
+# Calls the writer of a connector as the runtime does, for system tests.
+$(BUILD)/tests/services/sink: $(BUILD)/tests/services/sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
 # ---- the sanitizer build: the same sources, with assertions, in a folder of its own ----
 
 ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 .PHONY: unit units asan tsan
 units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice $(BUILD)/asan/tests/services/sink
 
 # ---- the thread sanitizer: the same, with the tests that have workers ----
 

@@ -100,14 +100,6 @@ static int64_t mono_ns(const struct reader *r) { return r->ctx->os->mono_ns(r->c
 
 /* ---- opening ---- */
 
-static int meta_of(struct sq_str key)
-{
-    for (int i = 0; i < SQ_KAFKA_NMETA; i++)
-        if (sq_str_is(key, sq_kafka_metadata[i].key))
-            return i;
-    return -1;
-}
-
 struct columns { const struct sq_type **type[3]; struct sq_table_column *wanted[2]; uint32_t n[3]; };
 
 /* Where the column stands among the fields of the value's record, for formats that go by position. */
@@ -132,7 +124,7 @@ static sq_rc place_columns(struct reader *r, struct columns *c)
         bool key = r->table->from_key[s->cols[i]] && r->table->options.fields_include == SQ_KAFKA_FIELDS_EXCEPT_KEY;
         uint8_t where = col->role == SQ_COL_METADATA ? 2 : key ? 1 : 0;
         if (where == 2) {
-            int m = meta_of(col->metadata_key);
+            int m = sq_kafka_meta(col->metadata_key);
             if (m < 0 || !sq_type_equal(col->type, sq_kafka_metadata[m].type, false))
                 return sq_fail(r->ctx, SQ_INTERNAL, "column '%.*s' is not metadata of connector 'kafka'", SQ_FMT(col->name));
             r->meta_kind[c->n[2]] = (uint8_t)m;
@@ -349,7 +341,7 @@ static sq_rc connect_reader(struct reader *r)
 {
     uint32_t kb = QUEUE_KB / (uint32_t)(r->nparts ? r->nparts : 1);
     kb = kb < QUEUE_MIN_KB ? QUEUE_MIN_KB : kb > QUEUE_MAX_KB ? QUEUE_MAX_KB : kb;
-    SQ_TRY(sq_kafka_connect(r->ctx, r->table, sq_kafka_reset(r->table), kb, &r->client));
+    SQ_TRY(sq_kafka_connect(r->ctx, r->table, &(struct sq_kafka_role){.reset = sq_kafka_reset(r->table), .queue_kb = kb}, &r->client));
     r->connected = true;
     if (r->wants_epoch && !r->client.api.message_leader_epoch) {
         sq_fail(r->ctx, SQ_UNSUPPORTED, "metadata 'leader-epoch' needs librdkafka 2.1 or newer; this one is %s", r->client.api.version_str());
