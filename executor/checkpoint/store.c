@@ -42,7 +42,7 @@ int64_t sq_store_holder(struct sq_ctx *ctx, const char *lock_path)
     return pid > 0 ? pid : 0;
 }
 
-static sq_rc used(struct sq_store *s)
+static sq_rc in_use(struct sq_store *s)
 {
     int64_t pid = sq_store_holder(s->ctx, s->lock_path);
     if (pid)
@@ -52,7 +52,8 @@ static sq_rc used(struct sq_store *s)
     return sq_hint(s->ctx, "stop that job, or give this one a name ('pipeline.name') or a directory ('execution.checkpointing.dir') of its own");
 }
 
-static sq_rc take_lock(struct sq_store *s)
+/* Without `used` a lock that is taken is an error, after some tries. */
+static sq_rc take_lock(struct sq_store *s, bool *used)
 {
     const struct sq_os *os = s->ctx->os;
     char why[128], text[24];
@@ -63,8 +64,12 @@ static sq_rc take_lock(struct sq_store *s)
         rc = os->lock(os->arg, s->lock);
         if (rc >= 0 || rc != -EWOULDBLOCK)
             break;
+        if (used) {
+            *used = true;
+            return SQ_OK;
+        }
         if (i == LOCK_TRIES)
-            return used(s);
+            return in_use(s);
         os->sleep_us(os->arg, LOCK_PAUSE_US);
         rc = 0;
     }
@@ -108,7 +113,7 @@ static int leftover(void *arg, const char *name)
     return 0;
 }
 
-static sq_rc enter(struct sq_store *s, const char *dir, struct sq_str job_name, bool make)
+static sq_rc enter(struct sq_store *s, const char *dir, struct sq_str job_name, enum sq_store_entry_mode mode, bool *used)
 {
     const struct sq_os *os = s->ctx->os;
     char why[128];
@@ -116,18 +121,20 @@ static sq_rc enter(struct sq_store *s, const char *dir, struct sq_str job_name, 
     SQ_TRY(sq_store_path(s->ctx, s->dir, "%s", dir));
     SQ_TRY(sq_store_path(s->ctx, s->lock_path, "%s/lock", dir));
     SQ_TRY(sq_store_path(s->ctx, s->index_path, "%s/index.db", dir));
-    if (make)
+    if (mode == SQ_STORE_MAKE)
         SQ_TRY(sq_os_mkdirs_private(s->ctx, dir));
     else if (os->stat(os->arg, s->lock_path, &st) < 0)
         return sq_fail(s->ctx, SQ_IO, "%s is not a job's checkpoint directory: there is no file 'lock' in it", dir);
-    SQ_TRY(take_lock(s));
+    SQ_TRY(take_lock(s, used));
+    if (used && *used)
+        return SQ_OK;
     int rc = os->list(os->arg, dir, leftover, s);
     if (rc < 0)
         return sq_fail(s->ctx, SQ_IO, "cannot read directory %s: %s", dir, sq_os_strerror(rc, why, sizeof why));
     return sq_store_index_open(s, job_name);
 }
 
-sq_rc sq_store_enter(struct sq_ctx *ctx, const char *dir, struct sq_str job_name, bool make, struct sq_store **out)
+sq_rc sq_store_enter(struct sq_ctx *ctx, const char *dir, struct sq_str job_name, enum sq_store_entry_mode mode, bool *used, struct sq_store **out)
 {
     *out = NULL;
     struct sq_store *s = sq_calloc(ctx, sizeof *s);
@@ -135,8 +142,8 @@ sq_rc sq_store_enter(struct sq_ctx *ctx, const char *dir, struct sq_str job_name
         return SQ_NOMEM;
     s->ctx = ctx;
     s->lock = -1;
-    sq_rc rc = enter(s, dir, job_name, make);
-    if (rc != SQ_OK)
+    sq_rc rc = enter(s, dir, job_name, mode, used);
+    if (rc != SQ_OK || (used && *used))
         sq_store_close(s);
     else
         *out = s;
@@ -145,7 +152,7 @@ sq_rc sq_store_enter(struct sq_ctx *ctx, const char *dir, struct sq_str job_name
 
 sq_rc sq_store_open(struct sq_ctx *ctx, const char *dir, struct sq_str job_name, struct sq_store **out)
 {
-    return sq_store_enter(ctx, dir, job_name, true, out);
+    return sq_store_enter(ctx, dir, job_name, SQ_STORE_MAKE, NULL, out);
 }
 
 void sq_store_close(struct sq_store *s)

@@ -70,15 +70,20 @@ void sq_store_reader_close(struct sq_store_reader *);    /* NULL is fine */
 
 /* ---- savepoints: one file that needs no directory ---- */
 
-/* Copies a checkpoint's file, whole and durably. */
+/* Copies a checkpoint's file, whole (the copy is verified) and durably. Makes the directory of `to`; a file that is there is not replaced. */
 sq_rc sq_store_copy(struct sq_ctx *, const char *from, const char *to);
+/* Where a savepoint of an epoch goes: `path` itself; in a directory (one that is there, or a name that ends with /) savepoint-<epoch>.db, or
+ * savepoint-<epoch>-2.db where there is such a file already, and so on. Appended to the buffer. */
+sq_rc sq_store_savepoint_path(struct sq_ctx *, const char *path, uint64_t epoch, struct sq_buf *);
 
-/* Another process asks the job that has the lock of `dir` for a savepoint at `path` and waits for it, at most timeout_ms: the name of the file is appended to
- * `made`. When no process has the lock, the newest DONE checkpoint is copied. */
+/* Another process asks the job that has the lock of `dir` for a savepoint at `path` (a file or a directory, see above; NULL: dir) and waits for it, at most
+ * timeout_ms or until the context is interrupted: the name of the file is appended to `made`. When no process has the lock, or the one that has it dies, the
+ * newest DONE checkpoint is copied. */
 sq_rc sq_store_request(struct sq_ctx *, const char *dir, const char *path, int64_t timeout_ms, struct sq_buf *made);
-/* The running job's side: *path NULL: nobody asks; else where the savepoint is to go, in the arena. Cheap: a stat of the directory. */
+/* The running job's side: *path NULL: nobody asks; else where the savepoint is to go (absolute, for sq_store_savepoint_path), in the arena. The same again
+ * until it is answered. Cheap: a stat of the directory. */
 sq_rc sq_store_requested(struct sq_store *, struct sq_arena *, const char **path, const char **token);
-/* Answers it: `made`, or an error's text. */
+/* Answers it: the name of the file that was made, or, where that is NULL, an error's text. */
 sq_rc sq_store_answer(struct sq_store *, const char *token, const char *made, const char *error);
 
 #endif

@@ -195,6 +195,10 @@ sq_rc sq_store_db_fail(struct sq_store_db *d)
         return sq_hint(d->ctx, "free some space, or name another directory with 'execution.checkpointing.dir'");
     case SQLITE_NOMEM:
         return sq_fail(d->ctx, SQ_NOMEM, "cannot %s %s %s: out of memory", doing, d->what, d->path);
+    case SQLITE_ERROR:                                   /* our statements are right, so the tables are not, or a format of the file's pages is unknown */
+        if (d->mode == SQ_STORE_DB_NEW)
+            break;
+        /* fall through */
     case SQLITE_CORRUPT:
         return sq_store_damaged(d, "%s", d->lib.errmsg(d->db));
     case SQLITE_NOTADB:

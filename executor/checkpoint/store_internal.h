@@ -80,6 +80,7 @@ struct sq_store_chunk {
 };
 /* The checksum over all of a checkpoint but the bytes of its chunks, whose checksums it covers. Chunks in the order of operators and seq. */
 uint64_t sq_store_digest(const struct sq_saved *, const struct sq_store_chunk *, uint64_t n);
+sq_rc sq_store_read_all(struct sq_store_reader *, bool may_interrupt);   /* sq_store_verify */
 uint64_t sq_store_reader_digest(const struct sq_store_reader *);
 
 /* ---- the store ---- */
@@ -119,8 +120,9 @@ sq_rc sq_store_index_identity(struct sq_store *, const char *job, const char *ol
 /* store.c */
 sq_rc sq_store_ours(struct sq_store *);                  /* SQ_EXTERNAL when the lock's file was taken away: another process may have one too */
 void sq_store_new_uuid(struct sq_ctx *, char out[SQ_STORE_UUID + 1]);
-/* As sq_store_open; where `make` is not set, a directory that is no store is an error, and so is a name that differs from a name given. */
-sq_rc sq_store_enter(struct sq_ctx *, const char *dir, struct sq_str job_name, bool make, struct sq_store **);
+/* As sq_store_open. IF_FREE: a directory that is no store is an error; one that another process has is not: *used, and no store. An empty name: any. */
+enum sq_store_entry_mode { SQ_STORE_MAKE, SQ_STORE_IF_FREE };
+sq_rc sq_store_enter(struct sq_ctx *, const char *dir, struct sq_str job_name, enum sq_store_entry_mode, bool *used, struct sq_store **);
 /* The process id in the lock's file; 0: unknown. */
 int64_t sq_store_holder(struct sq_ctx *, const char *lock_path);
 

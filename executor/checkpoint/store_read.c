@@ -385,16 +385,19 @@ static sq_rc read_chunk(void *arg, uint32_t op, uint32_t seq, struct sq_str *out
     return SQ_OK;
 }
 
-sq_rc sq_store_verify(struct sq_store_reader *r)
+sq_rc sq_store_read_all(struct sq_store_reader *r, bool may_interrupt)
 {
     struct sq_str bytes;
     for (uint32_t i = 0; i < r->saved.nops; i++)
         for (uint32_t seq = 0; seq < r->saved.ops[i].nchunks; seq++) {
-            SQ_TRY(sq_check_interrupt(r->ctx));
+            if (may_interrupt)
+                SQ_TRY(sq_check_interrupt(r->ctx));
             SQ_TRY(read_chunk(r, i, seq, &bytes));
         }
     return SQ_OK;
 }
+
+sq_rc sq_store_verify(struct sq_store_reader *r) { return sq_store_read_all(r, true); }
 
 /* ---- opening ---- */
 
