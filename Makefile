@@ -149,6 +149,9 @@ LAYERS_test_checkpoints := executor functions base
 LAYERS_test_expr      := executor functions base
 LAYERS_test_state     := executor functions base
 LAYERS_test_store     := executor functions base
+LAYERS_test_store_damage := executor functions base
+LAYERS_test_store_faults := executor functions base
+LAYERS_test_store_request := executor functions base
 
 define unit
 $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o $$(foreach l,$$(or $$(LAYERS_$(1)),api planner executor connectors functions parser base),$(BUILD)/lib_$$(l).a)

@@ -22,6 +22,7 @@
 enum {
     COPY_BYTES = 1 << 20,
     POLL_US = 20000,
+    GRACE_US = 1000000,                  /* the job takes a request away only when who asked has given up */
     NOTE_BYTES = 4096 + SQ_STORE_PATH,   /* of a request or an answer */
     RACY_US = 2000000,                   /* a directory's time this new may stay the same when it changes once more */
     TORN_US = 60000000                   /* a request that is not whole after so long never will be */
@@ -210,7 +211,7 @@ static sq_rc begin_asking(struct asking *a, const char *path)
 static sq_rc ask(struct asking *a, int64_t timeout_ms)
 {
     char text[SQ_STORE_PATH + 64];
-    const int64_t until = a->ctx->os->now_us(a->ctx->os->arg) + timeout_ms * 1000;
+    const int64_t until = a->ctx->os->now_us(a->ctx->os->arg) + timeout_ms * 1000 + GRACE_US;
     snprintf(text, sizeof text, "savepoint %" PRId64 " %zu\n%s", until, strlen(a->path), a->path);
     SQ_TRY(write_note(a->ctx, a->request, text));
     a->asked = true;
