@@ -170,7 +170,7 @@ ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-re
 .PHONY: unit units asan tsan
 units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice $(BUILD)/asan/tests/services/sink
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice $(BUILD)/asan/tests/services/sink $(BUILD)/asan/tests/services/jdbc_sink
 
 # ---- the thread sanitizer: the same, with the tests that have workers ----
 
@@ -264,6 +264,8 @@ $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 $(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
+$(BUILD)/tests/services/jdbc_sink: $(BUILD)/tests/services/jdbc_sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O3 -std=c++17 -march=native -o $@ $< -lsimdjson

@@ -300,15 +300,17 @@ static sq_rc check_tls(struct sq_mysql_conn *c)
     return cannot_connect(c, TLS_FAILED, "the server has no TLS");
 }
 
-/* Values exact, texts whole, times in UTC; a reader that takes its time is not cut off, and who alters a table does not keep it waiting for a day. */
+/* Values exact, texts whole, times in UTC; a reader that takes its time is not cut off, and who alters a table does not keep it waiting for a day. What
+ * a writer has locked whom the network cut off is free again after a minute (MariaDB; others do not know that, which is no error). */
 static sq_rc set_session(struct sq_mysql_conn *c)
 {
-    static const char early[] = "SET SESSION lock_wait_timeout = 60";
+    static const char early[] = "SET SESSION lock_wait_timeout = 60", idle[] = "SET SESSION idle_write_transaction_timeout = 60";
     static const char ours[] = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', "
                                "time_zone = '+00:00', autocommit = 1, net_write_timeout = 28800, lc_messages = 'en_US'";
     MYSQL_RES *res;
     struct sq_buf sql;
     SQ_TRY(sq_mysql_query(c, early, sizeof early - 1, "use"));
+    SQ_TRY(sq_mysql_run(c, idle, sizeof idle - 1, &(bool){false}));
     if (c->at->variables) {
         sq_buf_init(&sql, c->base.ctx);
         sq_rc rc = sq_buf_printf(&sql, "SET SESSION %s", c->at->variables);
@@ -319,10 +321,9 @@ static sq_rc set_session(struct sq_mysql_conn *c)
     }
     SQ_TRY(sq_mysql_query(c, ours, sizeof ours - 1, "use"));
     c->maria = strstr(c->lib.get_server_info(c->db), "MariaDB") != NULL;
-    if (c->maria) {                      /* long IN lists stay lists: as a subquery they would scan the table. Locks of a writer that is cut off go soon */
-        static const char lists[] = "SET SESSION in_predicate_conversion_threshold = 0", idle[] = "SET SESSION idle_write_transaction_timeout = 60";
+    if (c->maria) {                      /* long IN lists stay lists: as a subquery they would scan the table */
+        static const char lists[] = "SET SESSION in_predicate_conversion_threshold = 0";
         SQ_TRY(sq_mysql_run(c, lists, sizeof lists - 1, &(bool){false}));
-        SQ_TRY(sq_mysql_run(c, idle, sizeof idle - 1, &(bool){false}));
     }
     SQ_TRY(sq_mysql_rows(c, "SELECT @@max_allowed_packet", &res));
     MYSQL_ROW row = c->lib.fetch_row(res);
