@@ -139,6 +139,7 @@ LAYERS_test_connectors := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
+LAYERS_test_jdbc_epochs := connectors base
 LAYERS_test_kafka     := connectors base
 LAYERS_test_kafka_read := connectors base
 LAYERS_test_executor  := executor functions base
@@ -172,11 +173,17 @@ tsan:
 
 # ---- builds with fault points (base/fault.h): the command to be killed, and the same under ASan and UBSan to have its calls fail ----
 
-.PHONY: faults torture-build torture
+.PHONY: faults torture-build torture crash
 faults:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 DEBUG=1 $(BUILD)/faults/sqluice
 torture-build:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/torture FAULTS=1 $(ASAN_FLAGS) $(BUILD)/torture/sqluice
+
+crash: deps-build
+	$(Q)tools/deps install test services
+	$(Q)$(MAKE) --no-print-directory all faults $(BUILD)/tests/services/produce $(BUILD)/tests/services/consume
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/crash/crash.py
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/crash/transfers.py
 
 torture: deps-build
 	$(Q)tools/deps install test
@@ -201,7 +208,7 @@ $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
 # ---- what people run ----
 
-.PHONY: deps-build demo demo-kafka test bench check tidy install uninstall help
+.PHONY: deps-build demo demo-kafka demo-handover test bench check tidy install uninstall help
 deps-build:
 	$(Q)tools/deps install build features run
 
@@ -214,11 +221,16 @@ demo-kafka: deps-build
 	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/services/produce
 	$(Q)sql/demo-kafka
 
+demo-handover: deps-build
+	$(Q)tools/deps install services
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/services/produce $(BUILD)/tests/services/consume
+	$(Q)sql/demo-handover
+
 test: deps-build
 	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
+check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
@@ -241,7 +253,7 @@ diff: deps-build
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
-$(BUILD)/tests/services/produce $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
+$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
@@ -266,10 +278,12 @@ uninstall:
 help:
 	@sed -n '3,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
 	@echo "make demo-kafka the user's job, unchanged, on a real Kafka broker and a real MariaDB, started and stopped"
+	@echo "make demo-handover  files, a stream and a report, joined by two topics of a real Kafka broker"
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
 	@echo "make tsan       the command and the tests of workers under TSan, in $(BUILD)/tsan"
 	@echo "make faults     the command with fault points (base/fault.h), in $(BUILD)/faults"
+	@echo "make crash      jobs are killed some thousand times, their broker and database too; no row is lost or doubled"
 	@echo "make torture    the n-th allocation, read, write, fsync … of small jobs fails, for every n"
 	@echo "make diff       ask a real Flink again for the answers in tests/diff"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"

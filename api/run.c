@@ -121,6 +121,8 @@ static sq_rc turn_to_end(sqluice_stmt *s)
     while (!s->job_done) {
         if (atomic_load(&db->requests) > 0)
             return stop_early(s);
+        if (db->config.turn && db->config.turn(db->config.turn_arg) != 0)
+            return sq_fail(&db->ctx, SQ_INTERRUPT, "broken off between two turns; nothing more was written");
         SQ_TRY(sq_job_turn(s->job, WAIT_US, &s->job_done));
         if (!s->job_done)
             SQ_TRY(sq_api_poll(db, s));

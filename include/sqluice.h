@@ -95,6 +95,10 @@ typedef struct sqluice_config {
     int64_t (*now_us)(void *arg);
     void *now_arg;
     uint32_t batch_rows;                                         /* most rows of a batch; 0: 2048. 1 and 7 are for tests */
+    /* For tests of restarts: called between two turns (of about a batch) of an INSERT that runs within its step; nonzero breaks it off there, as a crash would:
+     * nothing more is written or committed, and the step returns SQLUICE_INTERRUPT. */
+    int (*turn)(void *arg);
+    void *turn_arg;
 } sqluice_config;
 
 /* ---- engines ---- */

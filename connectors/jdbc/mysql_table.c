@@ -190,13 +190,13 @@ static struct sq_str cell(const struct sq_mysql_conn *c, MYSQL_RES *res, MYSQL_R
 }
 
 /* Runs "… table_schema = DATABASE() AND table_name = '…' rest". */
-static sq_rc ask(struct sq_mysql_conn *c, const char *select, const char *rest, MYSQL_RES **res)
+static sq_rc ask(struct sq_mysql_conn *c, const char *select, struct sq_str table, const char *rest, MYSQL_RES **res)
 {
     struct sq_buf sql;
     sq_buf_init(&sql, c->base.ctx);
     sq_buf_puts(&sql, select);
     sq_buf_puts(&sql, " WHERE table_schema = DATABASE() AND table_name = ");
-    sq_mysql_text(&sql, c->base.table->name);
+    sq_mysql_text(&sql, table);
     sq_rc rc = sq_buf_puts(&sql, rest);
     if (rc == SQ_OK)
         rc = sq_mysql_rows(c, sql.p, res);
@@ -213,22 +213,24 @@ static bool has(struct sq_str s, const char *word)
     return false;
 }
 
-static sq_rc find_table(struct sq_mysql_conn *c, struct sq_jdbc_info *info)
+static sq_rc find_table(struct sq_mysql_conn *c, struct sq_arena *arena, bool own, struct sq_jdbc_info *info)
 {
     MYSQL_RES *res;
-    SQ_TRY(ask(c, "SELECT table_type, engine FROM information_schema.tables", "", &res));
+    sq_rc rc = SQ_OK;
+    SQ_TRY(ask(c, "SELECT table_type, engine FROM information_schema.tables", info->name, "", &res));
     MYSQL_ROW row = c->lib.fetch_row(res);
     if (row) {
         struct sq_str engine = cell(c, res, row, 1);
         info->exists = true;
         info->view = has(cell(c, res, row, 0), "VIEW");
-        c->buffered = !info->view && !sq_str_iis(engine, "InnoDB");
-        if (!info->view && (sq_str_iis(engine, "MyISAM") || sq_str_iis(engine, "Aria") || sq_str_iis(engine, "MEMORY")))
-            sq_notice(c->base.ctx, "table '%.*s': table '%.*s' in database '%s' has the engine %.*s, which knows no transactions: when writing fails, part of the rows stay",
-                      SQ_FMT(c->base.table->declared), SQ_FMT(c->base.table->name), c->base.table->database, SQ_FMT(engine));
+        if (own)
+            c->buffered = !info->view && !sq_str_iis(engine, "InnoDB");
+        info->no_transactions = !info->view && (sq_str_iis(engine, "MyISAM") || sq_str_iis(engine, "Aria") || sq_str_iis(engine, "MEMORY"));
+        info->engine = sq_str_dup(arena, engine).p;
+        rc = info->engine ? SQ_OK : SQ_NOMEM;
     }
     c->lib.free_result(res);
-    return SQ_OK;
+    return rc;
 }
 
 static sq_rc read_column(struct sq_mysql_conn *c, struct sq_arena *arena, MYSQL_RES *res, MYSQL_ROW row, struct sq_jdbc_column *col)
@@ -246,28 +248,31 @@ static sq_rc read_column(struct sq_mysql_conn *c, struct sq_arena *arena, MYSQL_
     return SQ_OK;
 }
 
-static sq_rc read_columns(struct sq_mysql_conn *c, struct sq_arena *arena, struct sq_jdbc_info *info)
+/* Of the connection's own table the names of TIMESTAMP columns are kept: what is written there depends on it. */
+static sq_rc read_columns(struct sq_mysql_conn *c, struct sq_arena *arena, bool own, struct sq_jdbc_info *info)
 {
     MYSQL_RES *res;
     MYSQL_ROW row;
     size_t n = 0;
     sq_rc rc = SQ_OK;
-    SQ_TRY(ask(c, "SELECT column_name, column_type, is_nullable, column_default, extra, collation_name FROM information_schema.columns", " ORDER BY ordinal_position", &res));
-    sq_arena_reset(&c->arena);
+    SQ_TRY(ask(c, "SELECT column_name, column_type, is_nullable, column_default, extra, collation_name FROM information_schema.columns", info->name, " ORDER BY ordinal_position", &res));
     info->cols = SQ_NEW_ARRAY(arena, struct sq_jdbc_column, MAX_COLUMNS);
-    c->instants = SQ_NEW_ARRAY(&c->arena, struct sq_str, MAX_COLUMNS);
-    c->ninstants = 0;
-    if (!info->cols || !c->instants)
+    if (own) {
+        sq_arena_reset(&c->arena);
+        c->instants = SQ_NEW_ARRAY(&c->arena, struct sq_str, MAX_COLUMNS);
+        c->ninstants = 0;
+        c->described = true;
+    }
+    if (!info->cols || (own && !c->instants))
         rc = SQ_NOMEM;
     while (rc == SQ_OK && n < MAX_COLUMNS && (row = c->lib.fetch_row(res)) != NULL) {
         struct sq_jdbc_column *col = &info->cols[n++];
         int p, s;
         rc = read_column(c, arena, res, row, col);
-        if (rc == SQ_OK && family_of(col->type, &p, &s) == F_INSTANT && !(c->instants[c->ninstants++] = sq_str_dup(&c->arena, col->name)).p)
+        if (rc == SQ_OK && own && family_of(col->type, &p, &s) == F_INSTANT && !(c->instants[c->ninstants++] = sq_str_dup(&c->arena, col->name)).p)
             rc = SQ_NOMEM;
     }
     info->ncols = (uint32_t)n;
-    c->described = true;
     c->lib.free_result(res);
     return rc;
 }
@@ -306,7 +311,7 @@ static sq_rc read_keys(struct sq_mysql_conn *c, struct sq_arena *arena, struct s
     sq_rc rc = SQ_OK;
     struct sq_jdbc_key *key = NULL;
     uint32_t *cols = NULL;
-    SQ_TRY(ask(c, "SELECT index_name, column_name, sub_part FROM information_schema.statistics", " AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index", &res));
+    SQ_TRY(ask(c, "SELECT index_name, column_name, sub_part FROM information_schema.statistics", info->name, " AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index", &res));
     while (rc == SQ_OK && (row = c->lib.fetch_row(res)) != NULL) {
         struct sq_str name = cell(c, res, row, 0);
         if (!key || !sq_str_is(name, key->name)) {
@@ -347,17 +352,18 @@ static sq_rc order_by_key(struct sq_arena *arena, struct sq_jdbc_info *info)
     return rc;
 }
 
-sq_rc sq_mysql_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struct sq_jdbc_info *info)
+sq_rc sq_mysql_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struct sq_str table, struct sq_jdbc_info *info)
 {
     struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
-    *info = (struct sq_jdbc_info){0};
-    SQ_TRY(find_table(c, info));
+    bool own = sq_str_eq(table, base->table->name);
+    *info = (struct sq_jdbc_info){.name = table};
+    SQ_TRY(find_table(c, arena, own, info));
     if (!info->exists)
         return SQ_OK;
     info->keys = SQ_NEW_ARRAY(arena, struct sq_jdbc_key, MAX_KEYS);
     if (!info->keys)
         return SQ_NOMEM;
-    SQ_TRY(read_columns(c, arena, info));
+    SQ_TRY(read_columns(c, arena, own, info));
     SQ_TRY(read_keys(c, arena, info));
     return order_by_key(arena, info);
 }

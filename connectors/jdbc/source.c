@@ -64,7 +64,7 @@ static sq_rc check_table(struct reader *r)
     const struct sq_table_spec *t = r->spec->table;
     struct sq_str real;
     SQ_TRY(r->d->open(r->ctx, r->table, false, &r->conn));
-    SQ_TRY(r->d->describe(r->conn, &r->arena, &r->info));
+    SQ_TRY(r->d->describe(r->conn, &r->arena, r->table->name, &r->info));
     if (!r->info.exists)
         return sq_fail(r->ctx, SQ_EXTERNAL, "table '%.*s': database '%s' has no table '%.*s'", SQ_FMT(t->name), r->table->database, SQ_FMT(r->table->name));
     for (uint32_t i = 0; i < r->spec->ncols; i++) {
