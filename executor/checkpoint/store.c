@@ -49,7 +49,8 @@ static sq_rc in_use(struct sq_store *s)
         sq_fail(s->ctx, SQ_EXTERNAL, "checkpoint directory %s is used by process %lld", s->dir, (long long)pid);
     else
         sq_fail(s->ctx, SQ_EXTERNAL, "checkpoint directory %s is used by another process", s->dir);
-    return sq_hint(s->ctx, "stop that job, or give this one a name ('pipeline.name') or a directory ('execution.checkpointing.dir') of its own");
+    sq_hint(s->ctx, "stop that job, or give this one a name ('pipeline.name') or a directory ('execution.checkpointing.dir') of its own");
+    return sq_lasting(s->ctx);
 }
 
 /* Without `used` a lock that is taken is an error, after some tries. */
@@ -89,7 +90,8 @@ sq_rc sq_store_ours(struct sq_store *s)
     if (s->ctx->os->stat(s->ctx->os->arg, s->lock_path, &st) == 0 && st.st_dev == s->lock_dev && st.st_ino == s->lock_ino)
         return SQ_OK;
     sq_fail(s->ctx, SQ_EXTERNAL, "the lock of checkpoint directory %s is gone: somebody has removed or moved %s", s->dir, s->lock_path);
-    return sq_hint(s->ctx, "another run of the job may be using the directory; see that there is only one, and start it again");
+    sq_hint(s->ctx, "another run of the job may be using the directory; see that there is only one, and start it again");
+    return sq_lasting(s->ctx);
 }
 
 /* ---- opening ---- */
