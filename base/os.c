@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -201,4 +202,13 @@ int64_t sq_os_workers(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n < SQ_WORKERS_LEAST ? SQ_WORKERS_LEAST : n > 128 ? 128 : n;
+}
+
+void sq_os_huge_pages(void *p, size_t n)
+{
+    const uintptr_t page = (uintptr_t)2 << 20;
+    uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + n) & ~(page - 1);
+
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);   /* where there are none, nothing is lost */
 }

@@ -20,12 +20,12 @@ enum { REQUESTS_NS = 200 * 1000 * 1000, SOON_US = 1000 };
 
 static int64_t now_ns(const struct sq_job *job) { return job->ctx->os->mono_ns(job->ctx->os->arg); }
 
-static int64_t period_ns(const struct sq_epochs *e)
+int64_t sq_epoch_period_ms(const struct sq_epochs *e)
 {
-    int64_t ms = e->config->trigger == SQ_TRIGGER_INTERVAL ? e->config->trigger_ms : e->config->interval_ms;
-
-    return ms * 1000000;
+    return e->config->trigger == SQ_TRIGGER_INTERVAL ? e->config->trigger_ms : e->config->interval_ms;
 }
+
+static int64_t period_ns(const struct sq_epochs *e) { return sq_epoch_period_ms(e) * 1000000; }
 
 /* When the next epoch is due by time; INT64_MAX: never. */
 static int64_t due_ns(const struct sq_epochs *e)
@@ -80,6 +80,7 @@ static sq_rc begin(struct sq_epochs *e, bool last, bool final)
     SQ_TRY(sq_commit_start(e));
     SQ_TRY(sq_cut_init(&e->cut, job, barrier, e->store != NULL));
     e->cut.chunk = sq_commit_chunk;
+    e->cut.spare = sq_commit_spare;
     e->cut.arg = e;
     e->phase = EPOCH_CUTTING;
     atomic_store(&job->cut, &e->cut);
