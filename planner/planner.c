@@ -391,7 +391,9 @@ static sq_rc widest_scan(struct sq_arena *a, struct scan_use *const *group, uint
     p->cols = fields;
     p->ncols = k;
     *out = p;
-    return sq_infer_keys(a, p);
+    SQ_TRY(sq_infer_keys(a, p));
+    p->upsert_key = p->mode == SQ_MODE_UPSERT && p->nkeys ? p->keys[0] : (struct sq_key){NULL, 0};
+    return SQ_OK;
 }
 
 /* Hangs the wide scan where a narrow one was, behind a project that picks its columns. */
@@ -412,6 +414,7 @@ static sq_rc use_scan(struct sq_arena *a, struct scan_use *u, struct sq_plan *wi
         return SQ_NOMEM;
     p->cols = old->cols;
     p->mode = old->mode;
+    p->upsert_key = old->upsert_key;
     p->keys = old->keys;
     p->nkeys = old->nkeys;
     p->net = old->net;
@@ -437,7 +440,7 @@ static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = 0;
         struct sq_plan *wide;
-        if (uses[i].done || (*uses[i].slot)->mode == SQ_MODE_UPSERT)
+        if (uses[i].done)
             continue;
         group[k++] = &uses[i];
         for (uint32_t m = i + 1; m < n; m++)

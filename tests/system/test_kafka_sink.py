@@ -3,6 +3,7 @@
 """The kafka and upsert-kafka connectors as sinks, against a real broker: what messages look like, what arrives, and what goes wrong."""
 import collections
 import json
+import random
 import subprocess
 import sys
 import time
@@ -50,6 +51,12 @@ def numbers(case, n, name='n.ndjson'):
     """A file with rows (id, s), and the table that reads it."""
     case.write(name, ''.join(f'{{"id": {i}, "s": "row {i}"}}\n' for i in range(n)))
     return f"CREATE TABLE f ({COLUMNS}) WITH ('connector' = 'filesystem', 'path' = '{name}', 'format' = 'json');\n"
+
+
+def until(what, seconds=30):
+    end = time.time() + seconds
+    while not what():
+        assert time.time() < end, 'it did not come'
 
 
 # ---- what a message looks like ----
@@ -431,13 +438,137 @@ def transaction_timeouts(case):
     s.close()
 
 
+# ---- upsert-kafka ----
+
+PK = 'PRIMARY KEY (id) NOT ENFORCED'
+
+
+def changes(case, lines, name='d', columns=f'id INT, s STRING, {PK}'):
+    """A table of change records: (before, after) pairs, None where there is no row."""
+    def op(b, a):
+        return 'd' if a is None else 'u' if b else 'c'
+    case.write(f'{name}.json', ''.join(json.dumps({'before': b, 'after': a, 'op': op(b, a)}) + '\n' for b, a in lines))
+    return f"CREATE TABLE {name} ({columns}) WITH ('connector' = 'filesystem', 'path' = '{name}.json', 'format' = 'debezium-json');\n"
+
+
+def row(i, s):
+    return {'id': i, 's': s}
+
+
+@test
+def upsert_messages(case):
+    """key and value in each setting; a deletion has no value; an update is one message"""
+    topic = topic_name(case)
+    sql = changes(case, [(None, row(1, 'a')), (None, row(2, None)), (row(1, 'a'), row(1, 'b')), (row(2, None), None), (None, row(2, 'c'))])
+    for i, (options, want) in enumerate((
+            ({}, [('{"id":1}', '{"id":1,"s":"a"}'), ('{"id":2}', '{"id":2,"s":null}'), ('{"id":1}', '{"id":1,"s":"b"}'), ('{"id":2}', None), ('{"id":2}', '{"id":2,"s":"c"}')]),
+            ({'value__fields_include': 'EXCEPT_KEY', 'key__format': 'raw', 'value__format': 'raw'},
+             [('\0\0\0\1', 'a'), ('\0\0\0\2', None), ('\0\0\0\1', 'b'), ('\0\0\0\2', None), ('\0\0\0\2', 'c')]),
+            ({'sink__buffer_flush__max_rows': '100', 'sink__buffer_flush__interval': '1 h', 'key__format': 'csv'}, [('1', '{"id":1,"s":"b"}'), ('2', '{"id":2,"s":"c"}')]))):
+        case.run('--batch-rows', '1' if i == 0 else '2048', sql=sql + upsert(f'{topic}-{i}', **options) + 'INSERT INTO o SELECT * FROM d;')
+        got = messages(f'{topic}-{i}')
+        if i == 1:                                      # -D and +I of one key, side by side, are one message
+            want = [m for n, m in enumerate(want) if n != 3]
+        equal(got, want, options)
+    case.run(sql=changes(case, [(None, {'k_id': 1, 's': 'a'})], columns='k_id INT, s STRING, PRIMARY KEY (k_id) NOT ENFORCED')
+             + upsert(topic, columns='k_id INT, s STRING, PRIMARY KEY (k_id) NOT ENFORCED', value__fields_include='EXCEPT_KEY', key__fields_prefix='k_')
+             + 'INSERT INTO o SELECT * FROM d;')
+    equal(messages(topic), [('{"id":1}', '{"s":"a"}')])
+
+
+@test
+def upsert_round_trip(case):
+    """random changes into a topic and out again, at each batch size, with one worker and two: the last row of each key"""
+    topic = topic_name(case)
+    r = random.Random(7)
+    table_now, lines = {}, []
+    for i in range(5000):
+        key = r.randrange(300)
+        old = table_now.get(key)
+        if old and r.random() < 0.3:
+            lines.append((row(key, old), None))
+            del table_now[key]
+        else:
+            table_now[key] = f'value {i}' if r.random() < 0.9 else f'v{i}'
+            lines.append((row(key, old) if old else None, row(key, table_now[key])))
+    sql = changes(case, lines)
+    want = sorted(table_now.items())
+    for i, options in enumerate(({}, {'sink__buffer_flush__max_rows': '50', 'sink__buffer_flush__interval': '1 s'}, {'value__fields_include': 'EXCEPT_KEY', 'key__format': 'csv'})):
+        broker.create(f'{topic}-{i}', 3)
+        t = upsert(f'{topic}-{i}', scan__bounded__mode='latest-offset', **options)
+        case.run('--batch-rows', str((1, 7, 2048)[i]), sql=sql + t + 'INSERT INTO o SELECT * FROM d;')
+        got = broker.read(f'{topic}-{i}')
+        assert any(m[4] is None for m in got) and len(got) <= 5000, len(got)
+        for size in ('1', '7', '2048'):
+            for workers in '12':
+                equal(sorted(rows(case, f"SET 'parallelism.default' = '{workers}';\n" + t + 'SELECT * FROM o;', '--batch-rows', size)), want, (options, size, workers))
+        equal(rows(case, t + "SELECT COUNT(*), COUNT(DISTINCT s) FROM o WHERE s LIKE 'value%';")[0][0], sum(v.startswith('value') for v in table_now.values()))
+        copy = upsert(f'{topic}-{i}-copy', name='c', scan__bounded__mode='latest-offset')
+        case.run(sql=t + copy + 'INSERT INTO c SELECT * FROM o;')            # as they come, tombstones too
+        equal(sorted(rows(case, copy + 'SELECT * FROM c;')), want)
+    p = case.run(sql=t + 'EXPLAIN SELECT s FROM o;' + f"CREATE TABLE b (id INT, s STRING) WITH ('connector' = 'blackhole');INSERT INTO b SELECT * FROM o;")
+    contains(p.stdout, 'ChangelogNormalize(key=[id])')
+    contains(p.stdout + p.stderr, 'it balances')
+
+
+@test
+def upsert_reads(case):
+    """a message without a key gives no row; a bad one is skipped or fails with its place; metadata of deletions; NOT NULL columns"""
+    topic = topic_name(case)
+    broker.create(topic)
+    broker.send_fields(topic, (0, 1000, None, '{"id":1}', '{"id":1,"s":"a"}'), (0, 2000, None, None, '{"id":9,"s":"x"}'), (0, 3000, 'h=1', '{"id":2}', '{"id":2,"s":"b"}'),
+                       (0, 4000, None, '{"id":1}', None), (0, 5000, None, '{"id":3}', ''), (0, 6000, None, '{"id":2}', '{"id":2,"s":"c"}'), (0, 7000, None, '{"id":4}', None))
+    columns = f"id INT, s STRING NOT NULL, `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL, {PK}"
+    t = upsert(topic, columns, scan__bounded__mode='latest-offset')
+    changelog = "SET 'sql-client.execution.result-mode' = 'changelog';\n"
+    for size in ('1', '2', '2048'):
+        got = rows(case, changelog + t + 'SELECT id, s, `offset` FROM o;', '--batch-rows', size)
+        equal(got, [('+I', 1, 'a', 0), ('+I', 2, 'b', 2), ('-D', 1, 'a', 0), ('-U', 2, 'b', 2), ('+U', 2, 'c', 5)], size)
+    p = case.run(sql=t + "CREATE TABLE b (id INT, s STRING) WITH ('connector' = 'blackhole');\nINSERT INTO b SELECT id, s FROM o;")
+    contains(p.stdout + p.stderr, '7 records', '2 without a row', 'it balances')
+    broker.send_fields(topic, (0, None, None, '{"id":5}', '{"id":5,"s":"e"}'), (0, None, None, '{"id":5}', None), (0, None, None, '{"id":6}', '{"id":6,"s"'))
+    p = case.run(sql=t + 'SELECT * FROM o;', expect=1)
+    contains(p.stderr, f'topic {topic}, partition 0, offset 9')
+    skip = upsert(topic, columns, scan__bounded__mode='latest-offset', value__json__ignore_parse_errors='true')
+    equal(rows(case, skip + 'SELECT id, s FROM o;'), [(2, 'c')])
+    broker.send_fields(topic, (0, None, None, '{"id":7}', '[{"id":7,"s":"f"},{"id":7,"s":"g"}]'), (0, None, None, '{"id":7}', None))
+    p = case.run(sql=skip + 'SELECT * FROM o;', expect=1)
+    contains(p.stderr, f'topic {topic}, partition 0, offset 10: it gives several rows')
+
+
+@test
+def upsert_live(case):
+    """a join of a table by key with a stream follows its changes; exactly once by transactions as well"""
+    topic = topic_name(case)
+    for name in ('names', 'in', 'out'):
+        broker.create(f'{topic}-{name}', 2)
+    job = Job(case, upsert(f'{topic}-names', name='n') + source(f'{topic}-in', scan__bounded__mode=None)
+              + upsert(f'{topic}-out', 'id INT, s STRING, name STRING, PRIMARY KEY (id) NOT ENFORCED')
+              + 'INSERT INTO o SELECT g.id, g.m, n.s FROM (SELECT id, MAX(s) AS m FROM i GROUP BY id) AS g JOIN n ON g.id = n.id;')
+
+    def result():
+        now = {}
+        for _, _, _, k, v in broker.read(f'{topic}-out'):
+            now[json.loads(k)['id']] = v and tuple(json.loads(v).values())[1:]
+        return {k: v for k, v in now.items() if v}
+    broker.send_fields(f'{topic}-names', (0, None, None, '{"id":1}', '{"id":1,"s":"one"}'), (0, None, None, '{"id":2}', '{"id":2,"s":"two"}'))
+    broker.send(f'{topic}-in', ['{"id":1,"s":"a"}', '{"id":2,"s":"b"}', '{"id":3,"s":"c"}'])
+    until(lambda: result() == {1: ('a', 'one'), 2: ('b', 'two')})
+    broker.send_fields(f'{topic}-names', (0, None, None, '{"id":1}', '{"id":1,"s":"uno"}'), (0, None, None, '{"id":2}', None), (1, None, None, '{"id":3}', '{"id":3,"s":"three"}'))
+    until(lambda: result() == {1: ('a', 'uno'), 3: ('c', 'three')})
+    equal(job.stop(), 0)
+    s = Sink(f'{topic}-tx', words='epochs copies pk mode=upsert', connector='upsert-kafka', format=None, key__format='json', value__format='json',
+             sink__buffer_flush__max_rows='1000', sink__buffer_flush__interval='1h')
+    s.do('marker', 'write 1:a 2:b ^1:c -2:b 3:d', f'prepare 1 {case.dir}/1')
+    s.kill()
+    s = Sink(f'{topic}-tx', words='epochs pk mode=upsert', connector='upsert-kafka', format=None, key__format='json', value__format='json')
+    equal(s.do('marker'), 0)
+    s.do(f'recover 1 {case.dir}/1', 'commit 1', 'write -1:c 4:e', 'prepare 2', 'commit 2')
+    s.close()
+    equal(messages(f'{topic}-tx'), [('{"id":1}', '{"id":1,"s":"c"}'), ('{"id":2}', None), ('{"id":3}', '{"id":3,"s":"d"}'), ('{"id":1}', None), ('{"id":4}', '{"id":4,"s":"e"}')])
+
+
 # ---- brokers that go ----
-
-def until(what, seconds=30):
-    end = time.time() + seconds
-    while not what():
-        assert time.time() < end, 'it did not come'
-
 
 @test
 def broker_goes_and_comes(case):
