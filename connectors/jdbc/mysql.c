@@ -484,7 +484,7 @@ static sq_rc durable(struct sq_jdbc_conn *base)
         .same_name = sq_str_ieq, .unfit = sq_mysql_unfit, .add_key = sq_mysql_add_key, .any_key = true, .begin = begin_work, .commit = commit_work,              \
         .rollback = rollback_work, .exec = execute, .put_rows = sq_mysql_put_rows, .remove_rows = sq_mysql_remove_rows, .scan = sq_mysql_scan,                 \
         .step = sq_mysql_step, .value = sq_mysql_value, .text = sq_mysql_text_of, .finalize = sq_mysql_finalize, .trouble = trouble,                         \
-        .literal = sq_mysql_text, .change = change, .first = first_row, .durable = durable, .engine = "InnoDB", .make_marker = MAKE_MARKER,                  \
+        .literal = sq_mysql_text, .change = change, .first = first_row, .durable = durable, .order_literal = sq_mysql_order_literal, .engine = "InnoDB", .make_marker = MAKE_MARKER,                  \
     }
 
 #else

@@ -521,6 +521,67 @@ def writers_that_are_killed(case):
         proxy.close()
 
 
+# ---- scans that are left and gone on with ----
+
+SCANS = [    # a key of the table, and values for its columns: eight rows each
+    ('id INT PRIMARY KEY, s TEXT', 'id', range(-3, 5)),
+    ('k BIGINT UNSIGNED PRIMARY KEY, id INT, s TEXT', 'k', (0, 1, 2, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1)),
+    ('k DECIMAL(30, 10) NOT NULL, UNIQUE KEY (k), id INT, s TEXT', 'k', ('-99999999999999999999.0000000001', '-99999999999999999999', -1, '-0.0000000001', 0, '0.5', 1, '99999999999999999999.9999999999')),
+    ("k VARCHAR(20) CHARACTER SET latin1 PRIMARY KEY, id INT, s TEXT", 'k', ("'a'", "'B'", "'c '", "'ä1'", "'it''s'", "'\\\\'", "''", "'ß'")),
+    ("k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci PRIMARY KEY, id INT, s TEXT", 'k', ("'a'", "'B'", "'c'", "'D'", "'😀'", "'\\\\'", "''", "'日本'")),
+    ('k VARBINARY(20) PRIMARY KEY, id INT, s TEXT', 'k', ("''", "x'00'", "x'0000'", "x'00ff'", "x'27'", "x'5c'", "x'5c27'", "x'ff'")),
+    ('k DATETIME(6) PRIMARY KEY, id INT, s TEXT', 'k', [f"'2024-01-01 00:00:00.00000{i}'" for i in range(8)]),
+    ('k TIMESTAMP(3) PRIMARY KEY, id INT, s TEXT', 'k', [f"'2024-03-31 0{i}:30:00.{i}'" for i in range(8)]),
+    ('k DATE PRIMARY KEY, id INT, s TEXT', 'k', [f"'200{i}-02-28'" for i in range(8)]),
+    ('k UUID PRIMARY KEY, id INT, s TEXT', 'k', [f"'{i}0000000-0000-1000-8000-00000000000{7 - i}'" for i in range(8)]),
+    ('k VARCHAR(5), l INT, m DATE, id INT, s TEXT, PRIMARY KEY (k, l, m)', 'k, l, m', ("'a', 1, '2024-01-01'", "'a', 1, '2024-01-02'", "'A', 2, '2024-01-01'", "'a', 3, '2024-01-01'",
+                                                                                 "'b', -1, '2024-01-01'", "'B', -1, '2023-01-01'", "'c', 0, '2023-01-01'", "'c', 0, '2023-01-02'")),
+]
+LEFT = [('id INT, s TEXT', 'id', range(8)), ("k ENUM('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h') PRIMARY KEY, id INT, s TEXT", 'k', [f"'{c}'" for c in 'abcdefgh']),
+        ('k DOUBLE PRIMARY KEY, id INT, s TEXT', 'k', range(8)), ('k INT, UNIQUE KEY (k), id INT, s TEXT', 'k', range(8)), ('k TEXT, PRIMARY KEY (k(10)), id INT, s TEXT', 'k', range(8))]
+
+
+def made(ddl, cols, values):
+    fresh('scanned')
+    server().sql("SET time_zone = '+00:00';" + f'CREATE TABLE scanned ({ddl}); INSERT INTO scanned ({cols}, {"" if cols == "id" else "id, "}s) VALUES '
+                 + ', '.join(f'({v}, ' + ('' if cols == 'id' else f'{i}, ') + "'x')" for i, v in enumerate(values)))
+    return [r[0] for r in server().sql(f'SELECT id FROM scanned ORDER BY {cols}')]
+
+
+@test
+def scans_that_are_gone_on_with(case):
+    """a new reader goes on behind the last row, whatever the key is; after each batch"""
+    d = Driver()
+    for ddl, cols, values in SCANS:
+        want, got, at = made(ddl, cols, values), [], case.dir / 'at'
+        d('read', 'a', *options('scanned'))
+        for _ in range(10):
+            rows = d('poll', 'a')
+            got += [r.split(':')[0] for r in rows.split() if r != '.']
+            shown = d('position', 'a', at)
+            if rows.endswith('.'):
+                break
+            d('resume', 'a', at, *options('scanned'))
+        equal((got, shown), (want, 'all 8 rows'), ddl)
+        d('resume', 'a', at, *options('scanned'))
+        equal(d('poll', 'a'), ' .')
+    for ddl, cols, values in LEFT:
+        made(ddl, cols, values)
+        d('read', 'a', *options('scanned'))
+        d('resume', 'a', write(case, b''), *options('scanned'))
+        d('poll', 'a')
+        d('position', 'a', case.dir / 'at')
+        d('resume', 'a', case.dir / 'at', *options('scanned'))
+        contains(d.fails('poll', 'a'), "table 't': a scan of table 'scanned' in database", 'was left behind row 3 and cannot go on: its rows have no order of their own', 'primary key')
+    d.close()
+
+
+def write(case, data):
+    path = case.dir / 'position'
+    path.write_bytes(data)
+    return path
+
+
 # ---- SQLite ----
 
 def lite(d, path, name='a', how='key', owner='1', sink='default.t', **more):
