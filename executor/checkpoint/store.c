@@ -157,6 +157,12 @@ sq_rc sq_store_open(struct sq_ctx *ctx, const char *dir, struct sq_str job_name,
     return sq_store_enter(ctx, dir, job_name, SQ_STORE_MAKE, NULL, out);
 }
 
+void sq_store_use(struct sq_store *s, struct sq_ctx *ctx)
+{
+    s->ctx = ctx;
+    s->index.ctx = ctx;
+}
+
 void sq_store_close(struct sq_store *s)
 {
     if (!s)

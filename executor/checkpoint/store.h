@@ -26,6 +26,8 @@ struct sq_store_reader;
  * checkpoints gets a new UUID. */
 sq_rc sq_store_open(struct sq_ctx *, const char *dir, struct sq_str job_name, struct sq_store **);
 void sq_store_close(struct sq_store *);                  /* NULL is fine */
+/* Another thread takes the store over: errors go to its context from here on. */
+void sq_store_use(struct sq_store *, struct sq_ctx *);
 struct sq_str sq_store_job(const struct sq_store *);     /* the UUID */
 struct sq_str sq_store_old_job(const struct sq_store *); /* the one before sq_store_renew in this or an earlier run; empty: none */
 /* Begins anew: a new UUID, no checkpoints; their files go away. */

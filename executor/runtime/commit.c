@@ -224,6 +224,8 @@ static void *run(void *arg)
     for (;;) {
         bool commit;
         struct sq_epoch_chunk *c = next_work(e, &commit);
+        if (e->store && (c || commit))
+            sq_store_use(e->store, &e->ctx);
         if (c && rc == SQ_OK) {
             rc = write_chunk(e, c);
             if (rc != SQ_OK)
@@ -280,6 +282,8 @@ void sq_commit_close(struct sq_epochs *e)
         pthread_join(e->thread, NULL);
         e->thread_there = false;
     }
+    if (e->store)
+        sq_store_use(e->store, e->job->ctx);
     free_list(e, e->first);
     free_list(e, e->spare);
     e->first = e->spare = NULL;

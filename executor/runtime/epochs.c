@@ -222,6 +222,8 @@ static sq_rc look_whether_committed(struct sq_epochs *e, bool *done)
         return failed(e);
     if (answered == ANSWER_NONE)
         return look_whether_late(e);
+    if (e->store)
+        sq_store_use(e->store, job->ctx);
     e->epoch++;
     e->made += e->store != NULL;
     e->ended_ns = now_ns(job);
