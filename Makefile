@@ -177,6 +177,7 @@ FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LAYERS_fuzz_sql  := parser base
 LAYERS_fuzz_json := connectors base
 LAYERS_fuzz_csv  := connectors base
+LAYERS_fuzz_checkpoint := executor functions base
 .PHONY: fuzzers
 fuzzers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang DEBUG=1 OPT=-O1 \
@@ -210,12 +211,13 @@ check: all asan tsan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings 
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
-BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson)
+BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store)
 bench: deps-build
 	$(Q)tools/deps install bench services
 	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/tests/services/produce
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
+	$(Q)$(BUILD)/bench/store $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff
@@ -232,6 +234,8 @@ $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 $(BUILD)/tests/services/produce $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
+$(BUILD)/bench/store: $(BUILD)/bench/store.o $(foreach l,executor functions base,$(BUILD)/lib_$(l).a)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O3 -std=c++17 -march=native -o $@ $< -lsimdjson
