@@ -316,6 +316,29 @@ static void no_job(void **state)
     w_end(&w);
 }
 
+static void newest(void **state)
+{
+    struct world w;
+    struct sq_buf path;
+    char want[256];
+    (void)state;
+    w_begin(&w);
+    sq_buf_init(&path, &w.ctx);
+    w_bad(&w, sq_store_newest(&w.ctx, w.dir, &path), SQ_IO, "is not a job's checkpoint directory");
+    struct sq_store *s = w_open_store(&w);
+    w_make(&w, s, 1, 5);
+    w_make(&w, s, 2, 5);
+    w_ok(&w, w_put(&w, s, 3));
+    w_bad(&w, sq_store_newest(&w.ctx, w.job_dir, &path), SQ_EXTERNAL, "is used by process");
+    sq_store_close(s);
+    w_ok(&w, sq_store_newest(&w.ctx, w.job_dir, &path));
+    snprintf(want, sizeof want, "%s/chk-2.db", w.job_dir);
+    assert_string_equal(path.p, want);
+    assert_non_null(strstr(w.notices, "checkpoint 3 of"));
+    sq_buf_free(&path);
+    w_end(&w);
+}
+
 /* What the job sees of requests: not those that are over, torn or not ours; cheaply when nothing changes. */
 static void requests_seen(void **state)
 {
@@ -407,6 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies),      cmocka_unit_test(copy_fails), cmocka_unit_test(names),  cmocka_unit_test(answered_by_a_job), cmocka_unit_test(several_ask_at_once),
         cmocka_unit_test(job_is_slow), cmocka_unit_test(job_dies),   cmocka_unit_test(no_job), cmocka_unit_test(requests_seen),     cmocka_unit_test(asking_fails),
+        cmocka_unit_test(newest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
