@@ -215,6 +215,7 @@ struct sq_sink_epochs {
     struct sq_str sink;                  /* which of the job's sinks: the table's path, with "#2" behind it where it has more than one */
     struct sq_str owner;                 /* random, 16 hex digits: this run. Who opens a MARKED sink takes its marker over, so an older run's next commit fails */
     struct sq_str old_job;               /* a UUID whose marker may be removed (an earlier, finished run in the same directory); empty: none */
+    bool copies;                         /* prepare will be asked for `pending`: a MARKED sink has to keep the rows of its epoch */
     int64_t interval_ms, timeout_ms;     /* between epochs, 0: unknown; what one may take (Kafka: transaction.timeout.ms must be more than both) */
 };
 
@@ -227,6 +228,7 @@ struct sq_sink_spec {
     uint32_t nkey;
     bool key_derived;
     bool overwrite;
+    bool bounded;                        /* the input ends by itself (without epochs a sink may make all of it visible at once) */
     struct sq_sink_epochs epoch;
 };
 

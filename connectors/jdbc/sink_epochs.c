@@ -89,16 +89,19 @@ static sq_rc not_mine(struct sq_jdbc_writer *w, uint64_t epoch, const struct fou
     if (!f->there) {
         sq_fail(w->ctx, SQ_EXTERNAL, "epoch %llu cannot be committed: its marker (job %.*s, sink '%.*s') is gone from table '" SQ_JDBC_MARKERS "' of database '%s'",
                 (unsigned long long)epoch, SQ_FMT(e->job), SQ_FMT(e->sink), w->table->database);
-        return sq_hint(w->ctx, "nobody but the job may change that table");
+        sq_hint(w->ctx, "nobody but the job may change that table");
+        return sq_lasting(w->ctx);
     }
     if (!sq_str_eq(f->owner, e->owner)) {
         sq_fail(w->ctx, SQ_EXTERNAL, "epoch %llu cannot be committed: another run of this job has taken over sink '%.*s' in database '%s', and is at epoch %llu",
                 (unsigned long long)epoch, SQ_FMT(e->sink), w->table->database, (unsigned long long)f->epoch);
-        return sq_hint(w->ctx, "a job runs once at a time: this run (%.*s) has to end, the other (%.*s) goes on", SQ_FMT(e->owner), SQ_FMT(f->owner));
+        sq_hint(w->ctx, "a job runs once at a time: this run (%.*s) has to end, the other (%.*s) goes on", SQ_FMT(e->owner), SQ_FMT(f->owner));
+        return sq_lasting(w->ctx);
     }
     sq_fail(w->ctx, SQ_EXTERNAL, "epoch %llu cannot be committed: database '%s' has epoch %llu of sink '%.*s', where epoch %llu should be", (unsigned long long)epoch,
             w->table->database, (unsigned long long)f->epoch, SQ_FMT(e->sink), (unsigned long long)epoch - 1);
-    return sq_hint(w->ctx, "was the database restored from a copy of another time than the job's checkpoints?");
+    sq_hint(w->ctx, "was the database restored from a copy of another time than the job's checkpoints?");
+    return sq_lasting(w->ctx);
 }
 
 /* ---- opening: whose it is ---- */

@@ -26,6 +26,8 @@ struct sq_store_reader;
  * checkpoints gets a new UUID. */
 sq_rc sq_store_open(struct sq_ctx *, const char *dir, struct sq_str job_name, struct sq_store **);
 void sq_store_close(struct sq_store *);                  /* NULL is fine */
+/* Another thread takes the store over: errors go to its context from here on. */
+void sq_store_use(struct sq_store *, struct sq_ctx *);
 struct sq_str sq_store_job(const struct sq_store *);     /* the UUID */
 struct sq_str sq_store_old_job(const struct sq_store *); /* the one before sq_store_renew in this or an earlier run; empty: none */
 /* Begins anew: a new UUID, no checkpoints; their files go away. */
@@ -62,21 +64,38 @@ sq_rc sq_store_drop(struct sq_store *, uint64_t epoch);
 /* Opens and checks the file (format, version, checksums of all but the chunks; a chunk's when it is read). SQ_DATA: damaged, and how. What `saved` points to
  * belongs to the reader. */
 sq_rc sq_store_read(struct sq_ctx *, const char *path, struct sq_store_reader **, struct sq_saved *);
+/* The same for a checkpoint of the index, which must be the one that the index means: of this job, with the checksum it was written with. */
+sq_rc sq_store_get(struct sq_store *, uint64_t epoch, struct sq_store_reader **, struct sq_saved *);
 /* Reads every chunk to see that it is whole, before anything is built on it. */
 sq_rc sq_store_verify(struct sq_store_reader *);
 void sq_store_reader_close(struct sq_store_reader *);    /* NULL is fine */
 
+struct sq_store_info {
+    struct sq_str job, name;                             /* UUID, name */
+    struct sq_store_entry *entries;                      /* as sq_store_list */
+    uint32_t n;
+    int64_t holder;                                      /* the process that runs the job; 0: none does; -1: which is not known */
+};
+/* What a directory has, also while a job runs there: takes no lock, changes nothing. In the arena. */
+sq_rc sq_store_look(struct sq_ctx *, const char *dir, struct sq_arena *, struct sq_store_info *);
+bool sq_store_is_dir(struct sq_ctx *, const char *dir);  /* it looks like a job's directory: has an index */
+
 /* ---- savepoints: one file that needs no directory ---- */
 
-/* Copies a checkpoint's file, whole and durably. */
+/* Copies a checkpoint's file, whole (the copy is verified) and durably. Makes the directory of `to`; a file that is there is not replaced. */
 sq_rc sq_store_copy(struct sq_ctx *, const char *from, const char *to);
+/* Where a savepoint of an epoch goes: `path` itself; in a directory (one that is there, or a name that ends with /) savepoint-<epoch>.db, or
+ * savepoint-<epoch>-2.db where there is such a file already, and so on. Appended to the buffer. */
+sq_rc sq_store_savepoint_path(struct sq_ctx *, const char *path, uint64_t epoch, struct sq_buf *);
 
-/* Another process asks the job that has the lock of `dir` for a savepoint at `path` and waits for it, at most timeout_ms: the name of the file is appended to
- * `made`. When no process has the lock, the newest DONE checkpoint is copied. */
+/* Another process asks the job that has the lock of `dir` for a savepoint at `path` (a file or a directory, see above; NULL: dir) and waits for it, at most
+ * timeout_ms or until the context is interrupted: the name of the file is appended to `made`. When no process has the lock, or the one that has it dies, the
+ * newest DONE checkpoint is copied. */
 sq_rc sq_store_request(struct sq_ctx *, const char *dir, const char *path, int64_t timeout_ms, struct sq_buf *made);
-/* The running job's side: *path NULL: nobody asks; else where the savepoint is to go, in the arena. Cheap: a stat of the directory. */
+/* The running job's side: *path NULL: nobody asks; else where the savepoint is to go (absolute, for sq_store_savepoint_path), in the arena. The same again
+ * until it is answered. Cheap: a stat of the directory. */
 sq_rc sq_store_requested(struct sq_store *, struct sq_arena *, const char **path, const char **token);
-/* Answers it: `made`, or an error's text. */
+/* Answers it: the name of the file that was made, or, where that is NULL, an error's text. */
 sq_rc sq_store_answer(struct sq_store *, const char *token, const char *made, const char *error);
 
 #endif
