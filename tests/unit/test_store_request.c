@@ -27,7 +27,7 @@ static void is_copy(struct world *w, const char *path, uint64_t epoch)
 static void copies(void **state)
 {
     struct world w;
-    char from[256], to[256];
+    char from[256], to[256], old[512];
     struct stat st;
     (void)state;
     w_begin(&w);
@@ -44,6 +44,11 @@ static void copies(void **state)
     snprintf(to, sizeof to, "%s/t.db", w.dir);
     w_shell("touch %s.tmp", to);                          /* of one that was killed */
     w_ok(&w, sq_store_copy(&w.ctx, from, to));
+    assert_non_null(getcwd(old, sizeof old));
+    assert_int_equal(chdir(w.dir), 0);
+    w_ok(&w, sq_store_copy(&w.ctx, from, "here.db"));
+    is_copy(&w, "here.db", 1);
+    assert_int_equal(chdir(old), 0);
     w_bad(&w, sq_store_copy(&w.ctx, "/nowhere/chk-1.db", "/tmp/never"), SQ_IO, "cannot read checkpoint /nowhere/chk-1.db: no such file");
     snprintf(to, sizeof to, "%s/bad.db", w.dir);
     w_shell("dd if=/dev/zero of=%s bs=1000 seek=900 count=60 conv=notrunc status=none", from);
@@ -117,6 +122,8 @@ static void names(void **state)
         assert_string_equal(b.p, want);
         close(open(path, O_CREAT | O_WRONLY, 0600));
     }
+    w_shell("cd %s && touch $(seq -f savepoint-7-%%.0f.db 4 1000)", w.dir);
+    w_bad(&w, sq_store_savepoint_path(&w.ctx, w.dir, 7, &b), SQ_IO, "has 1000 savepoints of checkpoint 7");
     sq_buf_free(&b);
     w_end(&w);
 }
