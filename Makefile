@@ -205,6 +205,7 @@ FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LAYERS_fuzz_sql  := parser base
 LAYERS_fuzz_json := connectors base
 LAYERS_fuzz_csv  := connectors base
+LAYERS_fuzz_checkpoint := executor functions base
 .PHONY: fuzzers
 fuzzers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang DEBUG=1 OPT=-O1 \
@@ -243,12 +244,13 @@ check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
-BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson)
+BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store)
 bench: deps-build
 	$(Q)tools/deps install bench services
 	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/tests/services/produce
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
+	$(Q)$(BUILD)/bench/store $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff
@@ -266,6 +268,8 @@ $(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/k
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
 $(BUILD)/tests/services/jdbc_sink: $(BUILD)/tests/services/jdbc_sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+$(BUILD)/bench/store: $(BUILD)/bench/store.o $(foreach l,executor functions base,$(BUILD)/lib_$(l).a)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)

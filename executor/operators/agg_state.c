@@ -334,18 +334,20 @@ static bool take_key(const char **p, const char *end, struct sq_str *key)
     return true;
 }
 
-static sq_rc load_group(struct aggregate *a, const char *p, const char *end, uint64_t base)
-{
-    struct sq_entry *e;
-    struct sq_view key;
-    struct sq_str s;
-    uint64_t hash;
-    uint8_t null;
+/* Groups are looked up many at a time, as a batch's are: one after the other, each would wait for memory alone. */
+enum { LOADED = 512 };
+struct loading {
+    struct sq_buf bytes;                   /* the records, copied: they are good until the next one only */
+    uint32_t n;
+    struct { size_t at, end; } record[LOADED];
+    uint64_t hash[LOADED];
+    struct sq_view key[LOADED];
+    uint8_t null[LOADED];
+    struct sq_entry *entry[LOADED];
+};
 
-    if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take_key(&p, end, &s))
-        return damaged(a);
-    key = sq_view_of(s.p, s.n);
-    SQ_TRY(sq_hashtab_upsert(&a->groups, 1, &hash, &key, &null, &e));
+static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+{
     if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8) || !take(&p, end, &group_of(e)->serial, 8))
         return damaged(a);
     group_of(e)->serial += base;
@@ -354,6 +356,34 @@ static sq_rc load_group(struct aggregate *a, const char *p, const char *end, uin
     for (uint32_t i = 0; i < a->nitems; i++)
         SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, &p, end));
     return p == end ? SQ_OK : damaged(a);
+}
+
+static sq_rc load_groups(struct aggregate *a, struct loading *l, uint64_t base)
+{
+    const char *bytes = l->bytes.p;
+
+    for (uint32_t i = 0; i < l->n; i++) {
+        const char *p = bytes + l->record[i].at, *end = bytes + l->record[i].end;
+        struct sq_str s;
+        if (!take(&p, end, &l->hash[i], 8) || !take(&p, end, &l->null[i], 1) || !take_key(&p, end, &s))
+            return damaged(a);
+        l->key[i] = sq_view_of(s.p, s.n);
+        l->record[i].at = (size_t)(p - bytes);
+    }
+    SQ_TRY(sq_hashtab_upsert(&a->groups, l->n, l->hash, l->key, l->null, l->entry));
+    for (uint32_t i = 0; i < l->n; i++)
+        SQ_TRY(fill_group(a, l->entry[i], bytes + l->record[i].at, bytes + l->record[i].end, base));
+    l->n = 0;
+    sq_buf_reset(&l->bytes);
+    return SQ_OK;
+}
+
+static sq_rc load_group(struct aggregate *a, struct loading *l, const char *p, size_t n, uint64_t base)
+{
+    l->record[l->n].at = l->bytes.n;
+    SQ_TRY(sq_buf_add(&l->bytes, p, n));
+    l->record[l->n++].end = l->bytes.n;
+    return l->n == LOADED ? load_groups(a, l, base) : SQ_OK;
 }
 
 static sq_rc load_seen(struct aggregate *a, const char *p, const char *end, uint64_t base)
@@ -379,9 +409,8 @@ static sq_rc load_seen(struct aggregate *a, const char *p, const char *end, uint
     return SQ_OK;
 }
 
-sq_rc sq_agg_restore(struct sq_op *op, struct sq_snapshot_in *in)
+static sq_rc load_all(struct aggregate *a, struct loading *l, struct sq_snapshot_in *in)
 {
-    struct aggregate *a = SQ_OP(op, struct aggregate);
     uint64_t base = a->serial;             /* the serials of another old worker must not meet those already here */
     uint32_t group;
     const char *p;
@@ -390,12 +419,26 @@ sq_rc sq_agg_restore(struct sq_op *op, struct sq_snapshot_in *in)
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)
-            return SQ_OK;
+            return l->n ? load_groups(a, l, base) : SQ_OK;
         if (n > 0 && *p == 'G')
-            SQ_TRY(load_group(a, p + 1, p + n, base));
+            SQ_TRY(load_group(a, l, p + 1, n - 1, base));
         else if (n > 0 && *p == 'D')
             SQ_TRY(load_seen(a, p + 1, p + n, base));
         else
             return damaged(a);
     }
+}
+
+sq_rc sq_agg_restore(struct sq_op *op, struct sq_snapshot_in *in)
+{
+    struct loading *l = sq_calloc(op->ctx, sizeof *l);
+    sq_rc rc;
+
+    if (!l)
+        return SQ_NOMEM;
+    sq_buf_init(&l->bytes, op->ctx);
+    rc = load_all(SQ_OP(op, struct aggregate), l, in);
+    sq_buf_free(&l->bytes);
+    sq_free(op->ctx, l);
+    return rc;
 }

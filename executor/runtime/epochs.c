@@ -162,19 +162,6 @@ static sq_rc look_whether_cut(struct sq_epochs *e)
     return SQ_OK;
 }
 
-static sq_rc savepoint_path(struct sq_epochs *e, const char *path, struct sq_buf *out)
-{
-    struct stat st;
-    bool dir = !path || !*path || path[strlen(path) - 1] == '/' || (e->job->ctx->os->stat(e->job->ctx->os->arg, path, &st) >= 0 && S_ISDIR(st.st_mode));
-    struct sq_str base = path && *path ? sq_str_of(path) : e->config->dir;
-
-    if (!dir)
-        return sq_buf_str(out, base);
-    while (base.n > 1 && base.p[base.n - 1] == '/')
-        base.n--;
-    return sq_buf_printf(out, "%.*s/savepoint-%llu.db", SQ_FMT(base), (unsigned long long)e->epoch);
-}
-
 /* Copies the checkpoint of the epoch that is committed. */
 static sq_rc copy_checkpoint(struct sq_epochs *e, const char *path, struct sq_buf *made)
 {
@@ -188,7 +175,7 @@ static sq_rc copy_checkpoint(struct sq_epochs *e, const char *path, struct sq_bu
     if (rc == SQ_OK && (n == 0 || all[0].epoch != e->epoch || !all[0].path))
         rc = sq_fail(e->job->ctx, SQ_SEMANTIC, "the job has no checkpoint yet: nothing has come in");
     if (rc == SQ_OK)
-        rc = savepoint_path(e, path, made);
+        rc = sq_store_savepoint_path(e->job->ctx, path && *path ? path : e->config->dir.p, e->epoch, made);
     if (rc == SQ_OK)
         rc = sq_store_copy(e->job->ctx, all[0].path, made->p);
     sq_arena_free(&arena);

@@ -46,6 +46,7 @@ struct sq_epochs {
     uint32_t nsinks;
     struct sq_op *decider;                 /* the only sink with a marker; NULL: the store decides */
     char owner[17];
+    const char *savepoint;                 /* the file that the job begins from; NULL: none */
 
     /* the coordinator's */
     enum phase phase;

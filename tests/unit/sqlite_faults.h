@@ -23,6 +23,8 @@ static struct sqlite_faults {
     bool writes, reads;                   /* which are counted */
     long calls, fail_at;                  /* 0: none fails */
     bool after_too;
+    void (*synced)(char *);               /* called with `trace` for each sync; NULL: not */
+    char *trace;
     int error;                            /* SQLITE_FULL, or 0: the fitting SQLITE_IOERR_… */
     __typeof__(sqlite3_vfs_register) *add;
     __typeof__(sqlite3_vfs_unregister) *remove;
@@ -65,6 +67,8 @@ static inline int faults_truncate(sqlite3_file *f, sqlite3_int64 n)
 }
 static inline int faults_sync(sqlite3_file *f, int flags)
 {
+    if (faults.synced)
+        faults.synced(faults.trace);
     return FAULTS_PASS(faults.writes, SQLITE_IOERR_FSYNC, FAULTS_REAL(f)->pMethods->xSync(FAULTS_REAL(f), flags));
 }
 static inline int faults_size(sqlite3_file *f, sqlite3_int64 *n) { return FAULTS_PASS(faults.reads, SQLITE_IOERR_FSTAT, FAULTS_REAL(f)->pMethods->xFileSize(FAULTS_REAL(f), n)); }

@@ -33,7 +33,7 @@ struct world {
     int error;                            /* -EIO */
     bool after_too;                       /* all later ones fail as well */
     int64_t now_us;                       /* 0: the real clock */
-    pid_t owner;                          /* who cleans up */
+    char trace[64];                       /* what made something durable, in order: F fsync, R rename; S a sync of SQLite (sqlite_faults.h) */
 };
 
 static inline bool w_fails(void *arg)
@@ -43,15 +43,22 @@ static inline bool w_fails(void *arg)
     return w->fail_at && (w->calls == w->fail_at || (w->after_too && w->calls > w->fail_at));
 }
 
+static inline void w_trace(char *trace, char c)
+{
+    size_t n = strlen(trace);
+    if (n + 1 < sizeof((struct world *)0)->trace)
+        trace[n] = c, trace[n + 1] = 0;
+}
+
 #define W_REAL (&sq_os_posix)
 static inline int64_t w_now(void *a) { struct world *w = a; return w->now_us ? w->now_us : W_REAL->now_us(NULL); }
 static inline int w_open(void *a, const char *p, int f, mode_t m) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->open(NULL, p, f, m); }
 static inline ssize_t w_pread(void *a, int fd, void *p, size_t n, int64_t at) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->pread(NULL, fd, p, n, at); }
 static inline ssize_t w_write(void *a, int fd, const void *p, size_t n) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->write(NULL, fd, p, n); }
-static inline int w_fsync(void *a, int fd) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->fsync(NULL, fd); }
+static inline int w_fsync(void *a, int fd) { w_trace(((struct world *)a)->trace, 'F'); return w_fails(a) ? ((struct world *)a)->error : W_REAL->fsync(NULL, fd); }
 static inline int w_close(void *a, int fd) { int rc = W_REAL->close(NULL, fd); return w_fails(a) ? ((struct world *)a)->error : rc; }
 static inline int w_stat(void *a, const char *p, struct stat *st) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->stat(NULL, p, st); }
-static inline int w_rename(void *a, const char *f, const char *t) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->rename(NULL, f, t); }
+static inline int w_rename(void *a, const char *f, const char *t) { w_trace(((struct world *)a)->trace, 'R'); return w_fails(a) ? ((struct world *)a)->error : W_REAL->rename(NULL, f, t); }
 static inline int w_unlink(void *a, const char *p) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->unlink(NULL, p); }
 static inline int w_mkdir(void *a, const char *p, mode_t m) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->mkdir(NULL, p, m); }
 static inline int w_lock(void *a, int fd) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->lock(NULL, fd); }
@@ -78,7 +85,6 @@ static inline void w_begin(struct world *w)
     w->os.rename = w_rename, w->os.unlink = w_unlink, w->os.mkdir = w_mkdir, w->os.lock = w_lock, w->os.cwd = w_cwd, w->os.list = w_list;
     w->ctx = (struct sq_ctx){.budget = &w->budget, .os = &w->os, .notice = w_note, .notice_arg = w};
     w->error = -EIO;
-    w->owner = getpid();
     sq_arena_init(&w->arena, &w->ctx);
     snprintf(w->dir, sizeof w->dir, "%s/sq_storeXXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");   /* in memory fsync costs nothing */
     assert_non_null(mkdtemp(w->dir));

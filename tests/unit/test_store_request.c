@@ -27,7 +27,7 @@ static void is_copy(struct world *w, const char *path, uint64_t epoch)
 static void copies(void **state)
 {
     struct world w;
-    char from[256], to[256];
+    char from[256], to[256], old[512];
     struct stat st;
     (void)state;
     w_begin(&w);
@@ -44,6 +44,11 @@ static void copies(void **state)
     snprintf(to, sizeof to, "%s/t.db", w.dir);
     w_shell("touch %s.tmp", to);                          /* of one that was killed */
     w_ok(&w, sq_store_copy(&w.ctx, from, to));
+    assert_non_null(getcwd(old, sizeof old));
+    assert_int_equal(chdir(w.dir), 0);
+    w_ok(&w, sq_store_copy(&w.ctx, from, "here.db"));
+    is_copy(&w, "here.db", 1);
+    assert_int_equal(chdir(old), 0);
     w_bad(&w, sq_store_copy(&w.ctx, "/nowhere/chk-1.db", "/tmp/never"), SQ_IO, "cannot read checkpoint /nowhere/chk-1.db: no such file");
     snprintf(to, sizeof to, "%s/bad.db", w.dir);
     w_shell("dd if=/dev/zero of=%s bs=1000 seek=900 count=60 conv=notrunc status=none", from);
@@ -117,6 +122,8 @@ static void names(void **state)
         assert_string_equal(b.p, want);
         close(open(path, O_CREAT | O_WRONLY, 0600));
     }
+    w_shell("cd %s && touch $(seq -f savepoint-7-%%.0f.db 4 1000)", w.dir);
+    w_bad(&w, sq_store_savepoint_path(&w.ctx, w.dir, 7, &b), SQ_IO, "has 1000 savepoints of checkpoint 7");
     sq_buf_free(&b);
     w_end(&w);
 }
@@ -316,6 +323,29 @@ static void no_job(void **state)
     w_end(&w);
 }
 
+static void newest(void **state)
+{
+    struct world w;
+    struct sq_buf path;
+    char want[256];
+    (void)state;
+    w_begin(&w);
+    sq_buf_init(&path, &w.ctx);
+    w_bad(&w, sq_store_newest(&w.ctx, w.dir, &path), SQ_IO, "is not a job's checkpoint directory");
+    struct sq_store *s = w_open_store(&w);
+    w_make(&w, s, 1, 5);
+    w_make(&w, s, 2, 5);
+    w_ok(&w, w_put(&w, s, 3));
+    w_bad(&w, sq_store_newest(&w.ctx, w.job_dir, &path), SQ_EXTERNAL, "is used by process");
+    sq_store_close(s);
+    w_ok(&w, sq_store_newest(&w.ctx, w.job_dir, &path));
+    snprintf(want, sizeof want, "%s/chk-2.db", w.job_dir);
+    assert_string_equal(path.p, want);
+    assert_non_null(strstr(w.notices, "checkpoint 3 of"));
+    sq_buf_free(&path);
+    w_end(&w);
+}
+
 /* What the job sees of requests: not those that are over, torn or not ours; cheaply when nothing changes. */
 static void requests_seen(void **state)
 {
@@ -407,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies),      cmocka_unit_test(copy_fails), cmocka_unit_test(names),  cmocka_unit_test(answered_by_a_job), cmocka_unit_test(several_ask_at_once),
         cmocka_unit_test(job_is_slow), cmocka_unit_test(job_dies),   cmocka_unit_test(no_job), cmocka_unit_test(requests_seen),     cmocka_unit_test(asking_fails),
+        cmocka_unit_test(newest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
