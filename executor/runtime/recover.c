@@ -181,6 +181,7 @@ void sq_epochs_sink_spec(struct sq_job *job, const struct sq_op *op, struct sq_s
         .old_job = e->store ? sq_store_old_job(e->store) : SQ_STR(""),
         .sink = sq_sink_name(op),
         .owner = sq_str_of(e->owner),
+        .copies = sq_wants_pending(e, op),
         .interval_ms = e->config->trigger == SQ_TRIGGER_INTERVAL ? e->config->trigger_ms : e->config->interval_ms,
         .timeout_ms = e->config->timeout_ms,
     };
