@@ -12,6 +12,7 @@
 struct sq_fs_options {
     struct sq_str path, default_partition;
     int64_t rolling_size, scan_parallelism, sink_parallelism;
+    int64_t rollover_ms, inactivity_ms, check_ms;
     int report_statistics;
 };
 
@@ -22,9 +23,11 @@ struct sq_fs_table {                     /* the connector's sq_table_ext */
     bool skips_bad;                      /* the format's ignore-parse-errors */
     int64_t line_limit;                  /* longest line, bytes */
     size_t block;                        /* bytes of a read */
+    uint32_t open_files;                 /* of a writer at one time; 0: as many as are good */
 };
 
 enum { SQ_FS_BLOCK = 256 << 10, SQ_FS_SPLIT_ROW = 2048 };   /* a split is worth a batch of rows of so many bytes: 4 MB */
+#define SQ_FS_US_PER_MS INT64_C(1000)
 #define SQ_FS_LINE_LIMIT (INT64_C(64) << 20)
 
 static inline const struct sq_fs_table *sq_fs_table_of(const struct sq_table_ext *ext) { return (const struct sq_fs_table *)(const void *)ext; }
@@ -46,6 +49,8 @@ sq_rc sq_fs_splits(struct sq_ctx *, struct sq_arena *, const struct sq_scan_spec
 /* Calls fn for every visible regular file below the directory, sorted by name. */
 typedef sq_rc sq_fs_file_fn(void *arg, const char *path, const struct stat *st);
 sq_rc sq_fs_walk(struct sq_ctx *, struct sq_arena *, const char *dir, sq_fs_file_fn *fn, void *arg);
+/* All names in the directory, hidden ones too, sorted. Free *names with sq_free, after a failure too. */
+sq_rc sq_fs_names(struct sq_ctx *, struct sq_arena *, const char *dir, struct sq_str **names, size_t *n);
 bool sq_fs_is_pattern(const char *path);
 
 extern const struct sq_source_class sq_fs_source;
