@@ -391,7 +391,9 @@ static sq_rc widest_scan(struct sq_arena *a, struct scan_use *const *group, uint
     p->cols = fields;
     p->ncols = k;
     *out = p;
-    return sq_infer_keys(a, p);
+    SQ_TRY(sq_infer_keys(a, p));
+    p->upsert_key = p->mode == SQ_MODE_UPSERT && p->nkeys ? p->keys[0] : (struct sq_key){NULL, 0};
+    return SQ_OK;
 }
 
 /* Hangs the wide scan where a narrow one was, behind a project that picks its columns. */
@@ -412,6 +414,7 @@ static sq_rc use_scan(struct sq_arena *a, struct scan_use *u, struct sq_plan *wi
         return SQ_NOMEM;
     p->cols = old->cols;
     p->mode = old->mode;
+    p->upsert_key = old->upsert_key;
     p->keys = old->keys;
     p->nkeys = old->nkeys;
     p->net = old->net;
@@ -437,7 +440,7 @@ static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = 0;
         struct sq_plan *wide;
-        if (uses[i].done || (*uses[i].slot)->mode == SQ_MODE_UPSERT)
+        if (uses[i].done)
             continue;
         group[k++] = &uses[i];
         for (uint32_t m = i + 1; m < n; m++)
@@ -464,20 +467,23 @@ static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
 }
 
 /* Names by structure: what a node does and what is below it. */
-static sq_rc name_node(struct sq_ctx *ctx, struct sq_plan *p)
+static sq_rc name_node(struct sq_bind_env *env, struct sq_plan *p)
 {
     struct sq_buf b;
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     for (uint32_t i = 0; i < p->ninputs; i++) {
-        SQ_TRY(name_node(ctx, p->inputs[i]));
+        SQ_TRY(name_node(env, p->inputs[i]));
         h = hash_bytes(h, &p->inputs[i]->uid, sizeof(uint64_t));
     }
-    sq_buf_init(&b, ctx);
+    sq_buf_init(&b, env->ctx);
     sq_plan_describe(&b, p);
     sq_rc rc = b.rc;
     if (rc == SQ_OK && b.n)
         h = hash_bytes(h, b.p, b.n);
     p->uid = h;
+    p->text = sq_str_dup(env->arena, sq_buf_view(&b));
+    if (rc == SQ_OK && !p->text.p)
+        rc = SQ_NOMEM;
     sq_buf_free(&b);
     return rc;
 }
@@ -528,7 +534,7 @@ static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
         SQ_TRY(share_scans(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
-        SQ_TRY(name_node(env->ctx, j->roots[i]));
+        SQ_TRY(name_node(env, j->roots[i]));
     }
     struct sq_plan **all;
     SQ_TRY(number_all(env, j, &all));

@@ -2,17 +2,18 @@
  *
  * epoch.c: files that appear whole, once, whatever dies in between.
  *
- * prepare makes the rows of the epoch durable in hidden files and says which of them are to get their names, and how long those are that stay open;
- * commit gives the names; recover cuts the open ones to the length they had and removes what is in no list. A hidden file carries in its name a tag
- * made of the job and the sink, so nobody else's is touched; a visible one carries also a number that only rises and the run, so that names never
- * meet. All hidden files stand in the table's own directory (parts.c).
+ * A directory: prepare ends the part file and makes it durable, and says which files are to get their names; commit gives the names. So what is visible
+ * is at any time the rows of the first so many epochs. One file: it stays hidden and open over epochs; prepare makes it durable and says how long it is,
+ * and the last one of a run closes it (onefile.c).
  *
- * An epoch becomes visible whole: when one file is closed (it is large, old, or was not written to for long), all are at the next prepare. So what
- * is visible is at any time the rows of the first so many epochs. FLINK: each file by itself, so that a part of an epoch may be seen before the rest.
+ * recover cuts an open file to the length it had, and removes what is in no list. A hidden file carries in its name a tag made of the job and the
+ * sink, so nobody else's is touched; a visible one carries also a number that only rises and the run, so that names never meet.
  *
  * Invariants: a name is given only to a file that a prepare has named as closed; between prepare and commit nothing is written; the number in the
  * list of epoch n is higher than that of every file with rows of epochs up to n, so a visible file with that number or a higher one says that
  * somebody has gone on from n already.
+ *
+ * FLINK: a part file may span checkpoints, and then appears later than its rows' checkpoint.
  */
 #include "connectors/filesystem/sink.h"
 
@@ -42,35 +43,25 @@ static void tag_of(struct sq_str job, struct sq_str sink, char *tag)
 sq_rc sq_fs_epoch_open(struct sq_fs_writer *w)
 {
     const struct sq_sink_epochs *e = &w->spec->epoch;
-    sq_fs_random_tag(w);
     snprintf(w->run, sizeof w->run, "%.8s", e->owner.n >= 8 ? e->owner.p : w->tag + 16);
     if (e->job.n)
         tag_of(e->job, e->sink, w->tag);
-    if (w->spec->overwrite) {
-        sq_fail(w->ctx, SQ_SEMANTIC, "table '%.*s': INSERT OVERWRITE is not possible with checkpoints or micro-batches", SQ_FMT(w->spec->table->name));
+    if (w->directory && w->spec->overwrite) {
+        sq_fail(w->ctx, SQ_SEMANTIC, "table '%.*s': INSERT OVERWRITE of a directory is not possible with checkpoints or micro-batches", SQ_FMT(w->spec->table->name));
         return sq_hint(w->ctx, "in batch mode it is: SET 'execution.runtime-mode' = 'batch'");
     }
-    if (w->directory)
-        return SQ_OK;
-    if (e->visible) {
-        sq_fail(w->ctx, SQ_SEMANTIC, "table '%.*s': '%s' is one file: it appears when the job ends, and cannot show the rows of each micro-batch",
-                SQ_FMT(w->spec->table->name), w->target);
-        return sq_hint(w->ctx, "end the path with '/': a directory gets new files at each of them");
-    }
-    w->had_old = w->ctx->os->stat(w->ctx->os->arg, w->target, &w->old) == 0;
+    if (!w->directory)
+        w->had_old = w->ctx->os->stat(w->ctx->os->arg, w->target, &w->old) == 0;
     return SQ_OK;
 }
 
-static bool ends_with(struct sq_str s, const char *tag)
-{
-    return s.n > 16 && memcmp(s.p + s.n - 16, tag, 16) == 0;
-}
-
-/* ".out.json.inprogress-<tag>" and the like. */
+/* ".out.json.00000000.inprogress-<tag>" and the like. */
 static bool is_ours(struct sq_str name, const char *tag)
 {
-    static const char *const kinds[] = {SQ_FS_IN_PROGRESS, ".merged-", ".merging-"};
-    for (size_t i = 0; name.n > 18 && name.p[0] == '.' && ends_with(name, tag) && i < SQ_LEN(kinds); i++) {
+    static const char *const kinds[] = {".inprogress-", ".merged-", ".merging-"};
+    if (name.n < 18 || name.p[0] != '.' || memcmp(name.p + name.n - 16, tag, 16) != 0)
+        return false;
+    for (size_t i = 0; i < SQ_LEN(kinds); i++) {
         size_t n = strlen(kinds[i]);
         if (name.n > 16 + n && memcmp(name.p + name.n - 16 - n, kinds[i], n) == 0)
             return true;
@@ -78,11 +69,18 @@ static bool is_ours(struct sq_str name, const char *tag)
     return false;
 }
 
+/* A commit may still need it. */
 static bool is_listed(const struct sq_fs_writer *w, struct sq_str name)
 {
-    for (size_t i = 0; i < w->nparts; i++)
-        if (sq_str_is(name, w->parts[i]->hidden) || (!w->directory && w->parts[i]->closed))
+    char number[64];
+    for (size_t i = 0; i < w->nparts; i++) {
+        if (sq_str_is(name, w->parts[i]->hidden))
             return true;
+        snprintf(number, sizeof number, ".%08llu.merged-%.16s", (unsigned long long)w->parts[i]->number, w->tag);
+        size_t n = strlen(number);
+        if (!w->directory && w->parts[i]->closed && name.n > n && memcmp(name.p + name.n - n, number, n) == 0)
+            return true;
+    }
     return false;
 }
 
@@ -97,7 +95,7 @@ static sq_rc remove_strays(struct sq_fs_writer *w, const char *tag)
     for (size_t i = 0; rc == SQ_OK && i < n; i++) {
         if (!is_ours(names[i], tag) || (tag == w->tag && is_listed(w, names[i])))
             continue;
-        const char *path = sq_fs_path(w, &w->path, "", names[i].p);
+        const char *path = sq_fs_path(w, &w->path, names[i].p);
         int e = path ? w->ctx->os->unlink(w->ctx->os->arg, path) : -ENOMEM;
         if (e < 0 && e != -ENOENT)
             rc = path ? sq_fs_fail_io(w, "remove", path, e) : SQ_NOMEM;
@@ -107,72 +105,24 @@ static sq_rc remove_strays(struct sq_fs_writer *w, const char *tag)
     return rc;
 }
 
-/* ---- names ---- */
-
-static sq_rc look(struct sq_fs_writer *w, const char *path, bool *there)
-{
-    struct stat st;
-    int e = path ? w->ctx->os->stat(w->ctx->os->arg, path, &st) : -ENOMEM;
-    *there = e == 0;
-    return e == 0 || e == -ENOENT || e == -ENOTDIR ? SQ_OK : path ? sq_fs_fail_io(w, "look at", path, e) : SQ_NOMEM;
-}
-
-static sq_rc is_gone(struct sq_fs_writer *w, const char *final, const char *hidden)
-{
-    sq_fail(w->ctx, SQ_IO, "table '%.*s': the rows of '%s' are gone: neither that file nor '%s' is there", SQ_FMT(w->spec->table->name), final, hidden);
-    return sq_hint(w->ctx, "if the file was taken away after it had appeared, make an empty one in its place and start again");
-}
+/* ---- commit ---- */
 
 static sq_rc give_name(struct sq_fs_writer *w, struct sq_fs_part *p)
 {
-    bool hidden, named;
-    SQ_TRY(look(w, sq_fs_hidden(w, p), &hidden));
-    SQ_TRY(look(w, sq_fs_final(w, p), &named));
-    if (!hidden && !named)
-        return is_gone(w, w->to.p, w->path.p);
-    if (hidden && named)
-        return sq_fail(w->ctx, SQ_IO, "table '%.*s': '%s' cannot be named '%s': that file is there already", SQ_FMT(w->spec->table->name), w->path.p, w->to.p);
-    if (named) {
-        p->named = true;
-        return SQ_OK;
-    }
-    SQ_TRY(sq_fs_make_dirs(w, p->partition));
-    if (!sq_fs_final(w, p))
+    struct stat st;
+    const char *hidden = sq_fs_hidden(w, p), *final = sq_fs_final(w, p);
+    if (!hidden || !final)
         return SQ_NOMEM;
-    SQ_FAULT(w->ctx, "fs.rename");
-    int e = w->ctx->os->rename(w->ctx->os->arg, w->path.p, w->to.p);
+    int e = w->ctx->os->rename(w->ctx->os->arg, hidden, final);
+    if (e == -ENOENT)                                    /* an earlier commit has done it? */
+        e = w->ctx->os->stat(w->ctx->os->arg, final, &st);
+    if (e == -ENOENT)
+        return sq_fs_gone(w, final, hidden);
     if (e < 0)
-        return sq_fs_fail_io(w, "write", w->to.p, e);
-    SQ_FAULT(w->ctx, "fs.renamed");
+        return sq_fs_fail_io(w, "write", final, e);
     p->named = true;
+    SQ_FAULT(w->ctx, "fs.rename");
     return SQ_OK;
-}
-
-static sq_rc sync_names(struct sq_fs_writer *w, bool any)
-{
-    for (size_t i = 0; i < w->nparts; i++)
-        if (w->parts[i]->partition)
-            w->parts[i]->partition->touched = w->parts[i]->closed;
-    for (size_t i = 0; i < w->nparts; i++) {
-        struct sq_fs_partition *p = w->parts[i]->partition;
-        if (!p || !p->touched || !w->parts[i]->closed)
-            continue;
-        SQ_TRY(sq_fs_sync_partition(w, p));
-        p->touched = false;
-    }
-    return any ? sq_os_sync_dir(w->ctx, w->dir) : SQ_OK;
-}
-
-static void forget_closed(struct sq_fs_writer *w)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < w->nparts; i++)
-        if (w->parts[i]->closed)
-            sq_fs_part_free(w, w->parts[i]);
-        else
-            w->parts[n++] = w->parts[i];
-    w->nparts = n;
-    sq_fs_partitions_prune(w);
 }
 
 sq_rc sq_fs_commit(struct sq_writer *self, uint64_t epoch)
@@ -181,14 +131,16 @@ sq_rc sq_fs_commit(struct sq_writer *self, uint64_t epoch)
     bool any = false;
     (void)epoch;
     for (size_t i = 0; i < w->nparts; i++) {
-        struct sq_fs_part *p = w->parts[i];
-        if (p->closed)
-            SQ_TRY(w->directory ? give_name(w, p) : sq_fs_one_commit(w, p));
-        any |= p->closed;
+        if (!w->parts[i]->closed)
+            continue;
+        SQ_TRY(w->directory ? give_name(w, w->parts[i]) : sq_fs_one_commit(w, w->parts[i]));
+        any = true;
     }
-    if (w->directory)
-        SQ_TRY(sync_names(w, any));
-    forget_closed(w);
+    if (any && w->directory) {
+        SQ_TRY(sq_os_sync_dir(w->ctx, w->dir));
+        SQ_FAULT(w->ctx, "fs.renamed");
+    }
+    sq_fs_parts_forget(w, false);
     w->committed = true;
     return SQ_OK;
 }
@@ -200,8 +152,8 @@ sq_rc sq_fs_epoch_begin(struct sq_fs_writer *w)
     char old[17];
     if (w->begun)
         return SQ_OK;
-    if (w->recovered && !w->committed)                   /* it is known to have been committed; if not all of it was, it is now */
-        SQ_TRY(sq_fs_commit((struct sq_writer *)(void *)w, 0));
+    if (w->recovered && !w->committed)                   /* it is known to have been committed: somebody may have taken those files since */
+        sq_fs_parts_forget(w, false);
     if (!w->recovered && w->spec->epoch.job.n)
         SQ_TRY(remove_strays(w, w->tag));
     if (w->spec->epoch.old_job.n) {
@@ -212,44 +164,16 @@ sq_rc sq_fs_epoch_begin(struct sq_fs_writer *w)
     return SQ_OK;
 }
 
-static bool is_due(const struct sq_fs_writer *w, const struct sq_fs_part *p, int64_t now)
-{
-    const struct sq_fs_options *o = &w->table->options;
-    return p->size >= o->rolling_size || now - p->made_us >= o->rollover_ms * SQ_FS_US_PER_MS || now - p->written_us >= o->inactivity_ms * SQ_FS_US_PER_MS;
-}
-
-sq_rc sq_fs_roll_old(struct sq_fs_writer *w, bool now)
-{
-    int64_t at = w->ctx->os->now_us(w->ctx->os->arg);
-    if (!w->directory || (!now && at >= w->checked_us && at - w->checked_us < w->table->options.check_ms * SQ_FS_US_PER_MS))
-        return SQ_OK;
-    w->checked_us = at;
-    for (size_t i = 0; i < w->nparts; i++)
-        if (!w->parts[i]->closed && is_due(w, w->parts[i], at))
-            SQ_TRY(sq_fs_part_close(w, w->parts[i]));
-    return SQ_OK;
-}
-
-/* One file: where there are no rows and no old file there will be an empty one. */
+/* One file: where the job has no rows and there is no old file (or it is to go), there will be an empty one. */
 static sq_rc make_empty(struct sq_fs_writer *w)
 {
-    struct sq_fs_part *p;
     struct stat st;
-    if (w->directory || w->nparts || w->ctx->os->stat(w->ctx->os->arg, w->target, &st) == 0)
+    if (w->directory || w->counter || (!w->spec->overwrite && w->ctx->os->stat(w->ctx->os->arg, w->target, &st) == 0))
         return SQ_OK;
-    SQ_TRY(sq_fs_part_open(w, NULL, &p));
-    SQ_TRY(sq_fs_part_fd(w, p));
-    p->dirty = true;
-    return SQ_OK;
+    return sq_fs_part_open(w);
 }
 
-static bool any_closed(const struct sq_fs_writer *w)
-{
-    for (size_t i = 0; i < w->nparts; i++)
-        if (w->parts[i]->closed)
-            return true;
-    return false;
-}
+void sq_fs_last(struct sq_writer *self) { sq_fs_writer_of(self)->last = true; }
 
 static void put_str(struct sq_buf *b, const char *s)
 {
@@ -261,15 +185,14 @@ static sq_rc put_pending(struct sq_fs_writer *w, struct sq_buf *b)
 {
     sq_buf_u32(b, PENDING_FORM);
     sq_buf_u32(b, w->directory);
+    sq_buf_add(b, w->tag, 16);
     sq_buf_u64(b, w->counter);
     sq_buf_u32(b, (uint32_t)w->nparts);
     for (size_t i = 0; i < w->nparts; i++) {
         struct sq_fs_part *p = w->parts[i];
         sq_buf_u32(b, p->closed);
+        sq_buf_u64(b, p->number);
         sq_buf_u64(b, (uint64_t)p->size);
-        sq_buf_u64(b, (uint64_t)p->made_us);
-        sq_buf_u64(b, (uint64_t)p->written_us);
-        put_str(b, p->partition ? p->partition->path : "");
         put_str(b, p->name);
         p->kept = w->spec->epoch.job.n > 0;
     }
@@ -280,19 +203,20 @@ sq_rc sq_fs_prepare(struct sq_writer *self, uint64_t epoch, struct sq_buf *pendi
 {
     struct sq_fs_writer *w = sq_fs_writer_of(self);
     (void)epoch;
-    SQ_FAULT(w->ctx, "fs.prepare");
     SQ_TRY(sq_fs_epoch_begin(w));
-    SQ_TRY(sq_fs_roll_old(w, true));
-    if (w->ending)
+    if (w->last)
         SQ_TRY(make_empty(w));
-    if (w->ending || w->spec->epoch.visible || any_closed(w))
-        SQ_TRY(sq_fs_close_all(w));
-    for (size_t i = 0; i < w->nparts; i++)
-        SQ_TRY(sq_fs_part_sync(w, w->parts[i]));
+    if (w->last || w->directory)
+        SQ_TRY(sq_fs_part_close(w));
+    else if (w->open)
+        SQ_TRY(sq_fs_part_sync(w));
     if (w->new_names)
         SQ_TRY(sq_os_sync_dir(w->ctx, w->dir));
     w->new_names = false;
-    return pending ? put_pending(w, pending) : SQ_OK;
+    if (pending)
+        SQ_TRY(put_pending(w, pending));
+    SQ_FAULT(w->ctx, "fs.prepare");
+    return SQ_OK;
 }
 
 /* ---- recover ---- */
@@ -328,21 +252,6 @@ static sq_rc damaged(struct sq_fs_writer *w, uint64_t epoch)
                    (unsigned long long)epoch);
 }
 
-/* "a=b/c=d/": no part of it leads out of the directory. */
-static bool good_partition(struct sq_str s)
-{
-    bool equals = false, good = true;
-    for (uint32_t i = 0, from = 0; i < s.n; i++) {
-        equals |= s.p[i] == '=' && i > from;
-        if (s.p[i] == '/') {
-            good &= equals;
-            equals = false;
-            from = i + 1;
-        }
-    }
-    return good && (s.n == 0 || s.p[s.n - 1] == '/');
-}
-
 static bool good_name(const struct sq_fs_writer *w, struct sq_str s)
 {
     if (!w->directory)
@@ -352,102 +261,92 @@ static bool good_name(const struct sq_fs_writer *w, struct sq_str s)
 
 static sq_rc get_part(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch)
 {
-    struct sq_fs_partition *partition = NULL;
     struct sq_fs_part *p;
     char text[160];
     uint32_t closed = get_u32(c);
-    int64_t size = (int64_t)get_u64(c), made = (int64_t)get_u64(c), written = (int64_t)get_u64(c);
-    struct sq_str path = get_str(c), name = get_str(c);
-    if (c->bad || closed > 1 || size < 0 || !good_partition(path) || !good_name(w, name) || (path.n > 0) != (w->spec->table->npartition > 0))
+    uint64_t number = get_u64(c);
+    int64_t size = (int64_t)get_u64(c);
+    struct sq_str name = get_str(c);
+    if (c->bad || closed > 1 || size < 0 || number >= w->counter || !good_name(w, name) || (!closed && (w->directory || w->open)))
         return damaged(w, epoch);
-    if (path.n)
-        SQ_TRY(sq_fs_partition_get(w, path, &partition));
-    if (name.n >= sizeof text)
-        return damaged(w, epoch);
-    memcpy(text, name.p, name.n);
-    text[name.n] = 0;
-    SQ_TRY(sq_fs_part_new(w, partition, w->directory ? text : sq_fs_one_base(w), NULL, &p));
+    snprintf(text, sizeof text, "%.*s", SQ_FMT(name));
+    SQ_TRY(sq_fs_part_new(w, w->directory ? text : sq_fs_one_base(w), number, &p));
     p->closed = closed;
     p->size = size;
-    p->made_us = made;
-    p->written_us = written;
-    p->made = p->kept = true;
-    if (closed)
-        return SQ_OK;
-    struct sq_fs_part **open = partition ? &partition->part : &w->open;
-    if (*open)
-        return damaged(w, epoch);
-    *open = p;
+    p->kept = true;
+    if (!closed)
+        w->open = p;
     return SQ_OK;
 }
 
-static sq_rc gone_on(struct sq_fs_writer *w, uint64_t epoch, const char *name)
+/* The open file goes on where it was at the epoch. */
+static sq_rc reopen(struct sq_fs_writer *w, uint64_t epoch)
 {
-    sq_fail(w->ctx, SQ_IO, "table '%.*s' is ahead of epoch %llu, from which the job would go on: '%s' holds rows of a later one",
-            SQ_FMT(w->spec->table->name), (unsigned long long)epoch, name);
-    return sq_hint(w->ctx, "go on from the newest checkpoint; or take the files of later epochs away first: their rows are written again");
-}
-
-/* An open file goes on where it was at the epoch. */
-static sq_rc reopen(struct sq_fs_writer *w, struct sq_fs_part *p, uint64_t epoch)
-{
+    struct sq_fs_part *p = w->open;
     struct stat st;
-    bool there, named;
-    SQ_TRY(look(w, sq_fs_hidden(w, p), &there));
-    if (!there && w->directory) {
-        SQ_TRY(look(w, sq_fs_final(w, p), &named));
-        return named ? gone_on(w, epoch, w->to.p) : is_gone(w, w->to.p, w->path.p);
+    const char *path = sq_fs_hidden(w, p);
+    if (!path)
+        return SQ_NOMEM;
+    int e = w->ctx->os->stat(w->ctx->os->arg, path, &st);
+    if (e == -ENOENT) {
+        sq_fail(w->ctx, SQ_IO, "table '%.*s': the rows of '%s' up to epoch %llu are gone: '%s' is not there", SQ_FMT(w->spec->table->name), w->target,
+                (unsigned long long)epoch, path);
+        return sq_hint(w->ctx, "that is also so when a later run has ended and put them into '%s': then go on from its newest checkpoint", w->target);
     }
-    if (!there)
-        return is_gone(w, w->target, w->path.p);
-    int e = w->ctx->os->stat(w->ctx->os->arg, w->path.p, &st);
     if (e < 0)
-        return sq_fs_fail_io(w, "look at", w->path.p, e);
+        return sq_fs_fail_io(w, "look at", path, e);
     if (st.st_size < p->size)
-        return sq_fail(w->ctx, SQ_IO, "table '%.*s': '%s' has %lld bytes, and had %lld at epoch %llu: rows are lost", SQ_FMT(w->spec->table->name), w->path.p,
+        return sq_fail(w->ctx, SQ_IO, "table '%.*s': '%s' has %lld bytes, and had %lld at epoch %llu: rows are lost", SQ_FMT(w->spec->table->name), path,
                        (long long)st.st_size, (long long)p->size, (unsigned long long)epoch);
     if (st.st_size == p->size)
         return SQ_OK;
-    SQ_TRY(sq_fs_part_fd(w, p));
-    e = w->ctx->os->truncate(w->ctx->os->arg, p->fd, p->size);
-    p->dirty = true;
-    return e < 0 ? sq_fs_fail_io(w, "cut", w->path.p, e) : SQ_OK;
+    SQ_TRY(sq_fs_part_fd(w));
+    e = w->ctx->os->truncate(w->ctx->os->arg, w->fd, p->size);
+    w->dirty = true;
+    return e < 0 ? sq_fs_fail_io(w, "cut", path, e) : SQ_OK;
 }
 
 struct ahead { struct sq_fs_writer *w; uint64_t epoch; };
 
 static sq_rc is_ahead(void *arg, const char *path, const struct stat *st)
 {
-    struct ahead *a = arg;
+    const struct ahead *a = arg;
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     (void)st;
-    if (strncmp(name, "part-", 5) != 0 || strncmp(name + 5, a->w->tag, 16) != 0 || name[21] != '-')
+    if (strncmp(name, "part-", 5) != 0 || strncmp(name + 5, a->w->tag, 16) != 0 || name[21] != '-' || strtoull(name + 22, NULL, 10) < a->w->counter)
         return SQ_OK;
-    return strtoull(name + 22, NULL, 10) >= a->w->counter ? gone_on(a->w, a->epoch, path) : SQ_OK;
+    sq_fail(a->w->ctx, SQ_IO, "table '%.*s' is ahead of epoch %llu, from which the job would go on: '%s' holds rows of a later one",
+            SQ_FMT(a->w->spec->table->name), (unsigned long long)a->epoch, path);
+    return sq_hint(a->w->ctx, "go on from the newest checkpoint; or take the files of later epochs away first: their rows are written again");
 }
 
-sq_rc sq_fs_recover(struct sq_writer *self, uint64_t epoch, struct sq_str pending)
+/* A savepoint of another job: what it had closed is there under its names; what it has open is still its own. */
+static sq_rc recover_foreign(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch, uint32_t n)
 {
-    struct sq_fs_writer *w = sq_fs_writer_of(self);
-    struct cursor c = {pending, false};
+    for (uint32_t i = 0; i < n && !c->bad; i++) {
+        uint32_t closed = get_u32(c);
+        get_u64(c);
+        get_u64(c);
+        get_str(c);
+        if (!c->bad && !closed) {
+            sq_fail(w->ctx, SQ_IO, "table '%.*s': '%s' is one file, and its rows up to epoch %llu are still in a hidden file of the job that made the savepoint",
+                    SQ_FMT(w->spec->table->name), w->target, (unsigned long long)epoch);
+            return sq_hint(w->ctx, "stop that job with a savepoint: then its rows are in the file; or write into a directory: 'path' = '%s/'", w->target);
+        }
+    }
+    return c->bad || c->s.n ? damaged(w, epoch) : SQ_OK;
+}
+
+static sq_rc recover_own(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch, uint32_t n)
+{
     struct ahead ahead = {w, epoch};
     struct sq_arena tmp;
-    uint32_t form = get_u32(&c), directory = get_u32(&c);
-    w->counter = get_u64(&c);
-    uint32_t n = get_u32(&c);
-    if (c.bad || form != PENDING_FORM || directory > 1)
-        return damaged(w, epoch);
-    if (directory != w->directory)
-        return sq_fail(w->ctx, SQ_IO, "table '%.*s': '%s' was %s at epoch %llu, and now is %s", SQ_FMT(w->spec->table->name), w->table->path,
-                       directory ? "a directory" : "one file", (unsigned long long)epoch, directory ? "one file" : "a directory");
     for (uint32_t i = 0; i < n; i++)
-        SQ_TRY(get_part(w, &c, epoch));
-    if (c.s.n)
+        SQ_TRY(get_part(w, c, epoch));
+    if (c->s.n)
         return damaged(w, epoch);
-    w->recovered = true;
-    for (size_t i = 0; i < w->nparts; i++)
-        if (!w->parts[i]->closed)
-            SQ_TRY(reopen(w, w->parts[i], epoch));
+    if (w->open)
+        SQ_TRY(reopen(w, epoch));
     SQ_TRY(remove_strays(w, w->tag));
     if (!w->directory)
         return SQ_OK;
@@ -455,4 +354,22 @@ sq_rc sq_fs_recover(struct sq_writer *self, uint64_t epoch, struct sq_str pendin
     sq_rc rc = sq_fs_walk(w->ctx, &tmp, w->dir, is_ahead, &ahead);
     sq_arena_free(&tmp);
     return rc;
+}
+
+sq_rc sq_fs_recover(struct sq_writer *self, uint64_t epoch, struct sq_str pending)
+{
+    struct sq_fs_writer *w = sq_fs_writer_of(self);
+    struct cursor c = {pending, false};
+    char tag[16];
+    uint32_t form = get_u32(&c), directory = get_u32(&c);
+    get(&c, tag, sizeof tag);
+    w->counter = get_u64(&c);
+    uint32_t n = get_u32(&c);
+    if (c.bad || form != PENDING_FORM || directory > 1)
+        return damaged(w, epoch);
+    if (directory != w->directory)
+        return sq_fail(w->ctx, SQ_IO, "table '%.*s': '%s' was %s at epoch %llu, and now is %s", SQ_FMT(w->spec->table->name), w->table->path,
+                       directory ? "a directory" : "one file", (unsigned long long)epoch, directory ? "one file" : "a directory");
+    w->recovered = true;
+    return memcmp(tag, w->tag, sizeof tag) == 0 ? recover_own(w, &c, epoch, n) : recover_foreign(w, &c, epoch, n);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * filesystem.h: what the parts of the filesystem connector share: filesystem.c (options, paths, the descriptor), list.c
- * (files and splits), source.c (the reader), sink.c (the writer).
+ * (files and splits), source.c (the reader), sink.h (the parts of the writer).
  */
 #ifndef SQ_CONNECTORS_FILESYSTEM_H
 #define SQ_CONNECTORS_FILESYSTEM_H
@@ -12,7 +12,6 @@
 struct sq_fs_options {
     struct sq_str path, default_partition;
     int64_t rolling_size, scan_parallelism, sink_parallelism;
-    int64_t rollover_ms, inactivity_ms, check_ms;
     int report_statistics;
 };
 
@@ -23,11 +22,9 @@ struct sq_fs_table {                     /* the connector's sq_table_ext */
     bool skips_bad;                      /* the format's ignore-parse-errors */
     int64_t line_limit;                  /* longest line, bytes */
     size_t block;                        /* bytes of a read */
-    uint32_t open_files;                 /* of a writer at one time; 0: as many as are good */
 };
 
 enum { SQ_FS_BLOCK = 256 << 10, SQ_FS_SPLIT_ROW = 2048 };   /* a split is worth a batch of rows of so many bytes: 4 MB */
-#define SQ_FS_US_PER_MS INT64_C(1000)
 #define SQ_FS_LINE_LIMIT (INT64_C(64) << 20)
 
 static inline const struct sq_fs_table *sq_fs_table_of(const struct sq_table_ext *ext) { return (const struct sq_fs_table *)(const void *)ext; }

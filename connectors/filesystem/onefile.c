@@ -12,6 +12,7 @@
  *     rows and ".merged"      the copy is whole and durable
  *     ".merged"               it only has to get the name
  *     neither                 it has it
+ * With INSERT OVERWRITE the job's first file, number 0, replaces the old one; later ones (a stopped job that went on) are put behind it.
  *
  * FLINK: a path is always a directory there.
  */
@@ -28,8 +29,14 @@ const char *sq_fs_one_base(const struct sq_fs_writer *w)
     return slash ? slash + 1 : w->target;
 }
 
+static sq_rc write_all(struct sq_fs_writer *w, int fd, const void *p, size_t n)
+{
+    sq_rc rc = sq_os_write_all(w->ctx, fd, w->target, p, n);
+    return rc == SQ_OK ? rc : sq_wrap(w->ctx, "table '%.*s'", SQ_FMT(w->spec->table->name));
+}
+
 /* Copies [at, …) of a file behind what fd holds; *copied counts. With `newline`, the copy ends with one. */
-static sq_rc copy_file(struct sq_fs_writer *w, const char *from, int64_t at, int fd, const char *to, bool newline, int64_t *copied)
+static sq_rc copy_file(struct sq_fs_writer *w, const char *from, int64_t at, int fd, bool newline, int64_t *copied)
 {
     char *chunk = sq_alloc(w->ctx, COPY_CHUNK), last = '\n';
     if (!chunk)
@@ -42,15 +49,15 @@ static sq_rc copy_file(struct sq_fs_writer *w, const char *from, int64_t at, int
             rc = sq_fs_fail_io(w, "read", from, (int)got);
         if (got <= 0)
             break;
-        rc = sq_os_write_all(w->ctx, fd, to, chunk, (size_t)got);
+        rc = write_all(w, fd, chunk, (size_t)got);
         at += got;
         *copied += got;
         last = chunk[got - 1];
-        if (rc == SQ_OK && !w->spec->epoch.on)
+        if (rc == SQ_OK && !w->spec->epoch.on)           /* a commit is not broken off */
             rc = sq_check_interrupt(w->ctx);
     }
     if (rc == SQ_OK && newline && last != '\n') {
-        rc = sq_os_write_all(w->ctx, fd, to, "\n", 1);
+        rc = write_all(w, fd, "\n", 1);
         *copied += 1;
     }
     if (in >= 0)
@@ -63,23 +70,12 @@ static bool there(struct sq_fs_writer *w, const char *path, struct stat *st) { r
 
 /* ---- without epochs ---- */
 
-/* A hidden file that begins with what is in the target now. */
-static sq_rc begin_copy(struct sq_fs_writer *w, bool empty, struct sq_fs_part **out)
-{
-    w->copied = 0;
-    SQ_TRY(sq_fs_part_open(w, NULL, out));
-    SQ_TRY(sq_fs_part_fd(w, *out));
-    return empty ? SQ_OK : copy_file(w, w->target, 0, (*out)->fd, w->target, true, &w->copied);
-}
-
 /* The hidden file is made at once, so that a directory that cannot be written is an error before the job does any work. */
 sq_rc sq_fs_one_begin(struct sq_fs_writer *w)
 {
-    struct sq_fs_part *p;
     w->had_old = there(w, w->target, &w->old);
-    SQ_TRY(begin_copy(w, !w->had_old || w->spec->overwrite, &p));
-    p->dirty = true;                                     /* an empty one is made durable too */
-    return SQ_OK;
+    SQ_TRY(sq_fs_part_open(w));
+    return w->had_old && !w->spec->overwrite ? copy_file(w, w->target, 0, w->fd, true, &w->copied) : SQ_OK;
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -91,22 +87,21 @@ static bool same_file(const struct stat *a, const struct stat *b)
 /* Somebody replaced the target since it was copied: a new file of what is there now and of our rows. */
 static sq_rc copy_again(struct sq_fs_writer *w)
 {
-    int64_t from = w->copied, more = 0;
-    const char *ours = sq_arena_printf(&w->names, "%s", sq_fs_hidden(w, w->parts[0]));
-    struct sq_fs_part *p;
+    int64_t copied = 0;
+    const char *hidden = sq_fs_hidden(w, w->parts[0]), *ours = hidden ? sq_arena_printf(&w->names, "%s", hidden) : NULL;
     if (!ours)
         return SQ_NOMEM;
     sq_fs_random_tag(w);
-    SQ_TRY(begin_copy(w, false, &p));
-    SQ_TRY(copy_file(w, ours, from, p->fd, w->target, false, &more));
-    p->dirty = true;
-    return sq_fs_part_close(w, p);
+    SQ_TRY(sq_fs_part_open(w));
+    SQ_TRY(copy_file(w, w->target, 0, w->fd, true, &copied));
+    SQ_TRY(copy_file(w, ours, w->copied, w->fd, false, &copied));
+    return sq_fs_part_close(w);
 }
 
 sq_rc sq_fs_one_finish(struct sq_fs_writer *w)
 {
     struct stat now;
-    SQ_TRY(sq_fs_close_all(w));
+    SQ_TRY(sq_fs_part_close(w));
     bool has = there(w, w->target, &now);
     if (!w->spec->overwrite && has && w->rows == 0)
         return SQ_OK;                                    /* nothing to append: the file stays as it is */
@@ -114,7 +109,9 @@ sq_rc sq_fs_one_finish(struct sq_fs_writer *w)
         SQ_TRY(copy_again(w));
     struct sq_fs_part *p = w->parts[w->nparts - 1];
     const char *hidden = sq_fs_hidden(w, p);
-    int e = hidden ? w->ctx->os->rename(w->ctx->os->arg, hidden, w->target) : -ENOMEM;
+    if (!hidden)
+        return SQ_NOMEM;
+    int e = w->ctx->os->rename(w->ctx->os->arg, hidden, w->target);
     if (e < 0)
         return sq_fs_fail_io(w, "write", w->target, e);
     p->named = true;
@@ -123,24 +120,28 @@ sq_rc sq_fs_one_finish(struct sq_fs_writer *w)
 
 /* ---- with epochs ---- */
 
-static const char *beside(struct sq_fs_writer *w, const char *what)
+sq_rc sq_fs_gone(struct sq_fs_writer *w, const char *final, const char *hidden)
 {
-    return sq_arena_printf(&w->names, "%s%s.%s.%s-%.16s", w->dir, w->dir[strlen(w->dir) - 1] == '/' ? "" : "/", sq_fs_one_base(w), what, w->tag);
+    sq_fail(w->ctx, SQ_IO, "table '%.*s': the rows of '%s' are gone: neither that file nor '%s' is there", SQ_FMT(w->spec->table->name), final, hidden);
+    return sq_hint(w->ctx, "if the file was taken away after it had appeared, make an empty one in its place and start again");
+}
+
+static const char *beside(struct sq_fs_writer *w, const char *what, uint64_t number)
+{
+    return sq_arena_printf(&w->names, "%s%s.%s.%08llu.%s-%.16s", w->dir, w->dir[strlen(w->dir) - 1] == '/' ? "" : "/", sq_fs_one_base(w),
+                           (unsigned long long)number, what, w->tag);
 }
 
 /* Makes `merged` of the target and the rows, whole and durable. */
-static sq_rc merge(struct sq_fs_writer *w, const char *rows, const char *merged, mode_t mode)
+static sq_rc merge(struct sq_fs_writer *w, const char *rows, const char *merging, const char *merged, mode_t mode)
 {
     int64_t n = 0;
-    const char *merging = beside(w, "merging");
-    if (!merging)
-        return SQ_NOMEM;
     int fd = w->ctx->os->open(w->ctx->os->arg, merging, O_WRONLY | O_CREAT | O_TRUNC, mode & 0777);
     if (fd < 0)
         return sq_fs_fail_io(w, "create", merging, fd);
-    sq_rc rc = copy_file(w, w->target, 0, fd, w->target, true, &n);
+    sq_rc rc = copy_file(w, w->target, 0, fd, true, &n);
     if (rc == SQ_OK)
-        rc = copy_file(w, rows, 0, fd, w->target, false, &n);
+        rc = copy_file(w, rows, 0, fd, false, &n);
     int e = rc == SQ_OK ? w->ctx->os->fsync(w->ctx->os->arg, fd) : 0;
     int e2 = w->ctx->os->close(w->ctx->os->arg, fd);
     if (rc == SQ_OK && (e < 0 || e2 < 0))
@@ -148,45 +149,46 @@ static sq_rc merge(struct sq_fs_writer *w, const char *rows, const char *merged,
     SQ_TRY(rc);
     SQ_FAULT(w->ctx, "fs.fsync");
     e = w->ctx->os->rename(w->ctx->os->arg, merging, merged);
-    return e < 0 ? sq_fs_fail_io(w, "write", merged, e) : sq_os_sync_dir(w->ctx, w->dir);
+    if (e < 0)
+        return sq_fs_fail_io(w, "write", merged, e);
+    SQ_TRY(sq_os_sync_dir(w->ctx, w->dir));
+    SQ_FAULT(w->ctx, "fs.merged");
+    return SQ_OK;
 }
 
 static sq_rc give_name(struct sq_fs_writer *w, const char *from)
 {
-    SQ_FAULT(w->ctx, "fs.rename");
     int e = w->ctx->os->rename(w->ctx->os->arg, from, w->target);
     if (e < 0)
         return sq_fs_fail_io(w, "write", w->target, e);
+    SQ_FAULT(w->ctx, "fs.rename");
+    SQ_TRY(sq_os_sync_dir(w->ctx, w->dir));
     SQ_FAULT(w->ctx, "fs.renamed");
-    return sq_os_sync_dir(w->ctx, w->dir);
+    return SQ_OK;
+}
+
+static sq_rc remove_rows(struct sq_fs_writer *w, const char *rows)
+{
+    int e = w->ctx->os->unlink(w->ctx->os->arg, rows);
+    return e < 0 ? sq_fs_fail_io(w, "remove", rows, e) : sq_os_sync_dir(w->ctx, w->dir);
 }
 
 sq_rc sq_fs_one_commit(struct sq_fs_writer *w, struct sq_fs_part *p)
 {
     struct stat st, old;
-    const char *rows = sq_fs_hidden(w, p), *merged = beside(w, "merged");
-    if (!rows || !merged)
+    const char *rows = sq_fs_hidden(w, p), *merged = beside(w, "merged", p->number), *merging = beside(w, "merging", p->number);
+    if (!rows || !merged || !merging)
         return SQ_NOMEM;
     bool has_rows = there(w, rows, &st), has_merged = there(w, merged, &st), has_old = there(w, w->target, &old);
-    if (!has_rows && !has_merged) {
-        if (has_old)
-            return sq_os_sync_dir(w->ctx, w->dir);
-        sq_fail(w->ctx, SQ_IO, "table '%.*s': the rows of '%s' are gone: neither that file nor '%s' is there", SQ_FMT(w->spec->table->name), w->target, rows);
-        return sq_hint(w->ctx, "if the file was taken away after it had appeared, make an empty one in its place and start again");
-    }
-    if (has_rows && p->size == 0 && has_old) {           /* nothing to append: the file stays as it is */
-        int e = w->ctx->os->unlink(w->ctx->os->arg, rows);
-        return e < 0 ? sq_fs_fail_io(w, "remove", rows, e) : SQ_OK;
-    }
-    if (has_rows && !has_merged && (!has_old || old.st_size == 0))
+    if (!has_rows && !has_merged)
+        return has_old ? sq_os_sync_dir(w->ctx, w->dir) : sq_fs_gone(w, w->target, rows);
+    if (has_rows && !has_merged && (!has_old || (w->spec->overwrite && p->number == 0)))
         return give_name(w, rows);
+    if (has_rows && p->size == 0)                        /* nothing to append: the file stays as it is */
+        return remove_rows(w, rows);
     if (has_rows && !has_merged)
-        SQ_TRY(merge(w, rows, merged, old.st_mode));
-    if (has_rows) {
-        int e = w->ctx->os->unlink(w->ctx->os->arg, rows);
-        if (e < 0)
-            return sq_fs_fail_io(w, "remove", rows, e);
-        SQ_TRY(sq_os_sync_dir(w->ctx, w->dir));
-    }
+        SQ_TRY(merge(w, rows, merging, merged, old.st_mode));
+    if (has_rows)
+        SQ_TRY(remove_rows(w, rows));
     return give_name(w, merged);
 }

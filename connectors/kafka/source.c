@@ -12,6 +12,10 @@
  * Keys: the run's keys are decoded before its values, into columns of their own; the output's columns refer to them as dictionaries. A message
  * whose key gives no row gives none either (as in Flink), and is counted as filtered. A message without a value is filtered too.
  *
+ * Upserts (connector upsert-kafka): the key's columns come from the key, and a message without a value is a deletion: a row of the key's columns and
+ * NULLs. In a run with such messages the output's columns refer to the decoded rows, and to one row of NULLs behind them, as dictionaries.
+ * FLINK: where the value holds the key's columns too, it takes them from there.
+ *
  * Position: the next offset, and how many rows of that message were handed on already (a message may be an array).
  *
  * A bounded partition ends when a message at or behind its stop offset comes, or the log's end is reached there: offsets may have holes
@@ -84,6 +88,10 @@ struct reader {
     struct sq_decoder *values, *keys;
     struct sq_out out, key_out, meta;
     uint32_t *key_record, *key_index, *key_row;
+    struct sq_slice *live;         /* upserts: the values of a run that are there, */
+    uint32_t *live_of, *value_index;   /* which message each is of, and the row of values of each row that is put out */
+    uint8_t *kinds;
+    bool upserts, deletes;         /* deletes: the run has messages without a value */
     bool has_keys, wants_meta, wants_headers, wants_epoch;
     struct from { uint8_t where; uint32_t col; } *from;   /* per wanted column: 0 out, 1 key_out, 2 meta */
     uint8_t *meta_kind;            /* per column of meta: enum sq_kafka_meta */
@@ -99,14 +107,6 @@ static struct reader *reader_of(struct sq_reader *self) { return (struct reader 
 static int64_t mono_ns(const struct reader *r) { return r->ctx->os->mono_ns(r->ctx->os->arg); }
 
 /* ---- opening ---- */
-
-static int meta_of(struct sq_str key)
-{
-    for (int i = 0; i < SQ_KAFKA_NMETA; i++)
-        if (sq_str_is(key, sq_kafka_metadata[i].key))
-            return i;
-    return -1;
-}
 
 struct columns { const struct sq_type **type[3]; struct sq_table_column *wanted[2]; uint32_t n[3]; };
 
@@ -129,10 +129,10 @@ static sq_rc place_columns(struct reader *r, struct columns *c)
     for (uint32_t i = 0; i < s->ncols; i++) {
         const struct sq_table_column *col = &s->table->cols[s->cols[i]];
         struct sq_table_column named = *col;
-        bool key = r->table->from_key[s->cols[i]] && r->table->options.fields_include == SQ_KAFKA_FIELDS_EXCEPT_KEY;
+        bool key = r->table->from_key[s->cols[i]] && (r->upserts || r->table->options.fields_include == SQ_KAFKA_FIELDS_EXCEPT_KEY);
         uint8_t where = col->role == SQ_COL_METADATA ? 2 : key ? 1 : 0;
         if (where == 2) {
-            int m = meta_of(col->metadata_key);
+            int m = sq_kafka_meta(col->metadata_key);
             if (m < 0 || !sq_type_equal(col->type, sq_kafka_metadata[m].type, false))
                 return sq_fail(r->ctx, SQ_INTERNAL, "column '%.*s' is not metadata of connector 'kafka'", SQ_FMT(col->name));
             r->meta_kind[c->n[2]] = (uint8_t)m;
@@ -246,7 +246,7 @@ static void kafka_close(struct sq_reader *self)
         sq_free(ctx, (void *)r->parts[i].payload.p);
     }
     void *owned[] = {r->parts, r->rec, r->key, r->offset, r->from_part, r->err, r->extra, r->text, r->row_record, r->key_record, r->key_index, r->key_row, r->from,
-                     r->vecs, r->meta_kind};
+                     r->vecs, r->meta_kind, r->live, r->live_of, r->value_index, r->kinds};
     for (size_t i = 0; i < SQ_LEN(owned); i++)
         sq_free(ctx, owned[i]);
     sq_free(ctx, r);
@@ -272,7 +272,15 @@ static sq_rc alloc_reader(struct reader *r)
     r->key_record = sq_calloc(r->ctx, n * sizeof *r->key_record);
     r->key_index = sq_calloc(r->ctx, n * sizeof *r->key_index);
     r->key_row = sq_calloc(r->ctx, n * sizeof *r->key_row);
-    return r->key && r->key_record && r->key_index && r->key_row ? SQ_OK : SQ_NOMEM;
+    if (!r->key || !r->key_record || !r->key_index || !r->key_row)
+        return SQ_NOMEM;
+    if (!r->upserts)
+        return SQ_OK;
+    r->live = sq_calloc(r->ctx, n * sizeof *r->live);
+    r->live_of = sq_calloc(r->ctx, n * sizeof *r->live_of);
+    r->value_index = sq_calloc(r->ctx, n * sizeof *r->value_index);
+    r->kinds = sq_calloc(r->ctx, n);
+    return r->live && r->live_of && r->value_index && r->kinds ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc kafka_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct sq_reader **out)
@@ -285,6 +293,7 @@ static sq_rc kafka_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, str
     r->table = sq_kafka_table_of(spec->ext);
     r->batch_rows = spec->batch_rows && spec->batch_rows <= SQ_BATCH_ROWS ? spec->batch_rows : SQ_BATCH_ROWS;
     r->has_keys = r->table->nkey > 0;
+    r->upserts = r->table->upsert;
     r->idle_us = IDLE_US;
     r->stats.total_bytes = -1;
     sq_rc rc = open_columns(r);
@@ -349,7 +358,7 @@ static sq_rc connect_reader(struct reader *r)
 {
     uint32_t kb = QUEUE_KB / (uint32_t)(r->nparts ? r->nparts : 1);
     kb = kb < QUEUE_MIN_KB ? QUEUE_MIN_KB : kb > QUEUE_MAX_KB ? QUEUE_MAX_KB : kb;
-    SQ_TRY(sq_kafka_connect(r->ctx, r->table, sq_kafka_reset(r->table), kb, &r->client));
+    SQ_TRY(sq_kafka_connect(r->ctx, r->table, &(struct sq_kafka_role){.reset = sq_kafka_reset(r->table), .queue_kb = kb}, &r->client));
     r->connected = true;
     if (r->wants_epoch && !r->client.api.message_leader_epoch) {
         sq_fail(r->ctx, SQ_UNSUPPORTED, "metadata 'leader-epoch' needs librdkafka 2.1 or newer; this one is %s", r->client.api.version_str());
@@ -588,6 +597,16 @@ static void bad_record(void *arg, uint32_t record, struct sq_str column, const c
                  (struct sq_str){raw.p, raw.n > RAW_SHOWN ? RAW_SHOWN : (uint32_t)raw.n});
 }
 
+/* The same for a run whose records are those of `live`. */
+static void bad_live(void *arg, uint32_t record, struct sq_str column, const char *reason)
+{
+    const struct bad_arg *b = arg;
+    const struct reader *r = b->r;
+    struct sq_slice raw = b->rec[record];
+    r->spec->bad(r->spec->bad_arg, r->cur->id, r->offset[b->first + r->live_of[record]], column, reason,
+                 (struct sq_str){raw.p, raw.n > RAW_SHOWN ? RAW_SHOWN : (uint32_t)raw.n});
+}
+
 /* Takes the messages out of the run that have no value (or no key). */
 static void drop_nulls(struct reader *r, const struct sq_slice *of)
 {
@@ -603,7 +622,7 @@ static void drop_nulls(struct reader *r, const struct sq_slice *of)
 static sq_rc decode_keys(struct reader *r)
 {
     uint32_t n = r->done, row = 0, first = r->done;
-    if (!r->table->format[1].format->nulls)
+    if (r->upserts || !r->table->format[1].format->nulls)
         drop_nulls(r, r->key);
     struct bad_arg bad = {r, first, r->key + first};
     struct sq_decode d = {
@@ -655,7 +674,8 @@ static sq_rc begin_run(struct reader *r)
     r->at = i;
     r->client.down = false;
     p->moved = true;
-    if (nulls && !r->table->format[0].format->nulls)
+    r->deletes = nulls && r->upserts;
+    if (nulls && !r->upserts && !r->table->format[0].format->nulls)
         drop_nulls(r, r->rec);
     if (r->has_keys && r->done < r->end)
         SQ_TRY(decode_keys(r));
@@ -711,14 +731,19 @@ static sq_rc append_meta(struct reader *r, struct sq_col *col, int kind, uint32_
     }
 }
 
-/* `base`: the record that row_record counts from. */
-static sq_rc fill_meta(struct reader *r, uint32_t base)
+/* Of `n` rows; `base`: the record that row_record counts from. */
+static sq_rc fill_meta(struct reader *r, uint32_t base, uint32_t n)
 {
     sq_out_reset(&r->meta);
     for (uint32_t c = 0; c < r->meta.ncols; c++)
-        for (uint32_t i = 0; i < r->out.n; i++)
+        for (uint32_t i = 0; i < n; i++)
             SQ_TRY(append_meta(r, &r->meta.cols[c], r->meta_kind[c], base + r->row_record[i]));
-    return sq_out_rows(&r->meta, r->out.n);
+    return sq_out_rows(&r->meta, n);
+}
+
+static struct sq_vec as_dict(const struct sq_vec *v, const uint32_t *index)
+{
+    return (struct sq_vec){.type = v->type, .enc = SQ_DICT, .index = index, .child = (struct sq_vec *)v, .nchild = 1};
 }
 
 static sq_rc make_batch(struct reader *r, uint32_t base, uint32_t dropped)
@@ -726,7 +751,7 @@ static sq_rc make_batch(struct reader *r, uint32_t base, uint32_t dropped)
     const struct sq_batch *b = sq_out_batch(&r->out), *meta = NULL, *keys = NULL;
     r->batch = *b;
     if (r->wants_meta) {
-        SQ_TRY(fill_meta(r, base));
+        SQ_TRY(fill_meta(r, base, b->rows));
         meta = sq_out_batch(&r->meta);
     }
     if (r->has_keys) {
@@ -737,7 +762,7 @@ static sq_rc make_batch(struct reader *r, uint32_t base, uint32_t dropped)
     for (uint32_t i = 0; i < r->spec->ncols; i++) {
         const struct from *f = &r->from[i];
         if (f->where == 1)
-            r->vecs[i] = (struct sq_vec){.type = keys->cols[f->col].type, .enc = SQ_DICT, .index = r->key_index, .child = (struct sq_vec *)&keys->cols[f->col], .nchild = 1};
+            r->vecs[i] = as_dict(&keys->cols[f->col], r->key_index);
         else
             r->vecs[i] = f->where == 0 ? b->cols[f->col] : meta->cols[f->col];
     }
@@ -752,9 +777,79 @@ static sq_rc make_batch(struct reader *r, uint32_t base, uint32_t dropped)
     return SQ_OK;
 }
 
+/* The values of the run that are there, into out; row_record and value_index are of them. */
+static sq_rc decode_live(struct reader *r)
+{
+    uint32_t n = 0;
+    for (uint32_t i = r->done; i < r->end; i++)
+        if (r->rec[i].p) {
+            r->live[n] = r->rec[i];
+            r->live_of[n++] = i - r->done;
+        }
+    struct bad_arg bad = {r, r->done, r->live};
+    struct sq_decode d = {
+        .rec = r->live, .nrec = n, .padded = true, .max_rows = r->batch_rows, .out = &r->out, .row_record = r->row_record, .bad = r->spec->bad ? bad_live : NULL, .bad_arg = &bad,
+    };
+    sq_out_reset(&r->out);
+    sq_rc rc = n ? r->table->format[0].format->decode(r->values, &d) : SQ_OK;
+    if (rc == SQ_DATA || rc == SQ_LIMIT)
+        return failed(r, r->cur, r->offset[r->done + r->live_of[d.failed]], false);
+    SQ_TRY(rc);
+    for (uint32_t i = 1; i <= r->out.n; i++)
+        if (i < r->out.n ? r->row_record[i] == r->row_record[i - 1] : d.consumed < n) {
+            sq_fail(r->ctx, SQ_DATA, "it gives several rows");
+            return failed(r, r->cur, r->offset[r->done + r->live_of[r->row_record[i - 1]]], false);
+        }
+    r->stats.bad += d.nbad;
+    r->stats.filtered += d.nfiltered;
+    return SQ_OK;
+}
+
+/* A run with deletions: puts their rows between those of the values. */
+static sq_rc decode_deletes(struct reader *r, struct sq_poll *out)
+{
+    uint32_t base = r->done, live = 0, n = 0;
+    const struct sq_batch *values, *keys = sq_out_batch(&r->key_out), *meta = NULL;
+    SQ_TRY(decode_live(r));
+    uint32_t none = r->out.n;
+    for (uint32_t c = 0; c < r->out.ncols; c++)
+        SQ_TRY(sq_col_append_null(&r->out.cols[c]));
+    SQ_TRY(sq_out_row(&r->out, SQ_INSERT));
+    for (uint32_t i = 0; i < none; i++)
+        r->key_record[i] = r->live_of[r->row_record[i]];             /* used and counted already: free for this */
+    for (uint32_t i = base; i < r->end; i++) {
+        bool row = live < none && r->key_record[live] == i - base;
+        if (!row && r->rec[i].p)
+            continue;                                                /* a value that gave none */
+        r->value_index[n] = row ? live++ : none;
+        r->kinds[n] = row ? SQ_INSERT : SQ_DELETE;
+        r->key_index[n] = r->key_row[i];
+        r->row_record[n++] = i - base;
+    }
+    if (r->wants_meta) {
+        SQ_TRY(fill_meta(r, base, n));
+        meta = sq_out_batch(&r->meta);
+    }
+    values = sq_out_batch(&r->out);
+    for (uint32_t i = 0; i < r->spec->ncols; i++) {
+        const struct from *f = &r->from[i];
+        r->vecs[i] = f->where == 0 ? as_dict(&values->cols[f->col], r->value_index) : f->where == 1 ? as_dict(&keys->cols[f->col], r->key_index) : meta->cols[f->col];
+    }
+    r->batch = (struct sq_batch){.rows = n, .nsel = n, .kind = r->kinds, .cols = r->vecs, .ncols = r->spec->ncols};
+    r->done = r->end;
+    r->cur->next = r->run_next;
+    r->cur->next_rows = r->cur->drop = 0;
+    r->stats.rows += n;
+    if (n)
+        *out = (struct sq_poll){.state = SQ_POLL_ROWS, .split = (uint32_t)(r->cur - r->parts), .batch = &r->batch};
+    return SQ_OK;
+}
+
 /* Decodes what is left of the run, as far as a batch goes. */
 static sq_rc decode(struct reader *r, struct sq_poll *out)
 {
+    if (r->deletes)
+        return decode_deletes(r, out);
     struct part *p = r->cur;
     uint32_t base = r->done, part = 0, dropped = 0;
     struct bad_arg bad = {r, base, r->rec + base};

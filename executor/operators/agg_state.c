@@ -259,11 +259,11 @@ static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *
 {
     struct sq_str key = sq_view_str(&e->key);
 
-    SQ_TRY(sq_buf_putc(b, 'G'));
-    SQ_TRY(sq_buf_u64(b, e->hash));
-    SQ_TRY(sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0));
-    SQ_TRY(put_key(b, key.p, key.n));
-    SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
+    sq_buf_putc(b, 'G');
+    sq_buf_u64(b, e->hash);
+    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+    put_key(b, key.p, key.n);
+    sq_buf_u64(b, (uint64_t)group_of(e)->rows);
     SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
     for (uint32_t i = 0; i < a->nitems; i++)
         SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
@@ -286,36 +286,29 @@ static sq_rc save_seen(uint32_t set, struct sq_entry *e, struct sq_buf *b)
     return put_key(b, key.p + 8, key.n - 8);
 }
 
-static sq_rc snapshot(struct aggregate *a, struct sq_buf *b, struct sq_snapshot_out *out)
+sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 {
+    struct aggregate *a = SQ_OP(op, struct aggregate);
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
+    struct sq_buf *b;
 
     while ((e = sq_hashtab_next(&a->groups, &it))) {
-        sq_buf_reset(b);
+        if (!(b = out->begin(out->arg, sq_key_group(e->hash))))
+            return op->ctx->err.rc;
         SQ_TRY(save_group(a, e, b));
-        SQ_TRY(out->put(out->arg, sq_key_group(e->hash), b->p, b->n));
+        out->done(out->arg);
     }
     for (uint32_t i = 0; i < a->nsets; i++) {
         it = (struct sq_hashtab_iter){0};
         while ((e = sq_hashtab_next(&a->sets[i].seen, &it))) {
-            sq_buf_reset(b);
+            if (!(b = out->begin(out->arg, sq_key_group(((struct seen *)SQ_PAYLOAD(e))->group_hash))))
+                return op->ctx->err.rc;
             SQ_TRY(save_seen(i, e, b));
-            SQ_TRY(out->put(out->arg, sq_key_group(((struct seen *)SQ_PAYLOAD(e))->group_hash), b->p, b->n));
+            out->done(out->arg);
         }
     }
     return SQ_OK;
-}
-
-sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
-{
-    struct sq_buf b;
-    sq_rc rc;
-
-    sq_buf_init(&b, op->ctx);
-    rc = snapshot(SQ_OP(op, struct aggregate), &b, out);
-    sq_buf_free(&b);
-    return rc;
 }
 
 static sq_rc damaged(struct aggregate *a)

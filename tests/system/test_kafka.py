@@ -3,17 +3,14 @@
 """The kafka source against a real broker: every way to begin and to end, keys, metadata, discovery, and what goes wrong."""
 import collections
 import json
-import os
 import random
 import re
-import signal
 import sqlite3
-import subprocess
 import sys
 import time
 
-from harness import BUILD, ENGINE, ROOT, contains, equal, main, test
-from kafka_broker import PRODUCE, Broker, free_ports
+from harness import ROOT, contains, equal, main, test
+from kafka_broker import PRODUCE, Broker, Job, free_ports
 
 COLUMNS = 'id STRING, `timestamp` BIGINT, `value` DOUBLE'
 broker = None
@@ -46,42 +43,6 @@ def reading(i, value=None):
 
 def ids(result):
     return sorted(r[1] // 1000 for r in result)
-
-
-class Job:
-    """The command in the background; its lines are read as they come."""
-
-    def __init__(self, case, sql, *args):
-        case.write('live.sql', sql)
-        self.out, self.err = open(case.dir / 'live.out', 'w+'), open(case.dir / 'live.err', 'w+')
-        self.p = subprocess.Popen([ENGINE, *args, 'live.sql'], cwd=case.dir, stdout=self.out, stderr=self.err)
-        self.case = case
-
-    def wait_for(self, what, seconds=30):
-        end = time.time() + seconds
-        while time.time() < end:
-            if what(self.text()):
-                return
-            if self.p.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise AssertionError(f'it did not come: {self.text()[-3000:]}')
-
-    def text(self):
-        return self.case.read('live.out') + self.case.read('live.err')
-
-    def stop(self, sig=signal.SIGINT):
-        if self.p.poll() is None:
-            self.p.send_signal(sig)
-        try:
-            self.p.wait(20)
-        except subprocess.TimeoutExpired:
-            self.p.kill()
-            self.p.wait()
-            raise AssertionError(f'it did not stop: {self.text()[-2000:]}')
-        self.out.close()
-        self.err.close()
-        return self.p.returncode
 
 
 # ---- the same as from a file ----
