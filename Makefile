@@ -136,6 +136,7 @@ LAYERS_test_agg       := functions base
 LAYERS_test_json      := connectors base
 LAYERS_test_csv       := connectors base
 LAYERS_test_connectors := connectors base
+LAYERS_test_fs_epochs := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
@@ -244,13 +245,15 @@ check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
-BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store)
+BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store restore)
 bench: deps-build
 	$(Q)tools/deps install bench services
-	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/tests/services/produce
+	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
 	$(Q)$(BUILD)/bench/store $(BUILD)
+	$(Q)bench/checkpoints.py --build $(BUILD)
+	$(Q)bench/latency.py --build $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff
@@ -264,12 +267,12 @@ diff: deps-build
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
-$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
+$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
 $(BUILD)/tests/services/jdbc_sink: $(BUILD)/tests/services/jdbc_sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
-$(BUILD)/bench/store: $(BUILD)/bench/store.o $(foreach l,executor functions base,$(BUILD)/lib_$(l).a)
+$(BUILD)/bench/store $(BUILD)/bench/restore: $(BUILD)/bench/%: $(BUILD)/bench/%.o $(foreach l,executor functions base,$(BUILD)/lib_$(l).a)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)

@@ -21,6 +21,7 @@ struct sq_os {
     ssize_t (*pread)(void *, int fd, void *, size_t, int64_t at);
     ssize_t (*write)(void *, int fd, const void *, size_t);
     int (*fsync)(void *, int fd);
+    int (*truncate)(void *, int fd, int64_t size);       /* cuts the file to so many bytes */
     int (*close)(void *, int fd);
     int (*stat)(void *, const char *path, struct stat *);
     int (*rename)(void *, const char *from, const char *to);

@@ -78,6 +78,8 @@ static sq_rc configure_consumer(struct sq_kafka_client *c, rd_kafka_conf_t *conf
     SQ_TRY(set(c, conf, "enable.partition.eof", "true", NULL));
     SQ_TRY(set(c, conf, "enable.auto.offset.store", "false", NULL));
     SQ_TRY(set(c, conf, "auto.offset.reset", role->reset, NULL));
+    if (role->watch_topics)
+        SQ_TRY(set(c, conf, "debug", "topic", NULL));                    /* some lines when something happens to a topic: take_log */
     return role->queue_kb ? set_number(c, conf, "queued.max.messages.kbytes", role->queue_kb) : SQ_OK;
 }
 
@@ -210,12 +212,17 @@ static void take_error(struct sq_kafka_client *c, rd_kafka_event_t *ev)
         sq_kafka_keep(c, text);
 }
 
-/* Of log lines only those count that say why a transaction failed: that comes in no other way. */
+/* Two kinds of log lines count, of what comes in no other way: why a transaction failed, and that a broker has no such topic (librdkafka asks
+ * again, and goes on at the same offset when there is one; which of the name it is it cannot tell). */
 static void take_log(struct sq_kafka_client *c, rd_kafka_event_t *ev)
 {
     const char *facility, *text, *colon;
     int level;
-    if (c->api.event_log(ev, &facility, &text, &level) != 0 || strcmp(facility, "TXNERR") != 0)
+    if (c->api.event_log(ev, &facility, &text, &level) != 0)
+        return;
+    if (strcmp(facility, "BROKERUA") == 0 || strcmp(facility, "LEADERUA") == 0)
+        c->doubt |= strstr(text, c->api.err2str(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)) != NULL;
+    if (strcmp(facility, "TXNERR") != 0)
         return;
     colon = strstr(text, "failed in state ");           /* "[thrd:main]: Current transaction failed in state InTransaction: why (_NAME)" */
     colon = colon ? strchr(colon, ':') : NULL;

@@ -26,7 +26,7 @@
     X(outq_len) X(event_message_next) X(event_log) X(fatal_error) X(headers_new) X(header_add) X(init_transactions) X(begin_transaction)  \
     X(send_offsets_to_transaction) X(commit_transaction) X(abort_transaction) X(consumer_group_metadata_new)                              \
     X(consumer_group_metadata_destroy) X(error_code) X(error_string) X(error_is_fatal) X(error_is_retriable) X(error_txn_requires_abort)  \
-    X(error_destroy)
+    X(error_destroy) X(query_watermark_offsets)
 
 struct sq_kafka_api {
     void *library;
@@ -46,6 +46,7 @@ struct sq_kafka_role {
     const char *reset;             /* consumer: auto.offset.reset */
     uint32_t queue_kb;             /* bytes fetched ahead per partition, 0: the library's default */
     const char *group, *isolation; /* NULL: the table's */
+    bool watch_topics;             /* consumer: sets `doubt` */
     const char *transactional_id;  /* producer: NULL: none */
     int64_t transaction_ms;
 };
@@ -58,6 +59,7 @@ struct sq_kafka_client {
     rd_kafka_queue_t *events;
     char said[300];                /* the last thing that went wrong, as librdkafka put it */
     bool down;                     /* no broker could be reached, and nothing came since */
+    bool doubt;                    /* a broker did not know a topic that was being read: it may have been deleted, and made anew since */
     rd_kafka_resp_err_t refused;   /* authentication, TLS: trying again is of no use */
     void (*delivered)(void *arg, rd_kafka_event_t *);   /* producer: messages that could not be delivered */
     void *arg;

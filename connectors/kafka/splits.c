@@ -339,16 +339,20 @@ static sq_rc stop_offsets(struct list *l)
     return SQ_OK;
 }
 
-/* ---- splits ---- */
-
-const char *sq_kafka_reset(const struct sq_kafka_table *t)
+sq_rc sq_kafka_ends(struct sq_kafka_client *c, struct sq_kafka_range *at, size_t n)
 {
-    switch (t->options.startup) {
-    case SQ_KAFKA_LATEST: case SQ_KAFKA_TIMESTAMP: return "latest";
-    case SQ_KAFKA_GROUP: return t->props.reset ? t->props.reset : "error";
-    default: return "earliest";
-    }
+    struct sq_arena arena;
+    struct list l = {.c = c, .arena = &arena, .at = at, .n = n};
+    int64_t *latest;
+    sq_arena_init(&arena, c->ctx);
+    sq_rc rc = offsets(&l, LATEST, &latest);
+    for (size_t i = 0; rc == SQ_OK && i < n; i++)
+        at[i].stop = latest[i];
+    sq_arena_free(&arena);
+    return rc;
 }
+
+/* ---- splits ---- */
 
 static sq_rc as_splits(struct list *l, struct sq_split **out, uint32_t *n)
 {
@@ -371,7 +375,7 @@ sq_rc sq_kafka_splits(struct sq_ctx *ctx, struct sq_arena *arena, const struct s
     sq_rc rc;
     (void)want;                                         /* a partition is read by one reader */
     *n = 0;
-    SQ_TRY(sq_kafka_connect(ctx, t, &(struct sq_kafka_role){.reset = sq_kafka_reset(t)}, &c));
+    SQ_TRY(sq_kafka_connect(ctx, t, &(struct sq_kafka_role){.reset = "error"}, &c));
     SQ_TRY_OUT(list_partitions(&l));
     if (l.n == 0)
         sq_notice(ctx, "table '%.*s': no topic matches the pattern '%.*s' yet", SQ_FMT(spec->table->name), SQ_FMT(t->options.topic_pattern));

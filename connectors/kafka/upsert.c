@@ -37,9 +37,9 @@ void sq_kafka_buffer_close(struct sq_kafka_buffer *b)
     b->ctx = NULL;
 }
 
-static uint64_t hash_bytes(const char *p, size_t n)
+uint64_t sq_kafka_hash(uint64_t seed, const char *p, size_t n)
 {
-    uint64_t h = 0x9e3779b97f4a7c15u ^ n;
+    uint64_t h = seed ^ 0x9e3779b97f4a7c15u ^ n;
     while (n > 0) {
         uint64_t v = 0;
         size_t k = n < 8 ? n : 8;
@@ -73,7 +73,7 @@ static sq_rc grow_index(struct sq_kafka_buffer *b)
 /* The entry of the key that b->packed holds; a new one if there was none. */
 static sq_rc find(struct sq_kafka_buffer *b, struct sq_kafka_kept **out)
 {
-    uint64_t hash = hash_bytes(b->packed.p, b->packed.n);
+    uint64_t hash = sq_kafka_hash(0, b->packed.p, b->packed.n);
     if ((b->nrows + 1) * 2 > b->nindex)
         SQ_TRY(grow_index(b));
     size_t at = hash & (b->nindex - 1);

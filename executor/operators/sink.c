@@ -320,6 +320,12 @@ sq_rc sq_sink_recover(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, stru
     return told(op, ctx, sink_of(op)->recover(SQ_OP(op, struct sink)->writer, epoch, pending));
 }
 
+void sq_sink_last(struct sq_op *op)
+{
+    if (sink_of(op)->last)
+        sink_of(op)->last(SQ_OP(op, struct sink)->writer);
+}
+
 sq_rc sq_sink_prepare(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, struct sq_buf *pending)
 {
     return told(op, ctx, sink_of(op)->prepare(SQ_OP(op, struct sink)->writer, epoch, pending));
