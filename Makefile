@@ -166,9 +166,9 @@ $(foreach t,$(UNIT),$(eval $(call unit,$(t))))
 $(BUILD)/tests/services/sink: $(BUILD)/tests/services/sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
-# ---- the sanitizer build: the same sources, with assertions, in a folder of its own ----
+# ---- the sanitizer build: the same sources, with assertions and fault points, in a folder of its own ----
 
-ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
+ASAN_FLAGS := DEBUG=1 FAULTS=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 .PHONY: unit units asan tsan
 units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
@@ -179,15 +179,13 @@ asan:
 TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_jobs) $(BUILD)/tsan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_checkpoints test_jobs) $(BUILD)/tsan/sqluice
 
-# ---- builds with fault points (base/fault.h): the command to be killed, and the same under ASan and UBSan to have its calls fail ----
+# ---- builds with fault points (base/fault.h): the command to be killed; to have its calls fail there is the one under ASan and UBSan ----
 
-.PHONY: faults torture-build torture crash
+.PHONY: faults torture crash
 faults:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 DEBUG=1 $(BUILD)/faults/sqluice
-torture-build:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/torture FAULTS=1 $(ASAN_FLAGS) $(BUILD)/torture/sqluice
 
 crash: deps-build
 	$(Q)tools/deps install test services
@@ -197,7 +195,7 @@ crash: deps-build
 
 torture: deps-build
 	$(Q)tools/deps install test
-	$(Q)$(MAKE) --no-print-directory all torture-build
+	$(Q)$(MAKE) --no-print-directory all asan
 	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/torture/torture.py
 
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
@@ -241,7 +239,7 @@ test: deps-build
 	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume)
+check: all asan tsan faults fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000

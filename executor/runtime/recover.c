@@ -319,6 +319,7 @@ static void say_restored(struct sq_epochs *e, const struct sq_saved *saved, cons
 {
     int64_t ago_ms = (e->job->ctx->os->now_us(e->job->ctx->os->arg) - saved->taken_us) / 1000;
 
+    ago_ms = ago_ms < 0 ? 0 : ago_ms;            /* the clock was set back */
     sq_notice(e->job->ctx, "goes on from epoch %llu (%s, %lld.%lld s old)", (unsigned long long)saved->epoch, from, (long long)(ago_ms / 1000), (long long)(ago_ms / 100 % 10));
 }
 

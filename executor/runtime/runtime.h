@@ -177,6 +177,7 @@ bool sq_stage_room(const struct sq_stage *);
 /* job.c */
 void sq_job_fail(struct sq_job *, struct sq_worker *, sq_rc);
 void sq_job_wake(struct sq_job *);
+sq_rc sq_job_told(struct sq_job *, uint32_t worker, sq_rc);
 void sq_job_note(void *worker, const char *text);          /* a notice from any thread, for the caller of the job */
 /* Lets every worker come to a barrier and stand still there; `cut` (may be NULL) collects the state. Until sq_job_resume. */
 sq_rc sq_job_pause(struct sq_job *, struct sq_cut *);

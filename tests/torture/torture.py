@@ -27,7 +27,7 @@ from jobs import JOBS  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get('SQLUICE_BUILD', ROOT / 'build'))
-ENGINE = BUILD / 'torture/sqluice'
+ENGINE = BUILD / 'asan/sqluice'
 # kinds whose failure for good is another case than its failing once; and what must not matter at all
 FOR_GOOD = {'alloc', 'open', 'read', 'write', 'fsync', 'rename', 'unlink', 'mkdir', 'stat', 'list', 'db-open', 'db-read', 'db-write', 'db-sync', 'db-delete', 'db-lock'}
 SCRATCH = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None      # some 100,000 runs, each with an fsync or many
