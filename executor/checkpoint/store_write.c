@@ -266,12 +266,13 @@ static sq_rc publish(struct sq_store_writer *w, const struct sq_saved *saved, ui
     SQ_TRY(sq_store_ours(s));
     SQ_FAULT(s->ctx, "store.written");
     sq_rc rc = sq_store_publish(s->ctx, w->tmp, w->path);
-    if (rc == SQ_OK)
-        rc = sq_store_index_add(s, &(struct sq_store_line){.epoch = w->epoch, .sum = digest, .status = SQ_STORE_PREPARED, .finished = saved->finished,
-                                                           .known = true, .taken_us = saved->taken_us, .bytes = *bytes});
-    if (rc != SQ_OK)
+    if (rc != SQ_OK) {
         sq_store_unlink(s->ctx, w->path);
-    return rc;
+        return rc;
+    }
+    /* Where this fails the line may be there all the same, so the file stays: with a line it is PREPARED, without one whoever opens the store looks at it. */
+    return sq_store_index_add(s, &(struct sq_store_line){.epoch = w->epoch, .sum = digest, .status = SQ_STORE_PREPARED, .finished = saved->finished,
+                                                           .known = true, .taken_us = saved->taken_us, .bytes = *bytes});
 }
 
 sq_rc sq_store_prepared(struct sq_store_writer *w, const struct sq_saved *saved, int64_t *bytes)

@@ -143,6 +143,12 @@ JOBS = [
         ('lines', 'out.ndjson'), ('db', 'out.db', 'totals'), append=True),
     Job('checkpoints, sqlite', sqlite_out('totals', TOTALS, 'class') + JOIN, ('db', 'out.db', 'totals'), exact=True),
     Job('checkpoints, sqlite, restarts', sqlite_out('totals', TOTALS, 'class') + JOIN, ('db', 'out.db', 'totals'), exact=True, settings=RESTARTS),
+    Job('checkpoints, folder', json_out('o', EVERY, 'out/') + FILTER, ('lines', 'out'), exact=True),
+    Job('checkpoints, file', json_out('o', EVERY, 'out.ndjson') + FILTER, ('lines', 'out.ndjson'), exact=True),
+    Job('checkpoints, csv file', json_out('o', EVERY, 'out.csv').replace("'json'", "'csv'") + FILTER, ('lines', 'out.csv'), exact=True, settings=RESTARTS),
+    Job('checkpoints, debezium', SUMS_OUT + SUMS, ('changelog', 'sums.ndjson'), exact=True),
+    Job('checkpoints, set', json_out('o', EVERY, 'out/') + sqlite_out('totals', TOTALS, 'class') + SET, ('lines', 'out'), ('db', 'out.db', 'totals'), exact=True),
+    Job('available now', json_out('o', EVERY, 'out/') + FILTER, ('lines', 'out'), exact=True, settings="SET 'execution.trigger' = 'available-now';\n"),
     Job('checkpoints, two in sqlite', sqlite_out('totals', TOTALS, 'class') + rows_out('o', EVERY) + SET, ('db', 'out.db', 'totals'), ('db', 'out.db', 'o'),
         exact=True, settings=TWO),
 ]
