@@ -32,7 +32,8 @@ OPT      ?= -O2
 WARN     := -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
 SAN      ?=
 DEBUG    ?=
-CPPFLAGS += -I. -Iinclude -I$(BUILD) -D_GNU_SOURCE -DSQ_VERSION='"$(VERSION)"' $(if $(DEBUG),,-DNDEBUG)
+FAULTS   ?=
+CPPFLAGS += -I. -Iinclude -I$(BUILD) -D_GNU_SOURCE -DSQ_VERSION='"$(VERSION)"' $(if $(DEBUG),,-DNDEBUG) $(if $(FAULTS),-DSQ_FAULTS)
 CFLAGS   += -std=c11 -g $(OPT) -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections $(WARN) $(SAN)
 LDFLAGS  += $(SAN) -Wl,--gc-sections
 LDLIBS   += -lutf8proc -lm -ldl -lpthread
@@ -135,17 +136,24 @@ LAYERS_test_agg       := functions base
 LAYERS_test_json      := connectors base
 LAYERS_test_csv       := connectors base
 LAYERS_test_connectors := connectors base
+LAYERS_test_fs_epochs := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
+LAYERS_test_jdbc_epochs := connectors base
 LAYERS_test_kafka     := connectors base
 LAYERS_test_kafka_read := connectors base
 LAYERS_test_kafka_write := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_normalize := executor functions base
 LAYERS_test_runtime   := executor functions base
+LAYERS_test_checkpoints := executor functions base
 LAYERS_test_expr      := executor functions base
 LAYERS_test_state     := executor functions base
+LAYERS_test_store     := executor functions base
+LAYERS_test_store_damage := executor functions base
+LAYERS_test_store_faults := executor functions base
+LAYERS_test_store_request := executor functions base
 
 define unit
 $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o $$(foreach l,$$(or $$(LAYERS_$(1)),api planner executor connectors functions parser base),$(BUILD)/lib_$$(l).a)
@@ -164,14 +172,33 @@ ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-re
 .PHONY: unit units asan tsan
 units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice $(BUILD)/asan/tests/services/sink
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice $(BUILD)/asan/tests/services/sink $(BUILD)/asan/tests/services/jdbc_sink
 
 # ---- the thread sanitizer: the same, with the tests that have workers ----
 
 TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_jobs) $(BUILD)/tsan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_checkpoints test_jobs) $(BUILD)/tsan/sqluice
+
+# ---- builds with fault points (base/fault.h): the command to be killed, and the same under ASan and UBSan to have its calls fail ----
+
+.PHONY: faults torture-build torture crash
+faults:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 DEBUG=1 $(BUILD)/faults/sqluice
+torture-build:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/torture FAULTS=1 $(ASAN_FLAGS) $(BUILD)/torture/sqluice
+
+crash: deps-build
+	$(Q)tools/deps install test services
+	$(Q)$(MAKE) --no-print-directory all faults $(BUILD)/tests/services/produce $(BUILD)/tests/services/consume
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/crash/crash.py
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/crash/transfers.py
+
+torture: deps-build
+	$(Q)tools/deps install test
+	$(Q)$(MAKE) --no-print-directory all torture-build
+	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/torture/torture.py
 
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 
@@ -179,6 +206,7 @@ FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LAYERS_fuzz_sql  := parser base
 LAYERS_fuzz_json := connectors base
 LAYERS_fuzz_csv  := connectors base
+LAYERS_fuzz_checkpoint := executor functions base
 .PHONY: fuzzers
 fuzzers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang DEBUG=1 OPT=-O1 \
@@ -191,7 +219,7 @@ $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
 # ---- what people run ----
 
-.PHONY: deps-build demo demo-kafka test bench check tidy install uninstall help
+.PHONY: deps-build demo demo-kafka demo-handover test bench check tidy install uninstall help
 deps-build:
 	$(Q)tools/deps install build features run
 
@@ -204,20 +232,28 @@ demo-kafka: deps-build
 	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/services/produce
 	$(Q)sql/demo-kafka
 
+demo-handover: deps-build
+	$(Q)tools/deps install services
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/services/produce $(BUILD)/tests/services/consume
+	$(Q)sql/demo-handover
+
 test: deps-build
 	$(Q)tools/deps install test services
 	$(Q)$(MAKE) --no-print-directory check
 
-check: all asan tsan fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce)
+check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD)/bench/gen_readings $(if $(HAVE_KAFKA),$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume)
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
-BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson)
+BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store restore)
 bench: deps-build
 	$(Q)tools/deps install bench services
-	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/tests/services/produce
+	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
+	$(Q)$(BUILD)/bench/store $(BUILD)
+	$(Q)bench/checkpoints.py --build $(BUILD)
+	$(Q)bench/latency.py --build $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff
@@ -231,9 +267,13 @@ diff: deps-build
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
-$(BUILD)/tests/services/produce $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
+$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
+$(BUILD)/tests/services/jdbc_sink: $(BUILD)/tests/services/jdbc_sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+$(BUILD)/bench/store $(BUILD)/bench/restore: $(BUILD)/bench/%: $(BUILD)/bench/%.o $(foreach l,executor functions base,$(BUILD)/lib_$(l).a)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O3 -std=c++17 -march=native -o $@ $< -lsimdjson
@@ -256,9 +296,13 @@ uninstall:
 help:
 	@sed -n '3,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
 	@echo "make demo-kafka the user's job, unchanged, on a real Kafka broker and a real MariaDB, started and stopped"
+	@echo "make demo-handover  files, a stream and a report, joined by two topics of a real Kafka broker"
 	@echo "make check      the test suite without installing anything"
 	@echo "make asan       the library, the command and the unit tests under ASan and UBSan, in $(BUILD)/asan"
 	@echo "make tsan       the command and the tests of workers under TSan, in $(BUILD)/tsan"
+	@echo "make faults     the command with fault points (base/fault.h), in $(BUILD)/faults"
+	@echo "make crash      jobs are killed some thousand times, their broker and database too; no row is lost or doubled"
+	@echo "make torture    the n-th allocation, read, write, fsync … of small jobs fails, for every n"
 	@echo "make diff       ask a real Flink again for the answers in tests/diff"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"

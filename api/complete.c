@@ -464,7 +464,7 @@ static void complete_string(struct place *p)
 struct follow { const char *first, *last, *words; };           /* last "": first is the whole of it so far */
 
 static const struct follow follows[] = {
-    {"SHOW", "", "TABLES VIEWS DATABASES CATALOGS FUNCTIONS COLUMNS JOBS CONNECTORS OPTIONS CREATE CURRENT"},
+    {"SHOW", "", "TABLES VIEWS DATABASES CATALOGS FUNCTIONS COLUMNS JOBS CONNECTORS OPTIONS CHECKPOINT CREATE CURRENT"},
     {"SHOW", "CREATE", "TABLE VIEW"},
     {"SHOW", "CURRENT", "DATABASE CATALOG"},
     {"CREATE", "", "TABLE VIEW TEMPORARY DATABASE CATALOG FUNCTION OR"},

@@ -81,7 +81,7 @@ sq_rc sq_api_poll(sqluice *db, sqluice_stmt *s)
 
     SQ_TRY(sq_check_interrupt(&db->ctx));
     sq_jobs_deliver(db);
-    if (!db->config.progress)
+    if (!db->config.progress || !s->job)
         return SQ_OK;
     now = db->os.mono_ns(db->os.arg);
     if (now - db->progress_ns < PROGRESS_NS)
@@ -125,6 +125,9 @@ static void configure(sqluice *db, const sqluice_config *config)
         db->os.arg = db;                  /* the system's slots do not look at it */
         db->os.now_us = config_now;
     }
+#ifdef SQ_FAULTS
+    sq_faults_begin(db);
+#endif
     db->budget.limit = db->config.memory_limit_bytes > 0 ? db->config.memory_limit_bytes : 0;
     if (db->config.batch_rows == 0 || db->config.batch_rows > SQ_BATCH_ROWS)
         db->config.batch_rows = SQ_BATCH_ROWS;
@@ -136,6 +139,7 @@ static void configure(sqluice *db, const sqluice_config *config)
     db->ctx.print_arg = db;
     db->ctx.interrupt = &db->hard;
     sq_buf_init(&db->error_text, &db->ctx);
+    sq_buf_init(&db->savepoint, &db->ctx);
     sq_arena_init(&db->words, &db->ctx);
 }
 
@@ -169,9 +173,13 @@ void sqluice_close(sqluice *db)
     sq_catalog_free(db->catalog);
     sq_settings_free(db->settings);
     sq_buf_free(&db->error_text);
+    sq_buf_free(&db->savepoint);
     sq_arena_free(&db->words);
     sq_free(&db->ctx, db->word);
     SQ_ASSERT(atomic_load(&db->budget.used) == 0);
+#ifdef SQ_FAULTS
+    sq_faults_end(db);
+#endif
     free(db);
 }
 

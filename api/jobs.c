@@ -24,7 +24,7 @@
 enum { WAIT_US = 50 * 1000, PUBLISH_NS = 100 * 1000 * 1000, KEPT = 100, MESSAGES_MAX = 1 << 20 };
 static const int64_t SECOND_NS = 1000 * 1000 * 1000, CLOSE_NS = 10 * 1000 * 1000 * (int64_t)1000;
 
-enum ask { ASK_NOTHING, ASK_DRAIN, ASK_STOP };
+enum ask { ASK_NOTHING, ASK_DRAIN, ASK_SAVEPOINT, ASK_STOP };
 enum said { SAID_NOTICE, SAID_OUT, SAID_ERR };
 
 struct sq_message {
@@ -46,7 +46,9 @@ struct sq_background {
     uint32_t error_base;
     pthread_t thread;
     int64_t started_us, started_ns;
+    struct sq_restart restart;
     _Atomic int ask, hard;
+    struct sq_buf savepoint;           /* before ASK_SAVEPOINT where it is to go; after the end what was made */
     /* the thread's until it has ended */
     struct sq_ctx ctx;
     struct sq_job *job;
@@ -145,7 +147,8 @@ void sq_jobs_progress(const struct sq_job *job, int64_t elapsed_ns, sqluice_prog
 
     sq_job_stats(job, &st);
     *p = (sqluice_progress){.rows_in = st.rows_in, .rows_out = st.rows_out, .bytes_in = st.bytes_in, .bytes_total = st.bytes_total,
-                            .elapsed_ms = elapsed_ns / 1000000, .watermark_us = SQ_TS_MAX};
+                            .elapsed_ms = elapsed_ns / 1000000, .watermark_us = SQ_TS_MAX, .epoch = st.epoch, .restored = st.restored, .checkpoints = st.checkpoints,
+                            .checkpoint_bytes = st.checkpoint_bytes, .checkpoint_ms = st.checkpoint_ns / 1000000};
     for (uint32_t i = 0; i < n && i < SQ_LEN(nodes); i++) {
         p->lag += nodes[i].plan->kind == SQ_N_SCAN ? nodes[i].source.lag : 0;
         if ((nodes[i].plan->kind == SQ_N_SINK || nodes[i].plan->kind == SQ_N_COLLECT) && nodes[i].watermark < p->watermark_us)
@@ -153,6 +156,26 @@ void sq_jobs_progress(const struct sq_job *job, int64_t elapsed_ns, sqluice_prog
     }
     if (p->watermark_us == SQ_TS_MAX)
         p->watermark_us = SQ_TS_MIN;               /* none, or the end of all input */
+}
+
+sq_rc sq_jobs_account(const struct sq_job *job, struct sq_buf *b)
+{
+    struct sq_job_stats st;
+    char size[32];
+
+    SQ_TRY(sq_job_account(job, b));
+    sq_job_stats(job, &st);
+    if (st.epoch == 0)
+        return SQ_OK;
+    sq_buf_printf(b, "  epochs    %llu committed", (unsigned long long)st.epoch);
+    if (st.checkpoints) {
+        sq_state_size(st.checkpoint_bytes, size, sizeof size);
+        sq_buf_printf(b, "; %llu checkpoint%s, the last %s in %lld ms", (unsigned long long)st.checkpoints, st.checkpoints == 1 ? "" : "s", size,
+                      (long long)(st.checkpoint_ns / 1000000));
+    }
+    if (st.restored)
+        sq_buf_printf(b, "; went on from %llu", (unsigned long long)st.restored);
+    return sq_buf_putc(b, '\n');
 }
 
 static void publish(struct sq_background *b, bool opened)
@@ -169,6 +192,20 @@ static void publish(struct sq_background *b, bool opened)
     pthread_mutex_unlock(&b->db->lock);
 }
 
+static sq_rc stop_with_savepoint(struct sq_background *b)
+{
+    struct sq_buf made;
+    sq_rc rc;
+
+    sq_buf_init(&made, &b->ctx);
+    rc = sq_job_stop_with_savepoint(b->job, b->savepoint.n ? b->savepoint.p : NULL, &made);
+    sq_buf_reset(&b->savepoint);
+    if (rc == SQ_OK)
+        rc = sq_buf_str(&b->savepoint, sq_buf_view(&made));
+    sq_buf_free(&made);
+    return rc;
+}
+
 static sq_rc turn_to_end(struct sq_background *b)
 {
     bool done = false;
@@ -176,9 +213,9 @@ static sq_rc turn_to_end(struct sq_background *b)
     while (!done) {
         int ask = atomic_load_explicit(&b->ask, memory_order_relaxed);
 
-        if (ask == ASK_STOP) {
+        if (ask == ASK_STOP || ask == ASK_SAVEPOINT) {
             b->canceled = true;
-            return sq_job_stop(b->job);
+            return ask == ASK_STOP ? sq_job_stop(b->job) : stop_with_savepoint(b);
         }
         if (ask == ASK_DRAIN)
             sq_job_drain(b->job);
@@ -194,23 +231,57 @@ static void keep_account(struct sq_background *b)
 {
     struct sq_error before = b->ctx.err;
 
-    if (sq_job_account(b->job, &b->account) != SQ_OK)
+    sq_buf_reset(&b->account);
+    if (sq_jobs_account(b->job, &b->account) != SQ_OK)
         sq_buf_reset(&b->account);
     b->ctx.err = before;
+}
+
+/* One life of a job: from open to close. */
+static sq_rc live(struct sq_background *b)
+{
+    sq_rc rc;
+
+    SQ_TRY(sq_job_open(&b->ctx, b->plan, NULL, NULL, &b->job));
+    publish(b, true);
+    rc = turn_to_end(b);
+    publish(b, false);
+    keep_account(b);
+    sq_job_close(b->job);
+    b->job = NULL;
+    return rc;
+}
+
+/* Between a failure and a restart nothing is open: to stop is to end. */
+static sq_rc pause_job(struct sq_background *b, int64_t pause_ms)
+{
+    sqluice *db = b->db;
+    int64_t until = now_ns(db) + pause_ms * 1000000;
+
+    while (now_ns(db) < until) {
+        int ask = atomic_load(&b->ask);
+
+        b->canceled = ask == ASK_STOP || ask == ASK_SAVEPOINT;
+        if (ask == ASK_SAVEPOINT)
+            return sq_fail(&b->ctx, SQ_EXTERNAL, "the job was between a failure and its restart, and is stopped without a savepoint; its checkpoints are there");
+        if (ask == ASK_STOP)
+            return SQ_OK;
+        SQ_TRY(sq_check_interrupt(&b->ctx));
+        db->os.sleep_us(db->os.arg, WAIT_US);
+    }
+    return SQ_OK;
 }
 
 static void *run(void *arg)
 {
     struct sq_background *b = arg;
+    int64_t pause_ms;
 
-    b->rc = sq_job_open(&b->ctx, b->plan, NULL, NULL, &b->job);
-    if (b->rc == SQ_OK) {
-        publish(b, true);
-        b->rc = turn_to_end(b);
-        publish(b, false);
-        keep_account(b);
-        sq_job_close(b->job);
-        b->job = NULL;
+    b->rc = live(b);
+    while (b->rc == SQ_EXTERNAL && b->opened && !b->canceled && sq_restart_after(&b->ctx, &b->restart, b->plan, &pause_ms)) {
+        b->rc = pause_job(b, pause_ms);
+        if (b->rc == SQ_OK && !b->canceled)
+            b->rc = live(b);
     }
     pthread_mutex_lock(&b->db->lock);
     b->ended = true;
@@ -268,6 +339,7 @@ static void free_job(struct sq_background *b)
 
     reap(b);
     sq_buf_free(&b->account);
+    sq_buf_free(&b->savepoint);
     sq_free(ctx, (void *)(uintptr_t)b->name.p);
     sq_free(ctx, b);
 }
@@ -369,6 +441,7 @@ void sq_jobs_close(sqluice *db)
         free_job(b);
     }
     sq_jobs_deliver(db);
+    sq_epochs_forget(db);
     sq_free(&db->ctx, (void *)(uintptr_t)db->job_name.p);
     pthread_cond_destroy(&db->room);
     pthread_cond_destroy(&db->ended);
@@ -466,7 +539,9 @@ static sq_rc new_job(sqluice_stmt *s, struct sq_background **out)
     b->ctx = (struct sq_ctx){.budget = &db->budget, .os = &db->os, .interrupt = &b->hard, .notice = db->config.notice ? job_notice : NULL, .notice_arg = b,
                              .print = db->config.print ? job_print : NULL, .print_arg = b};
     sq_buf_init(&b->account, &b->ctx);
+    sq_buf_init(&b->savepoint, &b->ctx);
     b->plan = s->plan;
+    b->restart = s->restart;
     b->started_us = db->os.now_us(db->os.arg);
     b->started_ns = now_ns(db);
     make_id(db, b->id);
@@ -606,6 +681,15 @@ int sqluice_job_at(sqluice *db, int i, sqluice_job *out)
     return 1;
 }
 
+bool sq_jobs_uses(sqluice *db, struct sq_str dir)
+{
+    reap_ended(db);
+    for (const struct sq_background *b = db->jobs; b; b = b->next)
+        if (!b->reaped && sq_str_eq(b->plan->config.epochs.dir, dir))
+            return true;
+    return false;
+}
+
 bool sq_jobs_id_at(const sqluice *db, size_t i, struct sq_str *id)
 {
     for (const struct sq_background *b = db->jobs; b; b = b->next)
@@ -653,13 +737,15 @@ static sq_rc find(sqluice *db, struct sq_str id, struct sq_span span, struct sq_
 }
 
 /* A second request breaks the job off. */
-static void ask(struct sq_background *b, bool drain)
+static void ask(struct sq_background *b, enum ask what)
 {
     int before = atomic_load(&b->ask);
 
-    if (drain && before == ASK_NOTHING)
+    if (what == ASK_DRAIN && before == ASK_NOTHING)
         atomic_store(&b->ask, ASK_DRAIN);
-    else if (!drain && atomic_exchange(&b->ask, ASK_STOP) == ASK_STOP)
+    else if (what == ASK_SAVEPOINT && before < ASK_SAVEPOINT)
+        atomic_store(&b->ask, ASK_SAVEPOINT);
+    else if (what == ASK_STOP && atomic_exchange(&b->ask, ASK_STOP) >= ASK_SAVEPOINT)
         atomic_store(&b->hard, 1);
 }
 
@@ -674,9 +760,9 @@ int sqluice_job_stop(sqluice *db, const char *id, int drain)
     if (rc == SQ_OK && id)
         rc = find(db, sq_str_of(id), (struct sq_span){0, 0}, &b);
     if (rc == SQ_OK && b)
-        ask(b, drain != 0);
+        ask(b, drain ? ASK_DRAIN : ASK_STOP);
     for (struct sq_background *p = db->jobs; rc == SQ_OK && !b && p; p = p->next)
-        ask(p, drain != 0);
+        ask(p, drain ? ASK_DRAIN : ASK_STOP);
     return sq_api_leave(db, rc, 0);
 }
 
@@ -757,6 +843,7 @@ int sqluice_job_default_name(sqluice *db, const char *name)
         if (copy)
             memcpy(copy, name, n + 1);
         db->job_name = (struct sq_str){copy, (uint32_t)n};
+        sq_epochs_forget(db);
     }
     return sq_api_leave(db, rc, 0);
 }
@@ -766,6 +853,19 @@ int sqluice_job_default_name(sqluice *db, const char *name)
 static sq_rc put_text(struct sq_out *o, uint32_t col, const char *text)
 {
     return sq_col_append_view(&o->cols[col], text, (uint32_t)strlen(text));
+}
+
+static sq_rc show_epochs(struct sq_out *o, const sqluice_progress *p)
+{
+    int64_t epoch = (int64_t)p->epoch;
+    char size[32], text[64];
+
+    SQ_TRY(epoch ? sq_col_append_fixed(&o->cols[6], &epoch) : sq_col_append_null(&o->cols[6]));
+    if (p->checkpoints == 0)
+        return sq_col_append_null(&o->cols[7]);
+    sq_state_size(p->checkpoint_bytes, size, sizeof size);
+    snprintf(text, sizeof text, "%s in %lld ms", size, (long long)p->checkpoint_ms);
+    return put_text(o, 7, text);
 }
 
 static sq_rc show(sqluice_stmt *s, struct sq_background *b)
@@ -787,6 +887,7 @@ static sq_rc show(sqluice_stmt *s, struct sq_background *b)
     SQ_TRY(put_text(o, 4, text));
     rows = (int64_t)j.progress.rows_in;
     SQ_TRY(sq_col_append_fixed(&o->cols[5], &rows));
+    SQ_TRY(show_epochs(o, &j.progress));
     return sq_out_row(o, SQ_INSERT);
 }
 
@@ -797,27 +898,96 @@ sq_rc sq_jobs_show(sqluice_stmt *s)
     return SQ_OK;
 }
 
-sq_rc sq_jobs_stop(sqluice_stmt *s)
+static sq_rc must_run(struct sq_background *b, struct sq_span at)
 {
-    sqluice *db = s->db;
-    struct sq_span at = s->ast->name.span;
-    struct sq_background *b;
     sqluice_job j;
+
+    describe(b, &j);
+    if (j.status == SQLUICE_JOB_RUNNING)
+        return SQ_OK;
+    return sq_fail_at(&b->db->ctx, SQ_SEMANTIC, at, "job '%s' does not run: it is %s", b->name.p, sqluice_job_status_name(j.status));
+}
+
+/* Waits for the end of a job that was asked to stop: its error is the caller's. */
+static sq_rc wait_stopped(struct sq_background *b)
+{
+    sqluice *db = b->db;
     bool ended;
 
-    if (s->ast->savepoint) {
-        sq_fail_at(&db->ctx, SQ_UNSUPPORTED, s->ast->at, "STOP JOB … WITH SAVEPOINT is not supported yet");
-        return sq_hint(&db->ctx, "without it, the job writes and commits what is final, and ends");
-    }
-    SQ_TRY(find(db, s->ast->text, at, &b));
-    describe(b, &j);
-    if (j.status != SQLUICE_JOB_RUNNING)
-        return sq_fail_at(&db->ctx, SQ_SEMANTIC, at, "job '%s' does not run: it is %s", b->name.p, sqluice_job_status_name(j.status));
-    ask(b, s->ast->drain);
     SQ_TRY(wait_for(db, b, INT64_MAX, &ended));
     if (b->rc == SQ_OK)
         return SQ_OK;
     db->ctx.err = b->ctx.err;
     db->ctx.err.span = (struct sq_span){0, 0};     /* its place is in another text */
     return b->rc;
+}
+
+/* path NULL: by default. The file that was made is in db->savepoint. */
+static sq_rc stop_saving(struct sq_background *b, const char *path, struct sq_span path_at, struct sq_span at)
+{
+    sqluice *db = b->db;
+    struct sq_ctx *ctx = &db->ctx;
+
+    if (b->plan->config.epochs.dir.n == 0) {
+        sq_fail_at(ctx, SQ_SEMANTIC, at, "job '%s' makes no checkpoints, so there is nothing to save", b->name.p);
+        return sq_hint(ctx, "SET 'execution.checkpointing.interval' = '10 s' before its INSERT");
+    }
+    if (atomic_load(&b->ask) >= ASK_SAVEPOINT)
+        return sq_fail_at(ctx, SQ_SEMANTIC, at, "job '%s' is being stopped already", b->name.p);
+    sq_buf_reset(&b->savepoint);
+    SQ_TRY(sq_savepoint_place(db, path, path_at, &b->savepoint));
+    ask(b, ASK_SAVEPOINT);
+    SQ_TRY(wait_stopped(b));
+    sq_buf_reset(&db->savepoint);
+    return sq_buf_str(&db->savepoint, sq_buf_view(&b->savepoint));
+}
+
+int sqluice_job_stop_with_savepoint(sqluice *db, const char *id, const char *path, const char **file)
+{
+    struct sq_span nowhere = {0, 0};
+    struct sq_background *b = NULL;
+    sq_rc rc;
+
+    if (file)
+        *file = NULL;
+    if (!db)
+        return SQLUICE_MISUSE;
+    rc = sq_api_enter(db);
+    if (rc == SQ_OK && !id)
+        rc = sq_fail(&db->ctx, SQ_MISUSE, "sqluice_job_stop_with_savepoint needs the id of a job");
+    if (rc == SQ_OK)
+        rc = find(db, sq_str_of(id), nowhere, &b);
+    if (rc == SQ_OK)
+        rc = must_run(b, nowhere);
+    if (rc == SQ_OK)
+        rc = stop_saving(b, path, nowhere, nowhere);
+    if (rc == SQ_OK && file)
+        *file = db->savepoint.p;
+    return sq_api_leave(db, rc, 0);
+}
+
+sq_rc sq_jobs_stop(sqluice_stmt *s)
+{
+    sqluice *db = s->db;
+    struct sq_span at = s->ast->name.span;
+    struct sq_str path = s->ast->savepoint_path;
+    struct sq_background *b;
+
+    if (s->ast->savepoint && s->ast->drain) {
+        sq_fail_at(&db->ctx, SQ_UNSUPPORTED, s->ast->at, "STOP JOB … WITH SAVEPOINT WITH DRAIN is not supported");
+        return sq_hint(&db->ctx, "a drained job has come to its end, and nothing can go on from there: leave out one of them");
+    }
+    SQ_TRY(find(db, s->ast->text, at, &b));
+    SQ_TRY(must_run(b, at));
+    if (!s->ast->savepoint) {
+        ask(b, s->ast->drain ? ASK_DRAIN : ASK_STOP);
+        return wait_stopped(b);
+    }
+    if (path.p)
+        path = sq_str_dup(&s->arena, path);
+    if (s->ast->savepoint_path.p && !path.p)
+        return SQ_NOMEM;
+    SQ_TRY(stop_saving(b, path.p, s->ast->savepoint_span, at));
+    SQ_TRY(put_text(&s->rows, 0, db->savepoint.p));
+    return sq_out_row(&s->rows, SQ_INSERT);
 }

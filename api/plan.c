@@ -124,9 +124,12 @@ static sq_rc plan_inserts(sqluice_stmt *s, struct sq_bind_env *env, struct sq_as
     struct sq_job_config c;
 
     SQ_TRY(job_config(s, env, &c));
+    SQ_TRY(sq_stmt_epochs(s, env, &c));
     SQ_TRY(sq_plan_inserts(env, inserts, n, &c, &s->plan));
+    SQ_TRY(sq_stmt_epochs_dir(s, env));
     s->endless = !s->plan->bounded;
-    s->sync = sq_setting_bool(env->settings, "table.dml-sync");
+    s->sync = sq_setting_bool(env->settings, "table.dml-sync") || c.epochs.trigger == SQ_TRIGGER_AVAILABLE_NOW;
+    sq_restart_freeze(env->settings, &s->restart);
     return SQ_OK;
 }
 

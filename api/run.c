@@ -4,7 +4,7 @@
  *
  * A query's job is turned when no row waits, so at most what one turn gives is held; final rows of a changelog are the plan's work. An INSERT is
  * turned to its end within one step, unless that never comes (jobs.c); the first request to interrupt stops it between turns with what is final written and committed, a second one
- * breaks it off.
+ * breaks it off. A job with checkpoints that a broker or a database has failed is opened again (restart.c).
  */
 #include "api/api.h"
 
@@ -75,7 +75,7 @@ static void keep_account(sqluice_stmt *s)
     struct sq_error before = s->db->ctx.err;
 
     sq_buf_reset(&s->account);
-    if (sq_job_account(s->job, &s->account) != SQ_OK)
+    if (sq_jobs_account(s->job, &s->account) != SQ_OK)
         sq_buf_reset(&s->account);
     s->db->ctx.err = before;
 }
@@ -109,21 +109,57 @@ static sq_rc stop_early(sqluice_stmt *s)
     sqluice *db = s->db;
 
     SQ_TRY(sq_job_stop(s->job));
+    if (s->plan->config.epochs.dir.n)
+        return sq_fail(&db->ctx, SQ_INTERRUPT, "interrupted; the epoch is committed, and the next run goes on from there");
     return sq_fail(&db->ctx, SQ_INTERRUPT, "interrupted; what was final is written");
 }
 
-static sq_rc turn_insert(sqluice_stmt *s)
+static sq_rc turn_to_end(sqluice_stmt *s)
 {
     sqluice *db = s->db;
 
     while (!s->job_done) {
         if (atomic_load(&db->requests) > 0)
             return stop_early(s);
+        if (db->config.turn && db->config.turn(db->config.turn_arg) != 0)
+            return sq_fail(&db->ctx, SQ_INTERRUPT, "broken off between two turns; nothing more was written");
         SQ_TRY(sq_job_turn(s->job, WAIT_US, &s->job_done));
         if (!s->job_done)
             SQ_TRY(sq_api_poll(db, s));
     }
     return SQ_OK;
+}
+
+static sq_rc pause_insert(sqluice_stmt *s, int64_t pause_ms)
+{
+    sqluice *db = s->db;
+    int64_t until = db->os.mono_ns(db->os.arg) + pause_ms * 1000000;
+
+    while (db->os.mono_ns(db->os.arg) < until) {
+        if (atomic_load(&db->requests) > 0)
+            return sq_fail(&db->ctx, SQ_INTERRUPT, "interrupted between a failure and a restart; the next run goes on from the newest checkpoint");
+        db->os.sleep_us(db->os.arg, WAIT_US);
+        SQ_TRY(sq_api_poll(db, s));
+    }
+    return SQ_OK;
+}
+
+/* To the end, over the failures of the outside that it may get over. */
+static sq_rc turn_insert(sqluice_stmt *s)
+{
+    struct sq_ctx *ctx = &s->db->ctx;
+    sq_rc rc = turn_to_end(s);
+    int64_t pause_ms;
+
+    while (rc == SQ_EXTERNAL && atomic_load(&s->db->requests) == 0 && sq_restart_after(ctx, &s->restart, s->plan, &pause_ms)) {
+        sq_stmt_close_job(s);
+        rc = pause_insert(s, pause_ms);
+        if (rc == SQ_OK)
+            rc = sq_stmt_open_job(s);
+        if (rc == SQ_OK)
+            rc = turn_to_end(s);
+    }
+    return rc;
 }
 
 sq_rc sq_stmt_run_insert(sqluice_stmt *s)
@@ -132,6 +168,7 @@ sq_rc sq_stmt_run_insert(sqluice_stmt *s)
     int outer;
     sq_rc rc;
 
+    SQ_TRY(sq_stmt_epochs_begin(s));
     if (s->endless && !s->sync)
         return sq_jobs_start(s);
     rc = sq_stmt_open_job(s);                   /* what waits for a broker here is interrupted by the first request */

@@ -24,6 +24,7 @@ static int kind_of(const struct sq_ast_stmt *st)
     case SQ_S_DESCRIBE:
     case SQ_S_EXPLAIN: return SQLUICE_STMT_INFO;
     case SQ_S_SET: return st->noptions ? SQLUICE_STMT_OTHER : SQLUICE_STMT_INFO;
+    case SQ_S_STOP_JOB: return st->savepoint ? SQLUICE_STMT_INFO : SQLUICE_STMT_OTHER;
     case SQ_S_CREATE_TABLE: return st->table && st->table->as ? SQLUICE_STMT_INSERT : SQLUICE_STMT_OTHER;
     default: return SQLUICE_STMT_OTHER;
     }
@@ -335,8 +336,12 @@ static sq_rc fill_info(sqluice_stmt *s)
     SQ_TRY(sq_stmt_open_rows(s));
     if (s->ast->kind != SQ_S_EXPLAIN) {
         SQ_TRY(sq_stmt_env(s, &env));
+        if (s->ast->kind == SQ_S_STOP_JOB)
+            return sq_jobs_stop(s);
         if (s->ast->kind == SQ_S_SHOW && s->ast->show == SQ_SHOW_JOBS)
             return sq_jobs_show(s);
+        if (s->ast->kind == SQ_S_SHOW && s->ast->show == SQ_SHOW_CHECKPOINT)
+            return sq_state_show(s);
         return sq_show_rows(&env, s->ast, &s->rows);
     }
     sq_buf_init(&b, &s->db->ctx);

@@ -5,6 +5,7 @@
  * Every block carries its size in front of it, so that freeing gives the budget back what was taken without being told.
  */
 #include "base/ctx.h"
+#include "base/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static void set_message(struct sq_ctx *ctx, sq_rc rc, struct sq_span span, const
     ctx->err.rc = rc;
     ctx->err.span = span;
     ctx->err.hint[0] = 0;
+    ctx->err.lasting = false;
 }
 
 sq_rc sq_fail(struct sq_ctx *ctx, sq_rc rc, const char *fmt, ...)
@@ -47,6 +49,12 @@ sq_rc sq_hint(struct sq_ctx *ctx, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     memcpy(ctx->err.hint, text, sizeof text);
+    return ctx->err.rc;
+}
+
+sq_rc sq_lasting(struct sq_ctx *ctx)
+{
+    ctx->err.lasting = true;
     return ctx->err.rc;
 }
 
@@ -108,6 +116,8 @@ struct block_head {
 static bool charge(struct sq_ctx *ctx, int64_t more)
 {
     struct sq_budget *b = ctx->budget;
+    if (more > 0 && SQ_FAULT_FAILS(ctx, SQ_FAIL_ALLOC))
+        return false;
     if (!b)
         return true;
     if (more > 0 && atomic_load_explicit(&b->fail_at, memory_order_relaxed) > 0 && atomic_fetch_sub(&b->fail_at, 1) == 1)

@@ -70,6 +70,7 @@ enum { SQ_MSG_MAX = 1024, SQ_HINT_MAX = 768 };
 
 struct sq_error {
     sq_rc rc;
+    bool lasting;             /* trying again does not help */
     struct sq_span span;      /* in the text of the statement being prepared; len 0: none */
     char msg[SQ_MSG_MAX];     /* one sentence without a full stop; cut off, never overrun; holds no secrets */
     char hint[SQ_HINT_MAX];   /* what to do: "did you mean 'price'?"; "" for none */
@@ -101,6 +102,9 @@ sq_rc sq_fail(struct sq_ctx *, sq_rc, const char *fmt, ...) SQ_PRINTF(3, 4);
 sq_rc sq_fail_at(struct sq_ctx *, sq_rc, struct sq_span, const char *fmt, ...) SQ_PRINTF(4, 5);
 /* Adds the hint to the error that was just set. Returns the error's rc, so `return sq_hint(...)` works after sq_fail. */
 sq_rc sq_hint(struct sq_ctx *, const char *fmt, ...) SQ_PRINTF(2, 3);
+/* Says of the error that was just set that trying again does not help: what is missing outside will not come, or somebody else has it. Only of
+ * SQ_EXTERNAL, which a job with checkpoints otherwise gets over by itself. Returns the error's rc. */
+sq_rc sq_lasting(struct sq_ctx *);
 /* Puts `fmt...: ` before the message of the error that is set (file:line, topic and offset). Returns its rc. */
 sq_rc sq_wrap(struct sq_ctx *, const char *fmt, ...) SQ_PRINTF(2, 3);
 sq_rc sq_nomem(struct sq_ctx *, size_t bytes);

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,11 +75,24 @@ static ssize_t os_write(void *arg, int fd, const void *p, size_t n)
 }
 
 static int os_fsync(void *arg, int fd) { (void)arg; return fsync(fd) ? -errno : 0; }
+static int os_truncate(void *arg, int fd, int64_t size) { (void)arg; return ftruncate(fd, size) ? -errno : 0; }
 static int os_close(void *arg, int fd) { (void)arg; return close(fd) ? -errno : 0; }
 static int os_stat(void *arg, const char *path, struct stat *st) { (void)arg; return stat(path, st) ? -errno : 0; }
 static int os_rename(void *arg, const char *from, const char *to) { (void)arg; return rename(from, to) ? -errno : 0; }
 static int os_unlink(void *arg, const char *path) { (void)arg; return unlink(path) ? -errno : 0; }
 static int os_mkdir(void *arg, const char *path, mode_t mode) { (void)arg; return mkdir(path, mode) ? -errno : 0; }
+
+static int os_lock(void *arg, int fd)
+{
+    (void)arg;
+    int rc;
+    do
+        rc = flock(fd, LOCK_EX | LOCK_NB);
+    while (rc && errno == EINTR);
+    return rc ? -errno : 0;
+}
+
+static int os_cwd(void *arg, char *buf, size_t n) { (void)arg; return getcwd(buf, n) ? 0 : -errno; }
 
 static int os_list(void *arg, const char *path, int (*fn)(void *, const char *), void *fn_arg)
 {
@@ -102,8 +117,8 @@ static int os_list(void *arg, const char *path, int (*fn)(void *, const char *),
 
 const struct sq_os sq_os_posix = {
     .now_us = now_us, .mono_ns = mono_ns, .sleep_us = sleep_us, .random = random_bytes, .open = os_open, .pread = os_pread,
-    .write = os_write, .fsync = os_fsync, .close = os_close, .stat = os_stat, .rename = os_rename, .unlink = os_unlink,
-    .mkdir = os_mkdir, .list = os_list,
+    .write = os_write, .fsync = os_fsync, .truncate = os_truncate, .close = os_close, .stat = os_stat, .rename = os_rename,
+    .unlink = os_unlink, .mkdir = os_mkdir, .lock = os_lock, .cwd = os_cwd, .list = os_list,
 };
 
 const char *sq_os_strerror(int err, char *buf, size_t n)
@@ -142,7 +157,21 @@ sq_rc sq_os_sync_dir(struct sq_ctx *ctx, const char *dir)
     return SQ_OK;
 }
 
-sq_rc sq_os_mkdirs(struct sq_ctx *ctx, const char *dir)
+/* The directory in `path` (which is changed and put back) that holds what path[0..n) names. */
+static sq_rc sync_parent(struct sq_ctx *ctx, char *path, size_t n)
+{
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    if (n == 0)
+        return sq_os_sync_dir(ctx, ".");
+    char keep = path[n];
+    path[n] = 0;
+    sq_rc rc = sq_os_sync_dir(ctx, path);
+    path[n] = keep;
+    return rc;
+}
+
+static sq_rc mkdirs(struct sq_ctx *ctx, const char *dir, mode_t mode, bool sync)
 {
     char path[4096], why[128];
     size_t n = strlen(dir);
@@ -156,17 +185,31 @@ sq_rc sq_os_mkdirs(struct sq_ctx *ctx, const char *dir)
             continue;
         char keep = path[i];
         path[i] = 0;
-        int rc = ctx->os->mkdir(ctx->os->arg, path, 0777);
+        int rc = ctx->os->mkdir(ctx->os->arg, path, mode);
         struct stat st;
         if (rc < 0 && (ctx->os->stat(ctx->os->arg, path, &st) < 0 || !S_ISDIR(st.st_mode)))
             return sq_fail(ctx, SQ_IO, "cannot make directory %s: %s", path, sq_os_strerror(rc, why, sizeof why));
+        if (rc == 0 && sync)
+            SQ_TRY(sync_parent(ctx, path, i));
         path[i] = keep;
     }
     return SQ_OK;
 }
 
+sq_rc sq_os_mkdirs(struct sq_ctx *ctx, const char *dir) { return mkdirs(ctx, dir, 0777, false); }
+sq_rc sq_os_mkdirs_private(struct sq_ctx *ctx, const char *dir) { return mkdirs(ctx, dir, 0700, true); }
+
 int64_t sq_os_workers(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n < SQ_WORKERS_LEAST ? SQ_WORKERS_LEAST : n > 128 ? 128 : n;
+}
+
+void sq_os_huge_pages(void *p, size_t n)
+{
+    const uintptr_t page = (uintptr_t)2 << 20;
+    uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + n) & ~(page - 1);
+
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);   /* where there are none, nothing is lost */
 }

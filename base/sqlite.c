@@ -5,6 +5,7 @@
  * (RTLD_NODELETE): it keeps memory of its own between connections.
  */
 #include "base/sqlite.h"
+#include "base/fault.h"
 
 #include <dlfcn.h>
 
@@ -39,6 +40,9 @@ sq_rc sq_sqlite_load(struct sq_ctx *ctx, struct sq_sqlite *s)
         sq_sqlite_unload(s);
         return SQ_EXTERNAL;
     }
+#ifdef SQ_FAULTS
+    sq_fault_sqlite(ctx, s);
+#endif
     return SQ_OK;
 }
 

@@ -14,7 +14,8 @@
     X(open_v2) X(close) X(errmsg) X(extended_errcode) X(busy_timeout) X(db_config) X(exec) X(prepare_v2) X(bind_int64)            \
     X(bind_double) X(bind_text) X(bind_blob) X(bind_zeroblob) X(bind_null) X(step) X(reset) X(finalize) X(column_type)            \
     X(column_int64) X(column_double) X(column_text) X(column_blob) X(column_bytes) X(libversion_number) X(libversion)             \
-    X(db_readonly) X(get_autocommit) X(progress_handler)
+    X(db_readonly) X(get_autocommit) X(progress_handler) X(system_errno) X(next_stmt) X(blob_open) X(blob_reopen) X(blob_read)    \
+    X(blob_bytes) X(blob_close)
 
 struct sq_sqlite {
     void *library;

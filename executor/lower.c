@@ -103,33 +103,48 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
         SQ_TRY(new_op(w, classes[plan->kind], plan, plan->ninputs, &w->ops[plan->id]));
     *out = w->ops[plan->id];
     SQ_TRY(lower_inputs(w, plan, seen, *out));
-    if (here && sq_op_is_source(*out))
+    if (here && sq_op_is_source(*out)) {
         w->sources[w->nsources++].from = *out;
+        atomic_fetch_add(&w->job->sources_live, 1);
+    }
     return SQ_OK;
 }
 
 /* ---- stages ---- */
 
-static void find_senders(const struct sq_op *op, struct sq_stage *st)
+static void note(struct sq_op **list, uint32_t *n, struct sq_op *op)
+{
+    uint32_t k = 0;
+
+    while (k < *n && list[k] != op)
+        k++;
+    if (k == *n)
+        list[(*n)++] = op;
+}
+
+static void find_ends(const struct sq_op *op, struct sq_stage *st)
 {
     for (uint32_t i = 0; i < op->nouts; i++) {
         struct sq_op *to = op->outs[i].op;
-        uint32_t k = 0;
-        find_senders(to, st);
-        while (k < st->nsenders && st->senders[k] != to)
-            k++;
-        if (to->cls == &sq_op_sender && k == st->nsenders)
-            st->senders[st->nsenders++] = to;
+        find_ends(to, st);
+        if (to->cls == &sq_op_sender)
+            note(st->senders, &st->nsenders, to);
+        else if (to->cls == &sq_op_sink)
+            note(st->sinks, &st->nsinks, to);
+        else if (to->nins > 1)
+            note(st->joins, &st->njoins, to);
     }
 }
 
 static sq_rc end_stages(struct sq_worker *w, struct sq_stage *st, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        st[i].senders = sq_calloc(w->ctx, (w->nops + 1) * sizeof(struct sq_op *));
+        st[i].senders = sq_calloc(w->ctx, 3 * (w->nops + 1) * sizeof(struct sq_op *));
         if (!st[i].senders)
             return SQ_NOMEM;
-        find_senders(st[i].from, &st[i]);
+        st[i].sinks = st[i].senders + w->nops + 1;
+        st[i].joins = st[i].sinks + w->nops + 1;
+        find_ends(st[i].from, &st[i]);
     }
     return SQ_OK;
 }
@@ -174,7 +189,7 @@ void sq_lower_free(struct sq_worker *w)
     for (uint32_t i = 0; w->receivers && i < w->nops; i++)
         free_op(w->receivers[i]);
     for (uint32_t i = 0; i < w->nsources; i++)
-        sq_free(w->ctx, w->sources[i].senders);
+        sq_free(w->ctx, w->sources[i].senders);  /* with sinks and joins behind it */
     for (uint32_t i = 0; i < w->nstages; i++)
         sq_free(w->ctx, w->stages[i].senders);
     sq_free(w->ctx, w->ops);

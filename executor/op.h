@@ -23,7 +23,13 @@ enum { SQ_KEY_GROUPS = 128 };              /* fixed: state is handed over by key
 static inline uint32_t sq_key_group(uint64_t hash) { return (uint32_t)(hash >> 57); }
 
 /* Where an operator's state goes at a barrier, and comes from at a restore: records of bytes by key group. */
-struct sq_snapshot_out { void *arg; sq_rc (*put)(void *arg, uint32_t key_group, const void *, size_t); };
+struct sq_snapshot_out {
+    void *arg;
+    sq_rc (*put)(void *arg, uint32_t key_group, const void *, size_t);
+    /* The same for many small records: NULL (the error is set), or a buffer to append one to; `done` ends it. Nothing else may be put in between. */
+    struct sq_buf *(*begin)(void *arg, uint32_t key_group);
+    void (*done)(void *arg);
+};
 struct sq_snapshot_in  { void *arg; /* *p NULL at the end */ sq_rc (*next)(void *arg, uint32_t *key_group, const char **p, size_t *n); };
 
 struct sq_op_class {
@@ -70,6 +76,8 @@ struct sq_op {
     int64_t watermark;                     /* last one forwarded */
     uint64_t epoch;                        /* of the last barrier that was passed on */
     bool idle, ended;
+    bool paused;                           /* sources: nothing more comes in this run */
+    uint64_t epoch_rows;                   /* sources: rows given in this epoch */
     bool satisfied;                        /* needs no more input (LIMIT): sources that feed nothing else end */
     struct sq_op_metrics m;
 };

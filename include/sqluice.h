@@ -75,6 +75,10 @@ typedef struct sqluice_progress {
     int64_t elapsed_ms;
     int64_t watermark_us;                                        /* event time that the sinks have reached, since 1970; INT64_MIN: none */
     uint64_t lag;                                                /* records of streams that are there and were not read yet; 0: none, or unknown */
+    uint64_t epoch;                                              /* the last one that is committed; 0: none, or a job without epochs */
+    uint64_t restored;                                           /* the epoch that this run went on from; 0: it began anew */
+    uint64_t checkpoints;                                        /* that this run made */
+    int64_t checkpoint_bytes, checkpoint_ms;                     /* of the last one: size of its file; time from barrier to commit */
 } sqluice_progress;
 
 /* Settings of an engine that SQL cannot change. Zero-initialize; every 0 or NULL is the default. */
@@ -91,6 +95,10 @@ typedef struct sqluice_config {
     int64_t (*now_us)(void *arg);
     void *now_arg;
     uint32_t batch_rows;                                         /* most rows of a batch; 0: 2048. 1 and 7 are for tests */
+    /* For tests of restarts: called between two turns (of about a batch) of an INSERT that runs within its step; nonzero breaks it off there, as a crash would:
+     * nothing more is written or committed, and the step returns SQLUICE_INTERRUPT. */
+    int (*turn)(void *arg);
+    void *turn_arg;
 } sqluice_config;
 
 /* ---- engines ---- */
@@ -154,7 +162,9 @@ SQLUICE_API const char *sqluice_stmt_job(const sqluice_stmt *);
 
 /* ---- jobs in the background ---- */
 
-/* A job keeps the tables and the SET values that it was started with. SQL has SHOW JOBS, and STOP JOB 'id' [WITH DRAIN], which waits for the end. */
+/* A job keeps the tables and the SET values that it was started with. SQL has SHOW JOBS, and STOP JOB 'id' [WITH DRAIN | WITH SAVEPOINT ['path']], which waits for
+ * the end. A job with checkpoints (SET 'execution.checkpointing.interval') that a broker or a database fails is opened again by itself, as the restart
+ * strategy says, with a notice. */
 enum {
     SQLUICE_JOB_RUNNING = 1,
     SQLUICE_JOB_FINISHED = 2,                                    /* its input ended, or was drained */
@@ -174,6 +184,13 @@ SQLUICE_API const char *sqluice_job_status_name(int status);
 /* Asks a job (NULL: all that run) to write and commit what is final, and end; drain: its input ends where it is, so what is open is closed and written too.
  * Does not wait. Where an id is taken, its beginning will do when no other job's is the same, and so will a name. SQLUICE_SEMANTIC: no such job. */
 SQLUICE_API int sqluice_job_stop(sqluice *db, const char *id, int drain);
+/* The same with a savepoint: a copy of the job's last checkpoint, which a job may begin from (SET 'execution.savepoint.path'). path: a file that is not there yet, or a
+ * directory; NULL: 'execution.checkpointing.savepoint-dir', else the job's own directory. Waits for the end. *file, where file is not NULL: what was made, good until the
+ * next call. SQLUICE_SEMANTIC: no such job, it makes no checkpoints, or there is such a file. */
+SQLUICE_API int sqluice_job_stop_with_savepoint(sqluice *db, const char *id, const char *path, const char **file);
+/* Asks for a savepoint of the job that keeps its checkpoints in `dir`, in whatever process, and waits for it, at most timeout_ms; the job goes on. Where no
+ * process runs it, its last checkpoint is copied. path: as above; NULL: dir. */
+SQLUICE_API int sqluice_savepoint(sqluice *db, const char *dir, const char *path, int timeout_ms, const char **file);
 /* Waits until the job (NULL: every job) has ended, however it did; at most timeout_ms, where not negative. SQLUICE_DONE: ended; SQLUICE_OK: the time is
  * over; SQLUICE_INTERRUPT: sqluice_interrupt was called (the job goes on). */
 SQLUICE_API int sqluice_job_wait(sqluice *db, const char *id, int timeout_ms);
@@ -182,7 +199,8 @@ SQLUICE_API const char *sqluice_job_account(sqluice *db, const char *id);
 /* Makes the error of a failed job the engine's last error, as a failed call does, and returns its code; SQLUICE_OK: it has none. Its place is one in the
  * text given when it was started. */
 SQLUICE_API int sqluice_job_error(sqluice *db, const char *id);
-/* The name of jobs that are started from now on without a 'pipeline.name'; more of that name get -2, -3, …. NULL: "insert-into_" and the table. */
+/* The name of jobs that are started from now on without a 'pipeline.name'; more of that name get -2, -3, …. NULL: "insert-into_" and the table. Jobs with
+ * checkpoints have their targets in it ("daily-totals"), and of what is run under one default name no two INSERTs may share a name, and so a directory. */
 SQLUICE_API int sqluice_job_default_name(sqluice *db, const char *name);
 
 /* ---- the current row ---- */

@@ -243,7 +243,8 @@ enum sq_alter_kind { SQ_ALTER_RENAME, SQ_ALTER_SET, SQ_ALTER_RESET, SQ_ALTER_ADD
                      SQ_ALTER_DROP_WATERMARK, SQ_ALTER_RENAME_COLUMN };
 
 enum sq_show { SQ_SHOW_TABLES, SQ_SHOW_VIEWS, SQ_SHOW_DATABASES, SQ_SHOW_CATALOGS, SQ_SHOW_FUNCTIONS, SQ_SHOW_COLUMNS, SQ_SHOW_CREATE_TABLE,
-               SQ_SHOW_CREATE_VIEW, SQ_SHOW_CURRENT_DATABASE, SQ_SHOW_CURRENT_CATALOG, SQ_SHOW_JOBS, SQ_SHOW_CONNECTORS /* extension */ , SQ_SHOW_OPTIONS /* SHOW OPTIONS 'connector' | SHOW OPTIONS: extension */ };
+               SQ_SHOW_CREATE_VIEW, SQ_SHOW_CURRENT_DATABASE, SQ_SHOW_CURRENT_CATALOG, SQ_SHOW_JOBS, SQ_SHOW_CONNECTORS /* extension */ , SQ_SHOW_OPTIONS /* SHOW OPTIONS 'connector' | SHOW OPTIONS: extension */,
+               SQ_SHOW_CHECKPOINT /* SHOW CHECKPOINT 'path': extension */ };
 
 struct sq_ast_stmt {
     enum sq_stmt_kind kind;
@@ -258,8 +259,9 @@ struct sq_ast_stmt {
     enum sq_object object;              /* DROP, USE (DATABASE or CATALOG) */
     bool if_exists, temporary, if_not_exists, cascade, like_negated;
     bool drain, savepoint;              /* STOP JOB … WITH DRAIN, WITH SAVEPOINT */
+    struct sq_str savepoint_path; struct sq_span savepoint_span;   /* WITH SAVEPOINT 'path' (extension); p NULL: not given */
     struct sq_str *cols; uint32_t ncols;        /* view's columns; ALTER DROP columns, RENAME a TO b: two */
-    struct sq_str text;                 /* COMMENT; LIKE pattern of SHOW (p NULL: none); CREATE FUNCTION's class; OTHER: what it is */
+    struct sq_str text;                 /* COMMENT; LIKE pattern of SHOW, path of SHOW CHECKPOINT (p NULL: none); CREATE FUNCTION's class; OTHER: what it is */
     enum sq_alter_kind alter;
     enum sq_show show;
     struct sq_kv *options; uint32_t noptions;   /* SET (one; none: list all), RESET (one key or none), ALTER SET/RESET, CREATE CATALOG/DATABASE;

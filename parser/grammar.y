@@ -911,6 +911,7 @@ stmt(A) ::= stop(B).                                          { A = B; }
 stop(A) ::= STOP(T) JOB STRING(S).                            { A = sq_stmt_new(P, SQ_S_STOP_JOB, T); A->text = sq_tok_str(P, S); A->name.span = sq_tok_span(P, S); }
 stop(A) ::= stop(B) WITH DRAIN.                               { A = B; A->drain = true; }
 stop(A) ::= stop(B) WITH SAVEPOINT.                           { A = B; A->savepoint = true; }
+stop(A) ::= stop(B) WITH SAVEPOINT STRING(S).                 { A = B; A->savepoint = true; A->savepoint_path = sq_tok_str(P, S); A->savepoint_span = sq_tok_span(P, S); }
 
 %type explain {struct sq_ast_stmt *}
 stmt(A) ::= EXPLAIN(T) explain(B).                            { A = B; A->at = sq_tok_span(P, T); A->span = sq_span_from(P, AT(T)); }

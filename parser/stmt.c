@@ -163,7 +163,7 @@ struct show_word { const char *name; enum sq_show show; };
 static const struct show_word show_words[] = {
     {"TABLES", SQ_SHOW_TABLES}, {"VIEWS", SQ_SHOW_VIEWS}, {"DATABASES", SQ_SHOW_DATABASES}, {"CATALOGS", SQ_SHOW_CATALOGS},
     {"FUNCTIONS", SQ_SHOW_FUNCTIONS}, {"COLUMNS", SQ_SHOW_COLUMNS}, {"JOBS", SQ_SHOW_JOBS}, {"CONNECTORS", SQ_SHOW_CONNECTORS},
-    {"OPTIONS", SQ_SHOW_OPTIONS},
+    {"OPTIONS", SQ_SHOW_OPTIONS}, {"CHECKPOINT", SQ_SHOW_CHECKPOINT},
 };
 
 static void unknown_show(struct sq_parse *P, const struct sq_token *word, const struct show_word *list, size_t n)
@@ -177,7 +177,7 @@ static void unknown_show(struct sq_parse *P, const struct sq_token *word, const 
     if (near.n)
         sq_parse_hint(P, "did you mean %.*s?", SQ_FMT(near));
     else
-        sq_parse_hint(P, "there are SHOW TABLES, VIEWS, DATABASES, CATALOGS, FUNCTIONS, COLUMNS, CREATE TABLE, JOBS, CONNECTORS, OPTIONS");
+        sq_parse_hint(P, "there are SHOW TABLES, VIEWS, DATABASES, CATALOGS, FUNCTIONS, COLUMNS, CREATE TABLE, JOBS, CONNECTORS, OPTIONS, CHECKPOINT");
 }
 
 /* SHOW a, or SHOW a b where a is CREATE or CURRENT. */
@@ -208,11 +208,13 @@ void sq_show_from(struct sq_parse *P, struct sq_ast_stmt *s, const struct sq_tok
 
 void sq_show_like(struct sq_parse *P, struct sq_ast_stmt *s, const struct sq_token *at, const struct sq_token *pattern, bool negated)
 {
-    if (!at && s->show != SQ_SHOW_OPTIONS)
+    if (!at && s->show != SQ_SHOW_OPTIONS && s->show != SQ_SHOW_CHECKPOINT)
         sq_parse_fail(P, SQ_SYNTAX, sq_tok_span(P, pattern), "unexpected string, expected LIKE before it");
     if (at && (s->show >= SQ_SHOW_CREATE_TABLE && s->show != SQ_SHOW_CONNECTORS))
         sq_parse_fail(P, SQ_SYNTAX, sq_tok_span(P, at), "this SHOW takes no LIKE");
     s->text = sq_tok_str(P, pattern);
+    if (!at)
+        s->name.span = sq_tok_span(P, pattern);
     s->like_negated = negated;
 }
 

@@ -217,14 +217,14 @@ static const char *object_word(enum sq_object o)
 static void show(struct sq_buf *b, const struct sq_ast_stmt *s)
 {
     static const char *const words[] = {"TABLES", "VIEWS", "DATABASES", "CATALOGS", "FUNCTIONS", "COLUMNS", "CREATE TABLE", "CREATE VIEW",
-                                        "CURRENT DATABASE", "CURRENT CATALOG", "JOBS", "CONNECTORS", "OPTIONS"};
+                                        "CURRENT DATABASE", "CURRENT CATALOG", "JOBS", "CONNECTORS", "OPTIONS", "CHECKPOINT"};
 
     sq_buf_printf(b, "SHOW %s", words[s->show]);
     if (s->name.n) {
         sq_buf_puts(b, s->show == SQ_SHOW_CREATE_TABLE || s->show == SQ_SHOW_CREATE_VIEW ? " " : " FROM ");
         sq_unparse_name(b, &s->name);
     }
-    literal(b, s->show == SQ_SHOW_OPTIONS ? " " : s->like_negated ? " NOT LIKE " : " LIKE ", s->text);
+    literal(b, s->show == SQ_SHOW_OPTIONS || s->show == SQ_SHOW_CHECKPOINT ? " " : s->like_negated ? " NOT LIKE " : " LIKE ", s->text);
 }
 
 static void create_view(struct sq_buf *b, const struct sq_ast_stmt *s)
@@ -339,6 +339,8 @@ sq_rc sq_unparse_stmt(struct sq_buf *b, const struct sq_ast_stmt *s)
     case SQ_S_STOP_JOB:
         literal(b, "STOP JOB ", s->text);
         sq_buf_puts(b, s->savepoint ? " WITH SAVEPOINT" : "");
+        if (s->savepoint_path.p)
+            literal(b, " ", s->savepoint_path);
         sq_buf_puts(b, s->drain ? " WITH DRAIN" : "");
         break;
     case SQ_S_OTHER: sq_buf_str(b, s->raw); break;

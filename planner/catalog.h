@@ -143,6 +143,10 @@ int64_t sq_setting_ms(const struct sq_settings *, const char *key);
 sq_rc sq_settings_set(struct sq_ctx *, struct sq_settings *, const struct sq_kv *);
 sq_rc sq_settings_reset(struct sq_ctx *, struct sq_settings *, const struct sq_kv *);   /* NULL: all */
 uint64_t sq_settings_version(const struct sq_settings *);
+/* 'continuous', 'available-now' or an interval; false: none of them. */
+bool sq_trigger_parse(struct sq_str, enum sq_trigger *, int64_t *ms);
+/* A path without the file:// that Flink's may begin with; a slice of it. */
+struct sq_str sq_path_local(struct sq_str);
 /* The i-th of the keys that have an effect or were given, sorted; false at the end. Secret values are given as ****. */
 bool sq_settings_at(const struct sq_settings *, size_t i, struct sq_str *key, struct sq_str *value);
 /* The i-th key of the table of known ones (p NULL at the end), and its line of help with default, choices (NULL: none) and whether it has an effect. */

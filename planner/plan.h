@@ -83,6 +83,7 @@ struct sq_plan {
     enum sq_plan_kind kind;
     uint32_t id;                           /* unique in the job, in the order EXPLAIN prints */
     uint64_t uid;                          /* hash of structure: the operator's name in checkpoints */
+    struct sq_str text;                    /* what EXPLAIN prints of it */
     struct sq_plan **inputs;
     uint32_t ninputs;
     const struct sq_field *cols;           /* output columns */

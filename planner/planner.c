@@ -331,10 +331,11 @@ static sq_rc plan_insert(struct sq_bind_env *env, const struct sq_ast_insert *in
     return SQ_OK;
 }
 
-/* ---- scans that several inserts share ---- */
+/* ---- scans that are shared ---- */
 
-/* FLINK: inserts of one job read a table once, so that they see the same rows of a source that is not repeatable. Two scans in one insert (a table
- * joined with itself) stay two. */
+/* FLINK: inserts of one job read a table once, so that they see the same rows of a source that is not repeatable. In streaming mode so do the places of
+ * one insert (a table joined with itself): then an epoch is the answer over one prefix of the table, whatever way its rows take. A query, and an insert in batch
+ * mode, whose result is that of all rows, keep two. */
 
 struct scan_use {
     struct sq_plan **slot;                 /* where the scan hangs */
@@ -364,7 +365,7 @@ static bool has_join(const struct sq_plan *p)
 static bool same_source(const struct scan_use *a, const struct scan_use *b)
 {
     const struct sq_plan *p = *a->slot, *q = *b->slot;
-    return a->root != b->root && p->u.scan.table == q->u.scan.table && p->u.scan.ext == q->u.scan.ext;
+    return p->u.scan.table == q->u.scan.table && p->u.scan.ext == q->u.scan.ext;
 }
 
 /* A scan of every column that one of the uses reads. */
@@ -427,6 +428,7 @@ static sq_rc use_scan(struct sq_arena *a, struct scan_use *u, struct sq_plan *wi
 static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     uint32_t n = 0, most = 0;
+    bool within = !j->config.batch && j->roots[0]->kind == SQ_N_SINK;
     for (uint32_t i = 0; i < j->nroots; i++) {
         find_scans(&j->roots[i], i, NULL, &most);
         if (j->config.batch && has_join(j->roots[i]))            /* sources are read one after the other there, and a join wants one side first */
@@ -444,7 +446,7 @@ static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
             continue;
         group[k++] = &uses[i];
         for (uint32_t m = i + 1; m < n; m++)
-            if (!uses[m].done && same_source(&uses[i], &uses[m]) && uses[m].root != group[k - 1]->root)
+            if (!uses[m].done && same_source(&uses[i], &uses[m]) && (within || uses[m].root != group[k - 1]->root))
                 group[k++] = &uses[m];
         if (k < 2)
             continue;
@@ -467,20 +469,23 @@ static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
 }
 
 /* Names by structure: what a node does and what is below it. */
-static sq_rc name_node(struct sq_ctx *ctx, struct sq_plan *p)
+static sq_rc name_node(struct sq_bind_env *env, struct sq_plan *p)
 {
     struct sq_buf b;
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     for (uint32_t i = 0; i < p->ninputs; i++) {
-        SQ_TRY(name_node(ctx, p->inputs[i]));
+        SQ_TRY(name_node(env, p->inputs[i]));
         h = hash_bytes(h, &p->inputs[i]->uid, sizeof(uint64_t));
     }
-    sq_buf_init(&b, ctx);
+    sq_buf_init(&b, env->ctx);
     sq_plan_describe(&b, p);
     sq_rc rc = b.rc;
     if (rc == SQ_OK && b.n)
         h = hash_bytes(h, b.p, b.n);
     p->uid = h;
+    p->text = sq_str_dup(env->arena, sq_buf_view(&b));
+    if (rc == SQ_OK && !p->text.p)
+        rc = SQ_NOMEM;
     sq_buf_free(&b);
     return rc;
 }
@@ -527,11 +532,11 @@ static sq_rc spread(struct sq_bind_env *env, struct sq_job_plan *j)
 static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     j->bounded = true;
-    if (j->nroots > 1)
+    if (j->nroots > 0)
         SQ_TRY(share_scans(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
-        SQ_TRY(name_node(env->ctx, j->roots[i]));
+        SQ_TRY(name_node(env, j->roots[i]));
     }
     struct sq_plan **all;
     SQ_TRY(number_all(env, j, &all));

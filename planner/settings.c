@@ -13,6 +13,7 @@
  * FLINK: the keys, their old spellings and defaults are Flink's. It takes any key silently.
  */
 #include "base/os.h"
+#include "base/text.h"
 #include "connectors/option.h"
 #include "planner/catalog.h"
 
@@ -32,7 +33,8 @@ enum { KEY_MAX = 128 };
 static const struct row rows[] = {
     /* how a job runs */
     {"execution.runtime-mode", NULL, SQ_OPT_ENUM, "streaming", "streaming|batch", EFFECT, "streaming: changes as they come; batch: final rows only, at the end of bounded input"},
-    {"execution.trigger", NULL, SQ_OPT_STRING, "continuous", NULL, LATER, "how the stream is cut into epochs: 'continuous', 'available-now' or an interval"},
+    {"execution.trigger", NULL, SQ_OPT_STRING, "continuous", "continuous|available-now", EFFECT, "how a stream is cut into epochs: 'continuous', 'available-now' (what is there now, then stop) or an interval such as '10 s'"},
+    {"execution.trigger.max-rows", NULL, SQ_OPT_INT, "0", NULL, EFFECT, "most rows that an epoch takes from each source; 0: no limit"},
     {"execution.parallelism", "parallelism.default|table.exec.resource.default-parallelism", SQ_OPT_INT, "1", NULL, EFFECT, "workers of a job"},
     {"execution.attached", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "whether the client waits for its jobs"},
     {"pipeline.name", "execution.job-name", SQ_OPT_STRING, NULL, NULL, EFFECT, "name of the jobs that are started from now on"},
@@ -40,20 +42,40 @@ static const struct row rows[] = {
     {"table.local-time-zone", "table.exec.local-time-zone", SQ_OPT_STRING, "default", NULL, EFFECT, "the session's time zone: 'Europe/Berlin', 'GMT+02:00', 'UTC'"},
     /* state and checkpoints */
     {"table.exec.state.ttl", NULL, SQ_OPT_DURATION, "0 ms", NULL, LATER, "how long state of a key is kept that nothing has touched"},
-    {"execution.checkpointing.interval", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often state and positions are made durable"},
-    {"execution.checkpointing.dir", "state.checkpoints.dir|execution.checkpointing.directory|state.checkpoint-storage.dir", SQ_OPT_STRING, NULL, NULL, LATER, "where checkpoints are kept"},
-    {"execution.checkpointing.mode", NULL, SQ_OPT_ENUM, "EXACTLY_ONCE", "EXACTLY_ONCE|AT_LEAST_ONCE", TUNING, "what a restart guarantees"},
-    {"execution.checkpointing.timeout", NULL, SQ_OPT_DURATION, "10 min", NULL, TUNING, "a checkpoint that takes longer is given up"},
-    {"execution.checkpointing.min-pause", NULL, SQ_OPT_DURATION, "0 ms", NULL, TUNING, "least time between checkpoints"},
-    {"execution.checkpointing.max-concurrent-checkpoints", NULL, SQ_OPT_INT, "1", NULL, TUNING, "checkpoints under way at one time"},
+    {"execution.checkpointing.interval", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "how often state, positions and results are committed together; 0: no checkpoints"},
+    {"execution.checkpointing.dir", "state.checkpoints.dir|execution.checkpointing.directory|state.checkpoint-storage.dir|state.backend.fs.checkpointdir", SQ_OPT_STRING, NULL, NULL, EFFECT, "where checkpoints are kept, a directory of its own for each job; not given: ./sqluice-checkpoints"},
+    {"execution.checkpointing.mode", NULL, SQ_OPT_ENUM, "EXACTLY_ONCE", "EXACTLY_ONCE|AT_LEAST_ONCE", EFFECT, "what a restart promises of the sinks"},
+    {"execution.checkpointing.timeout", NULL, SQ_OPT_DURATION, "10 min", NULL, EFFECT, "a checkpoint that takes longer is given up"},
+    {"execution.checkpointing.min-pause", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "least time between the end of a checkpoint and the begin of the next"},
+    {"execution.checkpointing.num-retained", "state.checkpoints.num-retained", SQ_OPT_INT, "1", NULL, EFFECT, "finished checkpoints that are kept; while one is being made, the one before is always kept"},
+    {"execution.checkpointing.externalized-checkpoint-retention", NULL, SQ_OPT_ENUM, "RETAIN_ON_CANCELLATION", "NO_EXTERNALIZED_CHECKPOINTS|RETAIN_ON_CANCELLATION|DELETE_ON_CANCELLATION", EFFECT, "what becomes of checkpoints when a job is stopped: here they are kept, its next run goes on from them"},
+    {"execution.checkpointing.ignore-sink-epochs", NULL, SQ_OPT_BOOL, "false", NULL, EFFECT, "go on from a checkpoint though a sink is at another epoch: rows may be lost or doubled"},
+    {"execution.checkpointing.max-concurrent-checkpoints", NULL, SQ_OPT_INT, "1", NULL, TUNING, "checkpoints under way at one time; here one"},
+    {"execution.checkpointing.tolerable-failed-checkpoints", NULL, SQ_OPT_INT, "0", NULL, TUNING, "failed checkpoints that a job survives; here none"},
     {"execution.checkpointing.unaligned", "execution.checkpointing.unaligned.enabled", SQ_OPT_BOOL, "false", NULL, TUNING, "barriers overtake rows"},
-    {"execution.checkpointing.externalized-checkpoint-retention", NULL, SQ_OPT_STRING, "NO_EXTERNALIZED_CHECKPOINTS", NULL, TUNING, "what becomes of checkpoints at a job's end"},
-    {"execution.checkpointing.checkpoints-after-tasks-finish.enabled", NULL, SQ_OPT_BOOL, "true", NULL, TUNING, "checkpoints go on when parts of a job have ended"},
-    {"execution.savepoint.path", "execution.state-recovery.path", SQ_OPT_STRING, NULL, NULL, LATER, "the checkpoint to start from"},
-    {"execution.savepoint.ignore-unclaimed-state", "execution.state-recovery.ignore-unclaimed-state", SQ_OPT_BOOL, "false", NULL, TUNING, "start from a checkpoint though parts of it fit nowhere"},
+    {"execution.checkpointing.aligned-checkpoint-timeout", "execution.checkpointing.alignment-timeout", SQ_OPT_DURATION, "0 ms", NULL, TUNING, "when barriers begin to overtake rows"},
+    {"execution.checkpointing.interval-during-backlog", NULL, SQ_OPT_DURATION, NULL, NULL, TUNING, "another interval while old rows are read"},
+    {"execution.checkpointing.incremental", "state.backend.incremental", SQ_OPT_BOOL, "false", NULL, TUNING, "write only what has changed; here a checkpoint is whole"},
+    {"execution.checkpointing.storage", "state.checkpoint-storage", SQ_OPT_STRING, NULL, NULL, TUNING, "kind of storage; here files"},
+    {"execution.checkpointing.checkpoints-after-tasks-finish", "execution.checkpointing.checkpoints-after-tasks-finish.enabled", SQ_OPT_BOOL, "true", NULL, TUNING, "checkpoints go on when parts of a job have ended"},
+    {"execution.checkpointing.savepoint-dir", "state.savepoints.dir|savepoints.state.backend.fs.dir", SQ_OPT_STRING, NULL, NULL, EFFECT, "where savepoints go that are given no path; not given: the job's checkpoints"},
+    {"execution.savepoint.path", "execution.state-recovery.path", SQ_OPT_STRING, NULL, NULL, EFFECT, "a savepoint, a checkpoint or a job's directory to start from"},
+    {"execution.savepoint.ignore-unclaimed-state", "execution.state-recovery.ignore-unclaimed-state", SQ_OPT_BOOL, "false", NULL, EFFECT, "start from a checkpoint though some of its state fits nowhere in the job: that is dropped"},
+    {"execution.state-recovery.claim-mode", "execution.savepoint-restore-mode|execution.savepoint.restore-mode", SQ_OPT_ENUM, "NO_CLAIM", "NO_CLAIM|CLAIM|LEGACY", TUNING, "who owns a savepoint; here it stays its maker's and is never deleted"},
     {"state.backend", "state.backend.type", SQ_OPT_STRING, "hashmap", NULL, TUNING, "where state is kept"},
-    {"state.savepoints.dir", "execution.checkpointing.savepoint-dir", SQ_OPT_STRING, NULL, NULL, TUNING, "where savepoints are kept"},
-    {"restart-strategy", "restart-strategy.type", SQ_OPT_STRING, NULL, NULL, TUNING, "what is done when a job fails"},
+    /* restarts */
+    {"restart-strategy.type", "restart-strategy", SQ_OPT_ENUM, "exponential-delay", "exponential-delay|fixed-delay|failure-rate|none", EFFECT, "when a job with checkpoints goes on by itself after a broker or database failed it"},
+    {"restart-strategy.exponential-delay.initial-backoff", NULL, SQ_OPT_DURATION, "1 s", NULL, EFFECT, "pause before the first restart"},
+    {"restart-strategy.exponential-delay.max-backoff", NULL, SQ_OPT_DURATION, "1 min", NULL, EFFECT, "longest pause"},
+    {"restart-strategy.exponential-delay.backoff-multiplier", NULL, SQ_OPT_STRING, "1.5", NULL, EFFECT, "each pause is so many times the one before"},
+    {"restart-strategy.exponential-delay.jitter-factor", NULL, SQ_OPT_STRING, "0.1", NULL, EFFECT, "each pause is longer or shorter by up to this part of it, at random"},
+    {"restart-strategy.exponential-delay.reset-backoff-threshold", NULL, SQ_OPT_DURATION, "1 h", NULL, EFFECT, "after so long without a failure the pauses begin anew"},
+    {"restart-strategy.exponential-delay.attempts-before-reset-backoff", NULL, SQ_OPT_INT, NULL, NULL, EFFECT, "restarts before the job fails for good; not given: no limit"},
+    {"restart-strategy.fixed-delay.attempts", NULL, SQ_OPT_INT, "1", NULL, EFFECT, "restarts before the job fails for good"},
+    {"restart-strategy.fixed-delay.delay", NULL, SQ_OPT_DURATION, "1 s", NULL, EFFECT, "pause before each of them"},
+    {"restart-strategy.failure-rate.max-failures-per-interval", NULL, SQ_OPT_INT, "1", NULL, EFFECT, "failures within the interval that are followed by a restart"},
+    {"restart-strategy.failure-rate.failure-rate-interval", NULL, SQ_OPT_DURATION, "1 min", NULL, EFFECT, "the interval"},
+    {"restart-strategy.failure-rate.delay", NULL, SQ_OPT_DURATION, "1 s", NULL, EFFECT, "pause before each restart"},
     /* mini-batches */
     {"table.exec.mini-batch.enabled", NULL, SQ_OPT_BOOL, "false", NULL, EFFECT, "send only the net change of each key and batch; not given: as the sink allows"},
     {"table.exec.mini-batch.allow-latency", NULL, SQ_OPT_DURATION, "0 ms", NULL, TUNING, "how long rows may be held back; here a batch goes on after a few milliseconds"},
@@ -230,6 +252,18 @@ static struct sq_str choice(const char *choices, struct sq_str v)
     return (struct sq_str){0};
 }
 
+/* FLINK: strategies have more than one spelling. */
+static struct sq_str strategy(const struct row *r, struct sq_str v)
+{
+    static const char *const other[][2] = {{"off", "none"}, {"disable", "none"}, {"fixeddelay", "fixed-delay"}, {"failurerate", "failure-rate"},
+                                           {"exponentialdelay", "exponential-delay"}};
+
+    for (size_t i = 0; i < SQ_LEN(other) && strcmp(r->key, "restart-strategy.type") == 0; i++)
+        if (sq_str_iis(v, other[i][0]))
+            return sq_str_of(other[i][1]);
+    return v;
+}
+
 static sq_rc wrong_choice(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv)
 {
     struct sq_str word[16], near;
@@ -275,7 +309,7 @@ static sq_rc check_value(struct sq_ctx *ctx, const struct row *r, const struct s
     case SQ_OPT_MEMORY:
         return sq_parse_memory(*v, &n) ? SQ_OK : wrong(ctx, r, kv, "a size such as '128 mb' or '1 gb'");
     case SQ_OPT_ENUM:
-        *v = choice(r->choices, *v);
+        *v = choice(r->choices, strategy(r, *v));
         return v->p ? SQ_OK : wrong_choice(ctx, r, kv);
     default:
         *v = kv->value;
@@ -295,12 +329,14 @@ static bool is_default(const struct row *r, struct sq_str v)
     return sq_str_iis(v, r->fallback);
 }
 
-static sq_rc check_zone(struct sq_ctx *ctx, const struct sq_kv *kv)
+static sq_rc check_zone(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
 {
     struct sq_arena tmp;
     const struct sq_tz *tz;
     sq_rc rc;
 
+    (void)r;
+    (void)v;
     if (sq_str_iis(kv->value, "default"))
         return SQ_OK;
     sq_arena_init(&tmp, ctx);
@@ -311,12 +347,156 @@ static sq_rc check_zone(struct sq_ctx *ctx, const struct sq_kv *kv)
     return rc;
 }
 
-static void most_workers(struct sq_ctx *ctx, const char *key, int64_t n)
+static sq_rc check_workers(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
 {
-    sq_notice(ctx, "'%s' = '%lld': jobs run with %lld workers, as this machine has no more cores", key, (long long)n, (long long)sq_os_workers());
+    int64_t n = 0;
+
+    parse_whole(v, &n);
+    if (n == 0 || n < -1)
+        return wrong(ctx, r, kv, "a whole number from 1 on");
+    if (n > sq_os_workers())
+        sq_notice(ctx, "'%s' = '%lld': jobs run with %lld workers, as this machine has no more cores", r->key, (long long)n, (long long)sq_os_workers());
+    return SQ_OK;
 }
 
-/* What the engine can do about a value that is well formed. */
+/* ---- epochs ---- */
+
+bool sq_trigger_parse(struct sq_str v, enum sq_trigger *t, int64_t *ms)
+{
+    *ms = 0;
+    *t = sq_str_iis(v, "continuous") ? SQ_TRIGGER_CONTINUOUS : sq_str_iis(v, "available-now") ? SQ_TRIGGER_AVAILABLE_NOW : SQ_TRIGGER_INTERVAL;
+    return *t != SQ_TRIGGER_INTERVAL || (sq_parse_duration(v, ms) && *ms > 0);
+}
+
+static sq_rc check_trigger(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    const struct sq_str words[] = {SQ_STR("continuous"), SQ_STR("available-now"), SQ_STR("availableNow")};
+    enum sq_trigger t;
+    struct sq_str near;
+    int64_t ms;
+
+    if (sq_trigger_parse(v, &t, &ms))
+        return SQ_OK;
+    wrong(ctx, r, kv, "'continuous', 'available-now' or an interval such as '10 s'");
+    if (sq_str_iis(v, "once"))
+        return sq_hint(ctx, "'available-now' processes what is there, commits and stops");
+    if (sq_parse_duration(v, &ms))
+        return sq_hint(ctx, "an interval is longer than zero; for epochs as short as can be leave it 'continuous'");
+    near = sq_nearest(v, words, SQ_LEN(words));
+    return near.n ? sq_hint(ctx, "did you mean '%s'?", sq_str_is(near, "continuous") ? "continuous" : "available-now") : ctx->err.rc;
+}
+
+/* FLINK: less than 10 ms is refused there too, and so is 0; here that is a way to say none. */
+static sq_rc check_interval(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    int64_t ms = 0;
+
+    sq_parse_duration(v, &ms);
+    return ms == 0 || ms >= 10 ? SQ_OK : wrong(ctx, r, kv, "10 ms or more, or 0 for no checkpoints");
+}
+
+static sq_rc check_long(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    int64_t ms = 0;
+
+    sq_parse_duration(v, &ms);
+    return ms > 0 ? SQ_OK : wrong(ctx, r, kv, "a time longer than zero");
+}
+
+static sq_rc check_from_0(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    int64_t n = 0;
+
+    parse_whole(v, &n);
+    return n >= 0 ? SQ_OK : wrong(ctx, r, kv, "a whole number from 0 on");
+}
+
+static sq_rc check_from_1(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    int64_t n = 0;
+
+    parse_whole(v, &n);
+    return n >= 1 && n <= INT32_MAX ? SQ_OK : wrong(ctx, r, kv, "a whole number from 1 on");
+}
+
+static sq_rc check_to_100(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    int64_t n = 0;
+
+    parse_whole(v, &n);
+    return n >= 1 && n <= 100 ? SQ_OK : wrong(ctx, r, kv, "a whole number from 1 to 100");
+}
+
+static sq_rc check_factor(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    double d, least = strstr(r->key, "multiplier") ? 1 : 0, most = least == 0 ? 1 : 1e6;
+
+    if (sq_parse_double(sq_str_trim(v), false, &d) && d >= least && d <= most)
+        return SQ_OK;
+    return wrong(ctx, r, kv, least == 0 ? "a number from 0 to 1" : "a number from 1 on");
+}
+
+struct sq_str sq_path_local(struct sq_str v)
+{
+    v = sq_str_trim(v);
+    if (v.n < 5 || memcmp(v.p, "file:", 5) != 0)
+        return v;
+    v = (struct sq_str){v.p + 5, v.n - 5};
+    while (v.n > 1 && v.p[0] == '/' && v.p[1] == '/')          /* file:/x, file:///x */
+        v = (struct sq_str){v.p + 1, v.n - 1};
+    return v;
+}
+
+static sq_rc check_path(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    uint32_t i = 0;
+
+    v = sq_path_local(v);
+    while (i < v.n && ((v.p[i] | 32) >= 'a' ? (v.p[i] | 32) <= 'z' : (v.p[i] >= '0' && v.p[i] <= '9')))
+        i++;
+    if (i == 0 || v.n < i + 3 || memcmp(v.p + i, "://", 3) != 0)
+        return memchr(v.p, 0, v.n) ? wrong(ctx, r, kv, "a path") : SQ_OK;
+    sq_fail_at(ctx, SQ_UNSUPPORTED, kv->value_span, "'%s' is on this machine, not in '%.*s'", r->key, (int)i + 3, v.p);
+    return sq_hint(ctx, "give a path, or one that begins with file://");
+}
+
+static sq_rc check_retention(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    if (sq_str_is(v, "NO_EXTERNALIZED_CHECKPOINTS"))
+        sq_notice(ctx, "'%s': here checkpoints are kept when a job is stopped; to begin anew, remove the job's directory", r->key);
+    if (!sq_str_is(v, "DELETE_ON_CANCELLATION"))
+        return SQ_OK;
+    sq_fail_at(ctx, SQ_UNSUPPORTED, kv->value_span, "'%s' = 'DELETE_ON_CANCELLATION' is not supported", r->key);
+    return sq_hint(ctx, "checkpoints are kept when a job is stopped ('RETAIN_ON_CANCELLATION'); to begin anew, remove the job's directory");
+}
+
+/* ---- what the engine can do about a value that is well formed ---- */
+
+static const struct {
+    const char *key;
+    sq_rc (*fn)(struct sq_ctx *, const struct row *, const struct sq_kv *, struct sq_str);
+} checks[] = {
+    {"execution.parallelism", check_workers},
+    {"execution.trigger", check_trigger},
+    {"execution.trigger.max-rows", check_from_0},
+    {"execution.checkpointing.interval", check_interval},
+    {"execution.checkpointing.timeout", check_long},
+    {"execution.checkpointing.num-retained", check_from_1},
+    {"execution.checkpointing.dir", check_path},
+    {"execution.checkpointing.savepoint-dir", check_path},
+    {"execution.savepoint.path", check_path},
+    {"execution.checkpointing.externalized-checkpoint-retention", check_retention},
+    {"restart-strategy.exponential-delay.initial-backoff", check_long},
+    {"restart-strategy.exponential-delay.max-backoff", check_long},
+    {"restart-strategy.exponential-delay.backoff-multiplier", check_factor},
+    {"restart-strategy.exponential-delay.jitter-factor", check_factor},
+    {"restart-strategy.exponential-delay.attempts-before-reset-backoff", check_from_1},
+    {"restart-strategy.fixed-delay.attempts", check_from_0},
+    {"restart-strategy.failure-rate.max-failures-per-interval", check_to_100},
+    {"restart-strategy.failure-rate.failure-rate-interval", check_long},
+    {"table.local-time-zone", check_zone},
+};
+
 static sq_rc check_effect(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
 {
     if (r->role == LATER && !is_default(r, v)) {
@@ -325,16 +505,9 @@ static sq_rc check_effect(struct sq_ctx *ctx, const struct row *r, const struct 
     }
     if (r->role == TUNING)
         sq_notice(ctx, "'%s' has no effect here", r->key);
-    if (strcmp(r->key, "table.local-time-zone") == 0)
-        return check_zone(ctx, kv);
-    if (strcmp(r->key, "execution.parallelism") == 0) {
-        int64_t n = 0;
-        parse_whole(v, &n);
-        if (n == 0 || n < -1)
-            return wrong(ctx, r, kv, "a whole number from 1 on");
-        if (n > sq_os_workers())
-            most_workers(ctx, r->key, n);
-    }
+    for (size_t i = 0; i < SQ_LEN(checks); i++)
+        if (strcmp(checks[i].key, r->key) == 0)
+            return checks[i].fn(ctx, r, kv, v);
     return SQ_OK;
 }
 

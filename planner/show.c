@@ -24,7 +24,10 @@ static const struct sq_field catalogs_cols[] = {TEXT("catalog name")};
 static const struct sq_field functions_cols[] = {TEXT("function name"), TEXT("signature"), TEXT("description"), TEXT("example")};
 static const struct sq_field current_db_cols[] = {TEXT("current database name")};
 static const struct sq_field current_catalog_cols[] = {TEXT("current catalog name")};
-static const struct sq_field jobs_cols[] = {TEXT("job id"), TEXT("job name"), TEXT("status"), TEXT("start time"), TEXT("duration"), {{"rows", 4}, &sq_type_bigint}};
+static const struct sq_field jobs_cols[] = {TEXT("job id"), TEXT("job name"), TEXT("status"), TEXT("start time"), TEXT("duration"), {{"rows", 4}, &sq_type_bigint},
+                                            {{"epoch", 5}, &sq_type_bigint}, TEXT("last checkpoint")};
+static const struct sq_field checkpoint_cols[] = {TEXT("part"), TEXT("id"), TEXT("name"), {{"records", 7}, &sq_type_bigint}, {{"bytes", 5}, &sq_type_bigint}, TEXT("value")};
+static const struct sq_field savepoint_cols[] = {TEXT("savepoint path")};
 static const struct sq_field connectors_cols[] = {TEXT("connector"), FLAG("source"), FLAG("sink"), TEXT("description")};
 static const struct sq_field options_cols[] = {TEXT("key"), TEXT("type"), TEXT("default"), FLAG("required"), TEXT("description")};
 static const struct sq_field settings_cols[] = {TEXT("key"), TEXT("value")};
@@ -64,6 +67,7 @@ static struct list show_list(enum sq_show show)
     case SQ_SHOW_JOBS: return LIST(jobs_cols);
     case SQ_SHOW_CONNECTORS: return LIST(connectors_cols);
     case SQ_SHOW_OPTIONS: return LIST(options_cols);
+    case SQ_SHOW_CHECKPOINT: return LIST(checkpoint_cols);
     case SQ_SHOW_CREATE_TABLE:
     case SQ_SHOW_CREATE_VIEW: break;
     }
@@ -80,6 +84,8 @@ sq_rc sq_show_columns(struct sq_bind_env *env, const struct sq_ast_stmt *st, con
         l = LIST(describe_cols);
     else if (st->kind == SQ_S_SET)
         l = LIST(settings_cols);
+    else if (st->kind == SQ_S_STOP_JOB)
+        l = LIST(savepoint_cols);
     if (l.cols == describe_cols && !has_comments(env, &st->name))
         l.n--;
     *cols = l.cols;
@@ -540,6 +546,7 @@ sq_rc sq_show_rows(struct sq_bind_env *env, const struct sq_ast_stmt *st, struct
     case SQ_SHOW_CONNECTORS: return show_connectors(&s);
     case SQ_SHOW_OPTIONS: return show_options(&s);
     case SQ_SHOW_JOBS: break;               /* the engine knows them: api/jobs.c */
+    case SQ_SHOW_CHECKPOINT: break;         /* and these: api/state.c */
     }
     return SQ_OK;
 }

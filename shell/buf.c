@@ -91,6 +91,18 @@ void sh_addf(struct sh_buf *b, const char *fmt, ...)
     free(big);
 }
 
+void sh_add_grouped(struct sh_buf *b, unsigned long long v)
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%llu", v);
+
+    for (int i = 0; i < n; i++) {
+        if (i && (n - i) % 3 == 0)
+            sh_add(b, ",", 1);
+        sh_add(b, digits + i, 1);
+    }
+}
+
 void sh_addjson(struct sh_buf *b, const char *p, size_t n)
 {
     sh_add(b, "\"", 1);

@@ -20,12 +20,16 @@ static const char help[] =
     "       sqluice [options] < job.sql                run standard input (so does the name -)\n"
     "       sqluice                                    on a terminal: the interactive shell\n"
     "       sqluice test FILE|DIR ...                  run SQL tests (sqluice test --help)\n"
+    "       sqluice state FILE|DIR ...                 what is in a job's checkpoint (sqluice state --help)\n"
+    "       sqluice savepoint DIR [TARGET]             a savepoint of a job that runs (sqluice savepoint --help)\n"
     "\n"
     "options:\n"
     "  -c, --command SQL   run SQL; may be repeated and mixed with files\n"
     "  -f, --file FILE     the same as naming FILE\n"
     "  -m, --mode MODE     how rows are shown: table (default), csv, json (one object a line), vertical\n"
     "  -p, --parallelism N   workers of a job (SET 'execution.parallelism'; default: 1)\n"
+    "  -s, --from-savepoint FILE   jobs begin from this savepoint (SET 'execution.savepoint.path')\n"
+    "      --allow-dropped-state   state that fits nowhere in a changed job is dropped (SET 'execution.savepoint.ignore-unclaimed-state')\n"
     "      --changelog     show every change of a result with its op (+I -U +U -D), not the final rows\n"
     "      --no-account    do not print the account at the end of a job\n"
     "  -q, --quiet         neither account nor notes nor progress\n"
@@ -35,6 +39,7 @@ static const char help[] =
     "\n"
     "Rows go to standard output; notes, errors, progress and the account go to standard error.\n"
     "An INSERT from input without an end runs in the background: the command stays until all such jobs have ended.\n"
+    "With SET 'execution.checkpointing.interval' = '10 s' a job that is started again goes on where it was.\n"
     "Exit code: 0 done, 1 a job failed while it ran, 2 bad usage or bad SQL. Ctrl-C ends running jobs cleanly, twice kills.\n"
     "\n"
     "quickstart:\n"
@@ -54,7 +59,7 @@ static const char help[] =
     "  sqluice --changelog -c \"SELECT COUNT(*) FROM (VALUES (1), (2)) AS t(x)\"\n"
     "  sqluice -c \"EXPLAIN SELECT COUNT(*) FROM (VALUES (1), (2)) AS t(x)\"\n";
 
-enum { OPT_CHANGELOG = 256, OPT_NO_ACCOUNT, OPT_BATCH_ROWS, OPT_MEMORY };
+enum { OPT_CHANGELOG = 256, OPT_NO_ACCOUNT, OPT_BATCH_ROWS, OPT_MEMORY, OPT_DROP_STATE };
 
 static const struct option options[] = {
     { "command", required_argument, NULL, 'c' },
@@ -64,6 +69,8 @@ static const struct option options[] = {
     { "no-account", no_argument, NULL, OPT_NO_ACCOUNT },
     { "parallelism", required_argument, NULL, 'p' },
     { "quiet", no_argument, NULL, 'q' },
+    { "from-savepoint", required_argument, NULL, 's' },
+    { "allow-dropped-state", no_argument, NULL, OPT_DROP_STATE },
     { "batch-rows", required_argument, NULL, OPT_BATCH_ROWS },   /* for tests */
     { "memory-limit", required_argument, NULL, OPT_MEMORY },
     { "version", no_argument, NULL, 'V' },
@@ -77,7 +84,8 @@ struct args {
     struct input *inputs;
     size_t n, cap;
     sqluice_config config;
-    bool changelog;
+    bool changelog, drop_state;
+    const char *savepoint;          /* NULL: none */
     long workers;                   /* 0: not given */
 };
 
@@ -141,6 +149,8 @@ static int take_option(struct sh *sh, struct args *a, int c)
         if (*end || end == optarg || a->workers < 1 || a->workers > 128)
             return usage("--parallelism takes 1 to 128, not '%s'", optarg);
         return -1;
+    case 's': a->savepoint = optarg; return -1;
+    case OPT_DROP_STATE: a->drop_state = true; return -1;
     case OPT_CHANGELOG: a->changelog = true; return -1;
     case OPT_NO_ACCOUNT: sh->account = false; return -1;
     case 'q': sh->quiet = true; return -1;
@@ -179,6 +189,41 @@ static int run_input(struct sh *sh, const struct input *in)
     return code;
 }
 
+static int set(struct sh *sh, const char *key, const char *value)
+{
+    struct sh_buf b = { 0 };
+    int rc;
+
+    sh_adds(&b, "SET ");
+    sh_add_quoted(&b, key);
+    sh_adds(&b, " = ");
+    sh_add_quoted(&b, value);
+    rc = sqluice_exec(sh->db, b.p, NULL, NULL);
+    sh_free(&b);
+    if (rc == SQLUICE_OK)
+        return EXIT_DONE;
+    fprintf(stderr, "sqluice: %s\n", sqluice_errmsg(sh->db));
+    return EXIT_BAD;
+}
+
+/* Flags that are settings. */
+static int set_flags(struct sh *sh, const struct args *a)
+{
+    char workers[24];
+    int code = EXIT_DONE;
+
+    snprintf(workers, sizeof workers, "%ld", a->workers);
+    if (a->changelog)
+        code = set(sh, "sql-client.execution.result-mode", "changelog");
+    if (code == EXIT_DONE && a->workers > 0)
+        code = set(sh, "execution.parallelism", workers);
+    if (code == EXIT_DONE && a->savepoint)
+        code = set(sh, "execution.savepoint.path", a->savepoint);
+    if (code == EXIT_DONE && a->drop_state)
+        code = set(sh, "execution.savepoint.ignore-unclaimed-state", "true");
+    return code;
+}
+
 static int run(struct sh *sh, struct args *a)
 {
     struct winsize size;
@@ -189,13 +234,10 @@ static int run(struct sh *sh, struct args *a)
     sh->render.out = stdout;
     if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
         sh->render.columns = size.ws_col;
-    if (a->changelog)
-        sqluice_exec(sh->db, "SET 'sql-client.execution.result-mode' = 'changelog'", NULL, NULL);
-    if (a->workers > 0) {
-        char set[64];
-
-        snprintf(set, sizeof set, "SET 'execution.parallelism' = '%ld'", a->workers);
-        sqluice_exec(sh->db, set, NULL, NULL);
+    code = set_flags(sh, a);
+    if (code != EXIT_DONE) {
+        sh_close(sh);
+        return code;
     }
     sh_catch_signals();
     if (a->n == 0 && isatty(STDIN_FILENO)) {
@@ -220,7 +262,11 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "test") == 0)
         return sh_test_main(argc - 1, argv + 1);
-    while (code < 0 && (c = getopt_long(argc, argv, "-c:f:m:p:qVh", options, NULL)) != -1) {
+    if (argc > 1 && strcmp(argv[1], "state") == 0)
+        return sh_state_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "savepoint") == 0)
+        return sh_savepoint_main(argc - 1, argv + 1);
+    while (code < 0 && (c = getopt_long(argc, argv, "-c:f:m:p:qs:Vh", options, NULL)) != -1) {
         if (c == 1)                                     /* a name among the flags: kept in order */
             add_input(&a, optarg, true);
         else

@@ -29,24 +29,11 @@ void sh_erase(struct sh *sh)
     sh->progress_lines = 0;
 }
 
-/* 12345678 as "12,345,678". */
-static void add_grouped(struct sh_buf *b, unsigned long long v)
-{
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%llu", v);
-
-    for (int i = 0; i < n; i++) {
-        if (i && (n - i) % 3 == 0)
-            sh_add(b, ",", 1);
-        sh_add(b, digits + i, 1);
-    }
-}
-
 static void add_work(struct sh_buf *b, const sqluice_progress *p, double rate)
 {
-    add_grouped(b, p->rows_in);
+    sh_add_grouped(b, p->rows_in);
     sh_adds(b, " rows, ");
-    add_grouped(b, (unsigned long long)(rate + 0.5));
+    sh_add_grouped(b, (unsigned long long)(rate + 0.5));
     sh_adds(b, " rows/s");
     if (p->bytes_in)
         sh_addf(b, ", %.1f MB", (double)p->bytes_in / 1e6);
@@ -55,9 +42,13 @@ static void add_work(struct sh_buf *b, const sqluice_progress *p, double rate)
                 p->bytes_in >= (uint64_t)p->bytes_total ? 100 : (int)((double)p->bytes_in * 100 / (double)p->bytes_total));
     if (p->lag) {
         sh_adds(b, ", ");
-        add_grouped(b, p->lag);
+        sh_add_grouped(b, p->lag);
         sh_adds(b, " behind");
     }
+    if (p->epoch)
+        sh_addf(b, ", epoch %llu", (unsigned long long)p->epoch);
+    if (p->checkpoints)
+        sh_addf(b, " (%.1f MB in %lld ms)", (double)p->checkpoint_bytes / 1e6, (long long)p->checkpoint_ms);
     if (p->watermark_us > INT64_MIN) {
         time_t sec = (time_t)(p->watermark_us / 1000000 - (p->watermark_us % 1000000 < 0));
         struct tm tm;
@@ -119,9 +110,9 @@ static void sum_up(struct lines *l, int from)
         l->text[i].n = 0;
     l->n = from + 1;
     sh_addf(&l->text[from], "%d jobs: ", l->jobs);
-    add_grouped(&l->text[from], l->rows);
+    sh_add_grouped(&l->text[from], l->rows);
     sh_adds(&l->text[from], " rows, ");
-    add_grouped(&l->text[from], (unsigned long long)(l->rate + 0.5));
+    sh_add_grouped(&l->text[from], (unsigned long long)(l->rate + 0.5));
     sh_adds(&l->text[from], " rows/s");
 }
 

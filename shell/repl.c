@@ -57,10 +57,8 @@ static void stop_job(struct sh *sh, const char *id)
 {
     struct sh_buf b = { 0 };
 
-    sh_adds(&b, "STOP JOB '");
-    for (; *id; id++)
-        sh_add(&b, *id == '\'' ? "''" : id, *id == '\'' ? 2 : 1);
-    sh_adds(&b, "'");
+    sh_adds(&b, "STOP JOB ");
+    sh_add_quoted(&b, id);
     run_text(sh, b.p);
     sh_free(&b);
 }

@@ -11,6 +11,7 @@
  *   edit.c        line editing, history, completion
  *   testfile.c    parses a test file            testrun.c   runs it in every mode and batch size
  *   testcheck.c   compares, shows a difference, rewrites
+ *   state.c       what is in a checkpoint; savepoints
  *
  * Out of memory ends the command with a message (sh_alloc): there is nothing it could still do.
  */
@@ -35,6 +36,7 @@ void sh_add(struct sh_buf *, const char *p, size_t n);
 void sh_adds(struct sh_buf *, const char *s);
 void sh_addf(struct sh_buf *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sh_addjson(struct sh_buf *, const char *p, size_t n);    /* with its quotes */
+void sh_add_grouped(struct sh_buf *, unsigned long long);     /* 12345678 as "12,345,678" */
 void sh_free(struct sh_buf *);
 bool sh_read_file(const char *path, struct sh_buf *);         /* "-": standard input; false: errno */
 size_t sh_utf8(const char *p, size_t n, unsigned *code);      /* bytes of the first character; a bad byte counts as one, U+FFFD */
@@ -170,9 +172,12 @@ void sh_editor_close(struct sh_editor *);
 char *sh_editor_line(struct sh_editor *, const char *prompt);       /* without its newline; NULL at the end */
 void sh_editor_remember(struct sh_editor *, const char *text);
 
-/* ---- repl.c, testrun.c ---- */
+/* ---- repl.c, testrun.c, state.c ---- */
 
 int sh_repl(struct sh *);
 int sh_test_main(int argc, char **argv);            /* argv[0] is "test" */
+int sh_state_main(int argc, char **argv);           /* "state" */
+int sh_savepoint_main(int argc, char **argv);       /* "savepoint" */
+void sh_add_quoted(struct sh_buf *, const char *);  /* as a string of SQL */
 
 #endif

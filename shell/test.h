@@ -69,6 +69,42 @@ void t_body(const struct t_file *, size_t first, size_t n, struct t_lines *);
 /* Splits "expr => value :: type"; false when there is no =>. value_at is the offset behind "=> ". */
 bool t_split_expression(const char *line, char **expr, char **value, char **type, size_t *value_at);
 
+/* ---- testcrash.c: INSERTs that are broken off, and go on from their checkpoint ---- */
+
+enum { T_CRASHES = 3 };         /* of one statement, at most */
+struct t_crash {
+    bool on;                    /* the run has checkpoints and crashes */
+    uint64_t random;
+    int left;                   /* how often the statement under way may still be broken off */
+    bool broken;                /* it just was */
+    unsigned tables;            /* that were made for queries */
+};
+void t_crash_init(struct t_crash *, uint64_t seed);
+uint32_t t_crash_draw(struct t_crash *, uint32_t below);
+int t_crash_turn(void *crash);                               /* sqluice_config.turn */
+/* The SET statements of the run: small epochs, so that there are some. */
+void t_crash_settings(struct t_crash *, const char *dir, struct sh_buf *sql);
+int t_crash_workers(struct t_crash *, int before);           /* other than before */
+/* Whether the statement may be broken off: it has checkpoints in dir, and begins with INSERT or EXECUTE. */
+bool t_crash_may(sqluice *, const char *dir, const char *text);
+/* CREATE TABLE for the rows of a query, as a changelog in files. */
+char *t_crash_table(struct t_crash *, sqluice_stmt *, const char *dir, char name[32]);
+
+/* ---- testtable.c ---- */
+
+struct t_column { char *name; bool text, nested; };
+struct t_columns { struct t_column *col; size_t n, cap; };
+void t_columns_free(struct t_columns *);
+/* "name (a INT, b ROW<x INT, y INT>) with ('k' = 'v')": returns what follows the list, or NULL when there is no list. */
+const char *t_split_columns(const char *, struct t_columns *);
+/* The rows of a table as NDJSON, or as Debezium's change records where rows carry their kind. */
+struct t_rows_writer {
+    struct sh_buf out, before;      /* before: the record of a -U that waits for its +U */
+    bool any_kind, any_plain;
+};
+/* Returns an error text or NULL. */
+const char *t_write_row(struct t_rows_writer *, const struct t_columns *, const char *line);
+
 /* ---- testcheck.c ---- */
 
 /* Compares; on a difference notes it with the run's name. Takes what it needs of got. */

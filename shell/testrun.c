@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * testrun.c: `sqluice test`: runs every test file in an engine of its own, once for each mode (streaming, batch), batch size (2048, 7, 1) and number
- * of workers (1, 2, 4),
- * against the one statement of what must come out.
+ * of workers (1, 2, 4), and once with crashes (testcrash.c), against the one statement of what must come out.
  *
  * Tables are files in a directory of the run, {dir} in the SQL; messages that name it are compared with {dir} put back. The clock
  * stands still (2024-01-01 00:00:00 UTC, or what `clock` says) and the session's zone is UTC, so a run gives the same every time.
@@ -17,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -26,6 +26,8 @@ static const char help[] =
     "  -b, --batch-rows N   only this batch size (default: 2048, 7 and 1)\n"
     "  -p, --parallelism N  only with so many workers (default: 1, 2 and 4); changelogs and plans are compared at 1 alone\n"
     "  -m, --mode MODE      only streaming or only batch (default: both)\n"
+    "  -c, --crashes N      so many runs in which INSERTs are broken off and go on from a checkpoint (default: 1)\n"
+    "  -s, --seed N         for what is drawn in those (default: another each time; it stands in the name of a run that fails)\n"
     "  -v, --verbose        name every file\n"
     "  -h, --help           print this\n"
     "\n"
@@ -49,7 +51,10 @@ struct plan {
     uint32_t batches[3];
     int nbatches;
     int workers[3], nworkers;
+    int crashes;                    /* runs with crashes, of a file */
+    uint32_t seed;
     unsigned long passed, failed, files, bad_files;
+    unsigned long broken_off, went_on;
 };
 
 struct run {
@@ -59,6 +64,7 @@ struct run {
     char *dir;
     char name[64];
     int mode, workers;
+    struct t_crash crash;
     int64_t now_us;
     struct t_lines notices;         /* of the statement that runs */
     struct sh_buf printed;
@@ -67,7 +73,7 @@ struct run {
 
 /* What a text of SQL gave: rows of its last statement. */
 struct outcome {
-    int rc;
+    int rc, kind;                   /* kind: of the last statement */
     struct t_lines rows, columns, text;
     struct sh_buf error;
 };
@@ -183,6 +189,7 @@ static void on_notice(void *arg, const char *text)
     struct run *r = arg;
     char *plain = without_dir(r, text);
 
+    r->plan->went_on += strstr(text, "goes on from") != NULL;
     t_push(&r->notices, plain, strlen(plain));
     free(plain);
 }
@@ -311,6 +318,38 @@ static void pass_over_declared(const struct run *r, struct sh_script *s)
     }
 }
 
+static void set_workers(struct run *r)
+{
+    struct sh_buf b = { 0 };
+
+    sh_addf(&b, "SET 'execution.parallelism' = '%d'", r->workers);
+    sqluice_exec(r->db, b.p, NULL, NULL);
+    sh_free(&b);
+}
+
+/* Steps to the next row or the end. An INSERT may be broken off meanwhile; then it is begun again, with another number of workers. */
+static int step(struct run *r, struct sh_script *s, size_t at, sqluice_stmt **q)
+{
+    int rc;
+
+    r->crash.left = 0;
+    if (r->crash.on && t_crash_may(r->db, r->dir, s->text + sh_script_start(s)))
+        r->crash.left = T_CRASHES;
+    while ((rc = sqluice_step(*q)) == SQLUICE_INTERRUPT && r->crash.broken) {
+        r->crash.broken = false;
+        r->plan->broken_off++;
+        sqluice_finalize(*q);
+        s->pos = at;
+        r->workers = t_crash_workers(&r->crash, r->workers);
+        set_workers(r);
+        rc = sh_script_next(r->db, s, q);
+        if (rc != SQLUICE_OK)
+            break;
+    }
+    r->crash.left = 0;
+    return rc;
+}
+
 static void run_sql(struct run *r, const char *sql, const char *name, bool job, struct outcome *o)
 {
     char *text = with_dir(r, sql);
@@ -324,15 +363,17 @@ static void run_sql(struct run *r, const char *sql, const char *name, bool job, 
     for (;;) {
         if (job)
             pass_over_declared(r, &s);
+        size_t at = s.pos;
         o->rc = sh_script_next(r->db, &s, &q);
         if (o->rc != SQLUICE_OK || !q)
             break;
+        o->kind = sqluice_stmt_kind(q);
         struct sh_buf keep = o->error;
         outcome_clear(o);
         o->error = keep;
         take_columns(q, o);
         bool changelog = sqluice_stmt_changelog(q) && sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY;
-        while ((o->rc = sqluice_step(q)) == SQLUICE_ROW)
+        while ((o->rc = step(r, &s, at, &q)) == SQLUICE_ROW)
             take_row(r, q, changelog, o);
         if (o->rc != SQLUICE_DONE && o->rc != SQLUICE_OK)
             break;
@@ -355,15 +396,6 @@ static void result_mode(struct run *r, bool changelog)
     struct sh_buf b = { 0 };
 
     sh_addf(&b, "SET 'sql-client.execution.result-mode' = '%s'", changelog ? "changelog" : "table");
-    sqluice_exec(r->db, b.p, NULL, NULL);
-    sh_free(&b);
-}
-
-static void set_workers(struct run *r)
-{
-    struct sh_buf b = { 0 };
-
-    sh_addf(&b, "SET 'execution.parallelism' = '%d'", r->workers);
     sqluice_exec(r->db, b.p, NULL, NULL);
     sh_free(&b);
 }
@@ -409,6 +441,14 @@ static bool starts_with_word(const char *p, const char *word)
     return strncasecmp(p + strspn(p, " \n\t"), word, strlen(word)) == 0;
 }
 
+/* What a run with crashes looks at: results. What else is shown (notices, settings, plans) is other there, and print tables may repeat themselves. */
+static bool is_result(const struct run *r, enum t_want want, int kind)
+{
+    if (!r->crash.on || want == T_OK || want == T_ERROR)
+        return true;
+    return (want == T_ROWS || want == T_ORDERED) && kind == SQLUICE_STMT_QUERY;
+}
+
 static void run_checked(struct run *r, struct t_block *b, const char *sql, bool job)
 {
     struct outcome o;
@@ -418,11 +458,11 @@ static void run_checked(struct run *r, struct t_block *b, const char *sql, bool 
     for (size_t i = 0; i < b->nchecks; i++) {
         struct t_check *c = &r->f->checks[b->check + i];
 
-        if (c->want != T_CHANGELOG && !(c->want == T_OK && failing))
+        if (c->want != T_CHANGELOG && !(c->want == T_OK && failing) && is_result(r, c->want, o.kind))
             check_outcome(r, c, &o);
     }
     outcome_clear(&o);
-    if (!has_want(r, b, T_CHANGELOG) || r->mode != T_STREAMING || r->workers > 1)
+    if (!has_want(r, b, T_CHANGELOG) || r->mode != T_STREAMING || r->workers > 1 || r->crash.on)
         return;
     result_mode(r, true);
     run_sql(r, sql, "job.sql", job, &o);
@@ -433,9 +473,66 @@ static void run_checked(struct run *r, struct t_block *b, const char *sql, bool 
     result_mode(r, false);
 }
 
+/* The table for the changes of a query, where it is one query with columns that files can hold. */
+static bool make_changes(struct run *r, const char *text, char name[32])
+{
+    sqluice_stmt *q = NULL;
+    int tail = 0;
+    char *ddl = NULL;
+    bool good = sqluice_prepare(r->db, text, -1, &q, &tail) == SQLUICE_OK && q && sqluice_stmt_kind(q) == SQLUICE_STMT_QUERY && text[tail] == 0;
+
+    if (good)
+        ddl = t_crash_table(&r->crash, q, r->dir, name);
+    sqluice_finalize(q);
+    good = good && sqluice_exec(r->db, ddl, NULL, NULL) == SQLUICE_OK;
+    free(ddl);
+    return good;
+}
+
+/* Runs a query as an INSERT of its changes that crashes, and reads them back. False: it cannot be run so. */
+static bool crash_query(struct run *r, struct t_block *b)
+{
+    struct sh_buf sql = { 0 };
+    struct outcome o;
+    sqluice_stmt *q = NULL;
+    char name[32], *text;
+    bool good;
+
+    if (!has_want(r, b, T_ROWS) || has_want(r, b, T_ERROR))
+        return false;
+    text = with_dir(r, b->text);
+    good = make_changes(r, text, name);
+    free(text);
+    if (!good)
+        return false;
+    sh_addf(&sql, "INSERT INTO %s\n%s", name, b->text);
+    text = with_dir(r, sql.p);
+    good = sqluice_prepare(r->db, text, -1, &q, NULL) == SQLUICE_OK;
+    sqluice_finalize(q);
+    free(text);
+    if (good) {
+        run_sql(r, sql.p, "job.sql", false, &o);
+        if (o.rc == SQLUICE_OK) {
+            outcome_clear(&o);
+            sql.n = 0;
+            sh_addf(&sql, "SELECT * FROM %s", name);
+            run_sql(r, sql.p, "job.sql", false, &o);
+        }
+        for (size_t i = 0; i < b->nchecks; i++)
+            if (r->f->checks[b->check + i].want == T_ROWS)
+                check_outcome(r, &r->f->checks[b->check + i], &o);
+        outcome_clear(&o);
+    }
+    sh_free(&sql);
+    return good;
+}
+
 static void run_query(struct run *r, struct t_block *b)
 {
     struct sh_buf sql = { 0 };
+
+    if (r->crash.on && crash_query(r, b))
+        return;
 
     if (b->kind == T_EXPLAIN && !starts_with_word(b->text, "EXPLAIN"))
         sh_adds(&sql, "EXPLAIN ");
@@ -516,186 +613,6 @@ static void run_examples(struct run *r, struct t_check *c)
 
 /* ---- tables ---- */
 
-struct column { char *name; bool text, nested; };
-struct columns { struct column *col; size_t n, cap; };
-
-static void columns_free(struct columns *c)
-{
-    for (size_t i = 0; i < c->n; i++)
-        free(c->col[i].name);
-    free(c->col);
-}
-
-static bool contains_word(const char *p, size_t n, const char *word)
-{
-    size_t m = strlen(word);
-
-    for (size_t i = 0; i + m <= n; i++)
-        if ((i == 0 || p[i - 1] == ' ') && strncasecmp(p + i, word, m) == 0 && (i + m == n || p[i + m] == ' ' || p[i + m] == '('))
-            return true;
-    return false;
-}
-
-/* One element of a table's list: columns that records hold; computed and metadata columns, keys and watermarks are none of the file's. */
-static void add_column(struct columns *c, const char *p, size_t n)
-{
-    static const char *const none[] = { "WATERMARK", "PRIMARY", "CONSTRAINT", "UNIQUE" };
-    static const char *const texts[] = { "STRING", "VARCHAR", "CHAR", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ", "BYTES", "BINARY", "VARBINARY" };
-    static const char *const nested[] = { "ARRAY", "MAP", "ROW", "MULTISET" };
-    size_t name;
-
-    while (n > 0 && *p == ' ')
-        p++, n--;
-    for (int i = 0; i < 4; i++)
-        if (strncasecmp(p, none[i], strlen(none[i])) == 0 && strchr(" (", p[strlen(none[i])]))
-            return;
-    if (*p == '`')
-        name = strcspn(p + 1, "`") + 2;
-    else
-        name = strcspn(p, " ");
-    if (name >= n)
-        return;
-    const char *type = p + name;
-    size_t m = n - name;
-    while (m > 0 && *type == ' ')
-        type++, m--;
-    if (strncasecmp(type, "AS ", 3) == 0 || strncasecmp(type, "END ", 4) == 0 || contains_word(type, m, "METADATA"))
-        return;
-    c->col = sh_grow(c->col, sizeof *c->col, c->n, &c->cap);
-    struct column *col = &c->col[c->n++];
-    *col = (struct column){ .name = *p == '`' ? sh_strndup(p + 1, name - 2) : sh_strndup(p, name) };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        size_t k = strlen(texts[i]);
-
-        col->text |= strncasecmp(type, texts[i], k) == 0 && (m == k || type[k] == ' ' || type[k] == '(');
-    }
-    for (size_t i = 0; i < 4; i++)
-        col->nested |= strncasecmp(type, nested[i], strlen(nested[i])) == 0 && m > strlen(nested[i]);
-}
-
-/* "name (a INT, b ROW<x INT, y INT>) with ('k' = 'v')": returns what follows the list, or NULL when there is no list. */
-static const char *split_columns(const char *p, struct columns *c)
-{
-    const char *open = strchr(p, '('), *start;
-    int depth = 0;
-
-    if (!open)
-        return NULL;
-    start = open + 1;
-    for (p = start; *p; p++) {
-        if (*p == '\'' || *p == '`') {
-            const char *end = strchr(p + 1, *p);
-
-            if (!end)
-                return NULL;
-            p = end;
-        } else if (*p == '(' || *p == '<') {
-            depth++;
-        } else if (*p == ')' && depth == 0) {
-            add_column(c, start, (size_t)(p - start));
-            return p + 1;
-        } else if (*p == ')' || *p == '>') {
-            depth--;
-        } else if (*p == ',' && depth == 0) {
-            add_column(c, start, (size_t)(p - start));
-            start = p + 1;
-        }
-    }
-    return NULL;
-}
-
-static bool is_json_number(const char *p)
-{
-    p += *p == '-';
-    if (*p < '0' || *p > '9')
-        return false;
-    if (*p == '0' && p[1] >= '0' && p[1] <= '9')
-        return false;
-    p += strspn(p, "0123456789");
-    if (*p == '.') {
-        if (p[1] < '0' || p[1] > '9')
-            return false;
-        p += 1 + strspn(p + 1, "0123456789");
-    }
-    if (*p == 'e' || *p == 'E') {
-        p += 1 + (p[1] == '-' || p[1] == '+');
-        if (*p < '0' || *p > '9')
-            return false;
-        p += strspn(p, "0123456789");
-    }
-    return *p == 0;
-}
-
-static void add_value(struct sh_buf *b, const struct column *c, const char *p, bool null)
-{
-    if (null)
-        sh_adds(b, "null");
-    else if (c->nested || (!c->text && (strcmp(p, "true") == 0 || strcmp(p, "false") == 0 || is_json_number(p))))
-        sh_adds(b, p);
-    else
-        sh_addjson(b, p, strlen(p));
-}
-
-static void add_record(struct sh_buf *b, const struct columns *c, char **values, const bool *nulls)
-{
-    sh_add(b, "{", 1);
-    for (size_t i = 0; i < c->n; i++) {
-        if (i)
-            sh_add(b, ",", 1);
-        sh_addjson(b, c->col[i].name, strlen(c->col[i].name));
-        sh_add(b, ":", 1);
-        add_value(b, &c->col[i], values[i], nulls[i]);
-    }
-    sh_add(b, "}", 1);
-}
-
-/* The rows of a table as NDJSON, or as Debezium's change records where rows carry their kind. Returns an error text or NULL. */
-struct rows_writer {
-    struct sh_buf out, before;      /* before: the record of a -U that waits for its +U */
-    bool any_kind, any_plain;
-};
-
-static const char *write_row(struct rows_writer *w, const struct columns *c, const char *line)
-{
-    struct t_lines cells = { 0 }, values = { 0 };
-    bool nulls[1024] = { false };
-    struct sh_buf record = { 0 };
-    const char *wrong = NULL, *kind;
-
-    t_split(line, &cells, &values, nulls, 1024);
-    kind = cells.line[0];
-    bool has_kind = cells.n == c->n + 1 && (strcmp(kind, "+I") == 0 || strcmp(kind, "-U") == 0 || strcmp(kind, "+U") == 0 || strcmp(kind, "-D") == 0);
-    w->any_kind |= has_kind;
-    w->any_plain |= !has_kind;
-    if (cells.n != c->n + has_kind || cells.n > 1024) {
-        wrong = "a row has not as many cells as the table has columns";
-    } else if (w->any_kind && w->any_plain) {
-        wrong = "either all rows of a table begin with their kind (+I, -U, +U, -D) or none";
-    } else if (w->before.n && strcmp(kind, "+U") != 0) {
-        wrong = "a -U row is followed by its +U row";
-    } else if (has_kind && strcmp(kind, "+U") == 0 && !w->before.n) {
-        wrong = "a +U row follows its -U row";
-    } else {
-        add_record(&record, c, values.line + has_kind, nulls + has_kind);
-        if (!has_kind)
-            sh_addf(&w->out, "%s\n", record.p);
-        else if (strcmp(kind, "+I") == 0)
-            sh_addf(&w->out, "{\"before\":null,\"after\":%s,\"op\":\"c\"}\n", record.p);
-        else if (strcmp(kind, "-D") == 0)
-            sh_addf(&w->out, "{\"before\":%s,\"after\":null,\"op\":\"d\"}\n", record.p);
-        else if (strcmp(kind, "-U") == 0)
-            sh_adds(&w->before, record.p);
-        else
-            sh_addf(&w->out, "{\"before\":%s,\"after\":%s,\"op\":\"u\"}\n", w->before.p, record.p);
-        if (strcmp(kind, "+U") == 0)
-            w->before.n = 0;
-    }
-    sh_free(&record);
-    t_lines_free(&cells);
-    t_lines_free(&values);
-    return wrong;
-}
-
 static char *table_name(const char *arg)
 {
     bool quoted = *arg == '`';
@@ -728,17 +645,17 @@ static char *create_table(const struct t_block *b, const char *name, const char 
 static void run_table(struct run *r, struct t_block *b)
 {
     struct t_check *c = &r->f->checks[b->check];
-    struct columns cols = { 0 };
+    struct t_columns cols = { 0 };
     struct t_lines body = { 0 };
-    struct rows_writer w = { 0 };
-    const char *rest = split_columns(b->arg, &cols), *wrong = rest ? NULL : "a table is written: table name (column TYPE, …)";
+    struct t_rows_writer w = { 0 };
+    const char *rest = t_split_columns(b->arg, &cols), *wrong = rest ? NULL : "a table is written: table name (column TYPE, …)";
     char *name = table_name(b->arg);
     struct sh_buf file = { 0 };
 
     t_body(r->f, b->body, b->nbody, &body);
     for (size_t i = 0; i < body.n && !wrong; i++)
         if (body.line[i][0] && strncmp(body.line[i], "--", 2) != 0)
-            wrong = write_row(&w, &cols, body.line[i]);
+            wrong = t_write_row(&w, &cols, body.line[i]);
     if (!wrong && w.before.n)
         wrong = "a -U row is followed by its +U row";
     sh_addf(&file, "%s.ndjson", name);
@@ -761,7 +678,7 @@ static void run_table(struct run *r, struct t_block *b)
     sh_free(&w.before);
     free(name);
     t_lines_free(&body);
-    columns_free(&cols);
+    t_columns_free(&cols);
 }
 
 /* ---- the other blocks ---- */
@@ -862,7 +779,9 @@ static void set_clock(struct run *r, const char *text)
 
 static void run_block(struct run *r, struct t_block *b)
 {
-    if (!(b->modes & r->mode) || (b->kind == T_EXPLAIN && r->workers > 1))
+    if (!(b->modes & r->mode) || (b->kind == T_EXPLAIN && (r->workers > 1 || r->crash.on)))
+        return;
+    if (r->crash.on && (b->kind == T_EXPRESSIONS || b->kind == T_EXAMPLES))
         return;
     switch (b->kind) {
     case T_TABLE:
@@ -887,14 +806,37 @@ static void run_block(struct run *r, struct t_block *b)
 
 /* ---- files ---- */
 
-static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t batch_rows, int workers)
+static void name_run(struct run *r, uint32_t batch_rows, uint32_t seed)
+{
+    size_t n = (size_t)snprintf(r->name, sizeof r->name, "%s, batches of %u", r->mode == T_BATCH ? "batch" : "streaming", batch_rows);
+
+    if (r->crash.on)
+        snprintf(r->name + n, sizeof r->name - n, ", crashes (--seed %u)", seed);
+    else if (r->workers > 1)
+        snprintf(r->name + n, sizeof r->name - n, ", %d workers", r->workers);
+}
+
+static void set_checkpoints(struct run *r)
+{
+    struct sh_buf sql = { 0 };
+
+    t_crash_settings(&r->crash, r->dir, &sql);
+    sqluice_exec(r->db, sql.p, NULL, NULL);
+    sh_free(&sql);
+}
+
+/* `seed` 0: without crashes. */
+static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t batch_rows, int workers, uint32_t seed)
 {
     struct run r = { .plan = plan, .f = f, .mode = mode, .workers = workers };
     struct sh_buf dir = { 0 };
     const char *tmp = getenv("TMPDIR");
     sqluice_config config = { .notice = on_notice, .notice_arg = &r, .print = on_print, .print_arg = &r, .now_us = on_clock, .now_arg = &r,
-                              .batch_rows = batch_rows };
+                              .batch_rows = batch_rows, .turn = seed ? t_crash_turn : NULL, .turn_arg = &r.crash };
     bool good;
+
+    if (seed)
+        t_crash_init(&r.crash, seed);
 
     sh_addf(&dir, "%s/sqluice-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     r.dir = mkdtemp(dir.p);
@@ -903,9 +845,7 @@ static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t bat
         sh_free(&dir);
         return false;
     }
-    snprintf(r.name, sizeof r.name, "%s, batches of %u", mode == T_BATCH ? "batch" : "streaming", batch_rows);
-    if (workers > 1)
-        snprintf(r.name, sizeof r.name, "%s, batches of %u, %d workers", mode == T_BATCH ? "batch" : "streaming", batch_rows, workers);
+    name_run(&r, batch_rows, seed);
     set_clock(&r, "2024-01-01 00:00:00");
     good = sqluice_open(&config, &r.db) == SQLUICE_OK;
     if (!good)
@@ -915,6 +855,8 @@ static bool run_once(struct plan *plan, struct t_file *f, int mode, uint32_t bat
         sqluice_exec(r.db, "SET 'table.local-time-zone' = 'UTC'", NULL, NULL);
         set_workers(&r);
         result_mode(&r, false);
+        if (seed)
+            set_checkpoints(&r);
         sh_interrupt_target(r.db);
         for (size_t i = 0; i < f->nblocks && !sh_interrupted(); i++)
             run_block(&r, &f->blocks[i]);
@@ -946,8 +888,11 @@ static void test_file(struct plan *plan, const char *path)
     for (int m = 0; m < 2; m++)
         for (int i = 0; i < plan->nbatches && (plan->modes & modes[m]); i++)
             for (int k = 0; k < plan->nworkers; k++)
-                if (!run_once(plan, &f, modes[m], plan->batches[i], plan->workers[k]))
+                if (!run_once(plan, &f, modes[m], plan->batches[i], plan->workers[k], 0))
                     plan->bad_files++;
+    for (int i = 0; i < plan->crashes && (plan->modes & T_STREAMING) && !plan->update; i++)
+        if (!run_once(plan, &f, T_STREAMING, plan->batches[i % plan->nbatches], plan->workers[i % plan->nworkers], plan->seed + (uint32_t)i))
+            plan->bad_files++;
     for (size_t i = 0; i < f.nchecks; i++) {
         passed += f.checks[i].ran && !f.checks[i].failed;
         failed += f.checks[i].failed > 0;
@@ -996,7 +941,7 @@ static void test_path(struct plan *plan, const char *path, bool named)
 
 static const struct option options[] = {
     { "update", no_argument, NULL, 'u' }, { "batch-rows", required_argument, NULL, 'b' }, { "mode", required_argument, NULL, 'm' },
-    { "parallelism", required_argument, NULL, 'p' },
+    { "parallelism", required_argument, NULL, 'p' }, { "crashes", required_argument, NULL, 'c' }, { "seed", required_argument, NULL, 's' },
     { "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
 };
 
@@ -1028,6 +973,18 @@ static int take_option(struct plan *plan, int c)
         plan->workers[0] = (int)rows;
         plan->nworkers = 1;
         return -1;
+    case 'c':
+    case 's':
+        rows = strtol(optarg, &end, 10);
+        if (*end || end == optarg || rows < (c == 's') || rows > (c == 's' ? INT32_MAX : 10000)) {
+            fprintf(stderr, "sqluice: --%s takes a number, not '%s'\n", c == 's' ? "seed" : "crashes", optarg);
+            return EXIT_BAD;
+        }
+        if (c == 's')
+            plan->seed = (uint32_t)rows;
+        else
+            plan->crashes = (int)rows;
+        return -1;
     case 'm':
         plan->modes = strcmp(optarg, "batch") == 0 ? T_BATCH : strcmp(optarg, "streaming") == 0 ? T_STREAMING : 0;
         if (plan->modes)
@@ -1040,10 +997,11 @@ static int take_option(struct plan *plan, int c)
 
 int sh_test_main(int argc, char **argv)
 {
-    struct plan plan = { .modes = T_BOTH, .batches = { 2048, 7, 1 }, .nbatches = 3, .workers = { 1, 2, 4 }, .nworkers = 3, .color = isatty(STDOUT_FILENO) };
+    struct plan plan = { .modes = T_BOTH, .batches = { 2048, 7, 1 }, .nbatches = 3, .workers = { 1, 2, 4 }, .nworkers = 3, .crashes = 1,
+                         .seed = (uint32_t)time(NULL) % 1000000 + 1, .color = isatty(STDOUT_FILENO) };
     int c, code = -1;
 
-    while (code < 0 && (c = getopt_long(argc, argv, "ub:m:p:vh", options, NULL)) != -1)
+    while (code < 0 && (c = getopt_long(argc, argv, "ub:m:p:c:s:vh", options, NULL)) != -1)
         code = take_option(&plan, c);
     if (code < 0 && optind == argc) {
         fputs(help, stderr);
@@ -1061,6 +1019,8 @@ int sh_test_main(int argc, char **argv)
             plan.bad_files++;
         }
     }
+    if (plan.verbose && plan.crashes)
+        printf("crashes: %lu INSERTs were broken off, %lu went on from a checkpoint\n", plan.broken_off, plan.went_on);
     printf("%lu passed, %lu failed", plan.passed, plan.failed);
     if (plan.bad_files)
         printf(", %lu not run", plan.bad_files);

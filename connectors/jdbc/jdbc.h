@@ -48,13 +48,20 @@ struct sq_jdbc_key {                     /* a primary key or unique index */
     const char *merges;                  /* a collation that takes different texts for equal; NULL: none does */
 };
 struct sq_jdbc_info {
+    struct sq_str name;                  /* of the table */
     bool exists, view;
+    const char *engine;                  /* what keeps it; NULL: there is but one kind */
+    bool no_transactions;                /* that engine knows none: when writing fails, part of the rows stay */
     struct sq_jdbc_column *cols;
     uint32_t ncols;
     struct sq_jdbc_key *keys;
     uint32_t nkeys;
     const char *row_name;                /* an expression that names a row in errors ("rowid"); NULL: none */
     const char *order;                   /* ORDER BY list for a stable scan; NULL: none */
+    /* The expressions of that list, where they tell all rows apart and their values can be compared with again: a scan can be left and gone on with.
+     * norder 0: it cannot. */
+    struct sq_jdbc_order { const char *by, *get; const struct sq_jdbc_column *col; } *orders;   /* to sort and compare by; to select; NULL: SQLite's rowid */
+    uint32_t norder;
 };
 
 struct sq_jdbc_in_key {                  /* what the columns of a key share its length by */
@@ -66,6 +73,8 @@ struct sq_jdbc_conn {                    /* a dialect's connection begins with t
     const struct sq_jdbc_table *table;
 };
 struct sq_jdbc_stmt;
+
+enum { SQ_JDBC_ORDER_MAX = 32 };         /* columns of a key that a scan goes by */
 
 enum sq_jdbc_kind {
     SQ_JDBC_NULL,
@@ -82,6 +91,12 @@ struct sq_jdbc_value {
     struct sq_str s;
 };
 
+enum sq_jdbc_trouble {
+    SQ_JDBC_FAILED,                      /* it would fail again */
+    SQ_JDBC_LOCKED,                      /* a lock, a deadlock: worth trying again, from begin on */
+    SQ_JDBC_LOST                         /* the server is gone, or has gone and come back: the same */
+};
+
 struct sq_jdbc_dialect {
     const char *name, *scheme;           /* "SQLite", "sqlite" */
     const char *drivers;                 /* Java classes that go with it, '|' between */
@@ -94,7 +109,9 @@ struct sq_jdbc_dialect {
     /* The column type for CREATE TABLE. conn is NULL when the database is not open yet; the key is NULL for columns outside of it. SQ_UNSUPPORTED for types that cannot be stored (the caller names the column). */
     sq_rc (*column_type)(struct sq_ctx *, const struct sq_jdbc_conn *, struct sq_buf *, const struct sq_type *, const struct sq_jdbc_in_key *);
     const char *create_tail;             /* behind CREATE TABLE's columns; NULL: nothing */
-    sq_rc (*describe)(struct sq_jdbc_conn *, struct sq_arena *, struct sq_jdbc_info *);
+    const char *engine;                  /* whose transactions hold rows and marker together; NULL: any does */
+    const char *make_marker;             /* CREATE TABLE sqluice_epochs … */
+    sq_rc (*describe)(struct sq_jdbc_conn *, struct sq_arena *, struct sq_str table, struct sq_jdbc_info *);
     bool (*same_name)(struct sq_str, struct sq_str);     /* of columns: with or without regard to case */
     /* NULL when values of the type keep their identity in an existing column, else why not. */
     const char *(*unfit)(const struct sq_type *, const struct sq_jdbc_column *, bool in_key);
@@ -107,6 +124,13 @@ struct sq_jdbc_dialect {
     sq_rc (*commit)(struct sq_jdbc_conn *);
     void (*rollback)(struct sq_jdbc_conn *);             /* no error; does nothing outside a transaction */
     sq_rc (*exec)(struct sq_jdbc_conn *, const char *sql);
+    sq_rc (*literal)(struct sq_buf *, struct sq_str);    /* of a text */
+    /* The same, and how many rows it changed. */
+    sq_rc (*change)(struct sq_jdbc_conn *, const char *sql, uint64_t *rows);
+    /* The first row of a SELECT that has few, as texts in the arena; with `lock` nobody else changes it before the transaction ends. */
+    sq_rc (*first)(struct sq_jdbc_conn *, struct sq_arena *, const char *select, bool lock, struct sq_str *cols, uint32_t n, bool *found);
+    /* Commits of this connection are to survive a power cut; says so where that is the server's choice, and it chose otherwise. */
+    sq_rc (*durable)(struct sq_jdbc_conn *);
     sq_rc (*prepare)(struct sq_jdbc_conn *, const char *sql, struct sq_jdbc_stmt **);
     sq_rc (*bind)(struct sq_jdbc_stmt *, uint32_t param, const struct sq_vec *, uint32_t r);   /* params from 0; the vector stays until step */
     /* Databases for which statements of many rows are worth it have these two instead of upsert and bind; prepare and run are not called then.
@@ -122,8 +146,11 @@ struct sq_jdbc_dialect {
     sq_rc (*value)(struct sq_jdbc_stmt *, uint32_t i, struct sq_jdbc_value *);
     /* Column i as text, for string columns and messages; may be empty. Good until the next call. */
     struct sq_str (*text)(struct sq_jdbc_stmt *, uint32_t i);
+    /* A value of that column (NULL: the rowid) that a position holds, as a literal to compare with. The value is not trusted: SQ_DATA where the column
+     * cannot have it. */
+    sq_rc (*order_literal)(struct sq_jdbc_conn *, struct sq_buf *, const struct sq_jdbc_column *, const struct sq_jdbc_value *);
     void (*finalize)(struct sq_jdbc_stmt *);             /* NULL is fine */
-    bool (*retriable)(struct sq_jdbc_conn *);            /* of the last error: worth trying again (locked, deadlock, gone away) from begin on */
+    enum sq_jdbc_trouble (*trouble)(struct sq_jdbc_conn *);   /* what the last error was; FAILED where the database had none since begin */
 };
 
 static inline const struct sq_jdbc_table *sq_jdbc_table_of(const struct sq_table_ext *ext) { return (const struct sq_jdbc_table *)(const void *)ext; }
@@ -143,6 +170,19 @@ sq_rc sq_jdbc_near_column(struct sq_ctx *, const struct sq_jdbc_info *, struct s
 
 /* Appends column i of the row to out. SQ_DATA "'abc' is not a DOUBLE" where it does not fit; the caller names column and row. */
 sq_rc sq_jdbc_append(struct sq_ctx *, const struct sq_jdbc_dialect *, struct sq_jdbc_stmt *, uint32_t i, const struct sq_tz *, struct sq_col *out);
+/* The table in which sinks keep how far they are, one row for each job and sink. */
+#define SQ_JDBC_MARKERS "sqluice_epochs"
+/* Where a scan stands: position.c. `keys` are the last row's values in the order of the scan; SQ_JDBC_INT, _DOUBLE, _TEXT and _BYTES alone. */
+struct sq_jdbc_position {
+    bool ended, keyed;                   /* keyed: it can go on behind the keys */
+    uint64_t rows;                       /* that were read */
+    uint64_t order;                      /* a hash of the ORDER BY list */
+    struct sq_jdbc_value keys[SQ_JDBC_ORDER_MAX];
+    uint32_t nkeys;
+};
+sq_rc sq_jdbc_position_write(struct sq_buf *, const struct sq_jdbc_position *);
+bool sq_jdbc_position_read(struct sq_str, struct sq_jdbc_position *);    /* false: damaged. Texts stay where they are */
+sq_rc sq_jdbc_position_show(struct sq_str, struct sq_buf *);
 /* How many bytes of a value a message shows. */
 enum { SQ_JDBC_SHOWN = 60 };
 uint32_t sq_jdbc_cut(struct sq_str);

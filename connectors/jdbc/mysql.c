@@ -20,8 +20,7 @@
  *   INTERVAL                  INT months, BIGINT milliseconds
  *
  * A server that does not answer is tried again, with back-off, for 'connection.max-retry-timeout'; a connection that is lost in a
- * transaction is made again when the transaction is begun anew. When it is lost in a COMMIT, nobody knows whether the rows are
- * there: upserts are written again to the same effect; without a key rows may be there twice, and a notice says so.
+ * transaction is made again when the transaction is begun anew.
  */
 #include "connectors/jdbc/mysql.h"
 
@@ -38,6 +37,7 @@ enum {                                   /* the server's and the library's error
     TOO_MANY = 1040, NO_RIGHTS_DB = 1044, WRONG_PASSWORD = 1045, NO_DATABASE = 1049, TABLE_THERE = 1050, SHUTDOWN = 1053, UNKNOWN_ERROR = 1105,
     HOST_REFUSED = 1130, NO_RIGHTS_TABLE = 1142, NO_RIGHTS_COLUMN = 1143, NO_TABLE = 1146, TOO_MANY_OF_USER = 1203, LOCK_WAIT = 1205, DEADLOCK = 1213,
     PACKET_TOO_BIG = 1153, NO_RIGHTS = 1227, READ_ONLY = 1290, CANCELLED = 1317, ROLLED_BACK = 1613, READ_ONLY_NOW = 1836, KILLED = 1927,
+    ROW_CHANGED = 1020, NOT_READY = 1047, LOG_FULL = 1197, LOCKS_FULL = 1206, XA_DEADLOCK = 1614, TOO_MANY_TRANSACTIONS = 1637, NO_WAIT = 3572,
     CANNOT_CONNECT_SOCKET = 2002, CANNOT_CONNECT = 2003, UNKNOWN_HOST = 2005, GONE = 2006, OUT_OF_MEMORY = 2008, LOST = 2013, TLS_FAILED = 2026, SERVER_LOST_EXTENDED = 2055,
     IDLE_TOO_LONG = 4031,
 };
@@ -60,6 +60,16 @@ static bool is_lost(unsigned code)
     return code == GONE || code == LOST || code == SERVER_LOST_EXTENDED || code == SHUTDOWN || code == KILLED || code == IDLE_TOO_LONG;
 }
 
+/* The server has rolled back, or will when asked to, because of what others did at that time. */
+static bool is_passing(unsigned code)
+{
+    static const unsigned short codes[] = {ROW_CHANGED, NOT_READY, TABLE_THERE, LOCK_WAIT, DEADLOCK, CANCELLED, ROLLED_BACK, XA_DEADLOCK, TOO_MANY_TRANSACTIONS, NO_WAIT};
+    for (size_t i = 0; i < SQ_LEN(codes); i++)
+        if (codes[i] == code)
+            return true;
+    return false;
+}
+
 sq_rc sq_mysql_fail_with(struct sq_mysql_conn *c, const char *doing, unsigned code, const char *text)
 {
     struct sq_ctx *ctx = c->base.ctx;
@@ -77,6 +87,10 @@ sq_rc sq_mysql_fail_with(struct sq_mysql_conn *c, const char *doing, unsigned co
     case DEADLOCK:
         sq_fail(ctx, SQ_EXTERNAL, "cannot %s database '%s': deadlock with another transaction", doing, db);
         return sq_hint(ctx, "'sink.max-retries' says how often it is tried again");
+    case LOG_FULL:
+    case LOCKS_FULL:
+        sq_fail(ctx, SQ_EXTERNAL, "cannot %s database '%s': the transaction is larger than the server takes (%s)", doing, db, text);
+        return sq_hint(ctx, "make epochs smaller ('execution.checkpointing.interval', 'execution.trigger.max-rows'), or raise the server's max_binlog_cache_size and innodb_buffer_pool_size");
     case NO_RIGHTS_DB:
     case NO_RIGHTS_TABLE:
     case NO_RIGHTS_COLUMN:
@@ -98,10 +112,12 @@ sq_rc sq_mysql_fail_with(struct sq_mysql_conn *c, const char *doing, unsigned co
 
 sq_rc sq_mysql_fail(struct sq_mysql_conn *c, const char *doing) { return sq_mysql_fail_with(c, doing, c->lib.code(c->db), c->lib.error(c->db)); }
 
-static bool retriable(struct sq_jdbc_conn *base)
+static enum sq_jdbc_trouble trouble(struct sq_jdbc_conn *base)
 {
     const struct sq_mysql_conn *c = (const struct sq_mysql_conn *)base;
-    return !c->gave_up && (c->lost || c->error == LOCK_WAIT || c->error == DEADLOCK || c->error == ROLLED_BACK || c->error == TABLE_THERE);
+    if (c->gave_up)
+        return SQ_JDBC_FAILED;
+    return c->lost ? SQ_JDBC_LOST : is_passing(c->error) ? SQ_JDBC_LOCKED : SQ_JDBC_FAILED;
 }
 
 /* ---- statements ---- */
@@ -140,6 +156,36 @@ sq_rc sq_mysql_rows(struct sq_mysql_conn *c, const char *sql, MYSQL_RES **res)
 }
 
 static sq_rc execute(struct sq_jdbc_conn *base, const char *sql) { return sq_mysql_query((struct sq_mysql_conn *)base, sql, strlen(sql), "write"); }
+
+static sq_rc change(struct sq_jdbc_conn *base, const char *sql, uint64_t *rows)
+{
+    struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
+    SQ_TRY(execute(base, sql));
+    *rows = c->lib.affected_rows(c->db);
+    return SQ_OK;
+}
+
+static sq_rc first_row(struct sq_jdbc_conn *base, struct sq_arena *arena, const char *select, bool lock, struct sq_str *cols, uint32_t n, bool *found)
+{
+    struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
+    MYSQL_RES *res = NULL;
+    struct sq_buf sql;
+    sq_buf_init(&sql, base->ctx);
+    sq_rc rc = sq_buf_printf(&sql, "%s%s", select, lock ? " FOR UPDATE" : "");
+    if (rc == SQ_OK)
+        rc = sq_mysql_rows(c, sql.p, &res);
+    sq_buf_free(&sql);
+    SQ_TRY(rc);
+    MYSQL_ROW row = c->lib.fetch_row(res);
+    *found = row != NULL;
+    unsigned long *lengths = row ? c->lib.fetch_lengths(res) : NULL;
+    for (uint32_t i = 0; lengths && rc == SQ_OK && i < n; i++) {
+        cols[i] = sq_str_dup(arena, (struct sq_str){row[i] ? row[i] : "", row[i] ? (uint32_t)lengths[i] : 0});
+        rc = cols[i].p ? SQ_OK : SQ_NOMEM;
+    }
+    c->lib.free_result(res);
+    return rc;
+}
 
 sq_rc sq_mysql_quote(struct sq_buf *b, struct sq_str name)
 {
@@ -258,15 +304,17 @@ static sq_rc check_tls(struct sq_mysql_conn *c)
     return cannot_connect(c, TLS_FAILED, "the server has no TLS");
 }
 
-/* Values exact, texts whole, times in UTC; a reader that takes its time is not cut off, and who alters a table does not keep it waiting for a day. */
+/* Values exact, texts whole, times in UTC; a reader that takes its time is not cut off, and who alters a table does not keep it waiting for a day. What
+ * a writer has locked whom the network cut off is free again after a minute (MariaDB; others do not know that, which is no error). */
 static sq_rc set_session(struct sq_mysql_conn *c)
 {
-    static const char early[] = "SET SESSION lock_wait_timeout = 60";
+    static const char early[] = "SET SESSION lock_wait_timeout = 60", idle[] = "SET SESSION idle_write_transaction_timeout = 60";
     static const char ours[] = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', "
                                "time_zone = '+00:00', autocommit = 1, net_write_timeout = 28800, lc_messages = 'en_US'";
     MYSQL_RES *res;
     struct sq_buf sql;
     SQ_TRY(sq_mysql_query(c, early, sizeof early - 1, "use"));
+    SQ_TRY(sq_mysql_run(c, idle, sizeof idle - 1, &(bool){false}));
     if (c->at->variables) {
         sq_buf_init(&sql, c->base.ctx);
         sq_rc rc = sq_buf_printf(&sql, "SET SESSION %s", c->at->variables);
@@ -307,7 +355,7 @@ static sq_rc connect_once(struct sq_mysql_conn *c)
     c->error = 0;
     if (!c->lib.real_connect(c->db, at->host, at->user, at->password, at->database, at->port, NULL, 0))
         return cannot_connect(c, c->lib.code(c->db), c->lib.error(c->db));
-    c->lost = false;
+    c->lost = c->gave_up = false;
     SQ_TRY(check_tls(c));
     return set_session(c);
 }
@@ -397,6 +445,7 @@ static sq_rc open_conn(struct sq_ctx *ctx, const struct sq_jdbc_table *t, bool w
 static sq_rc begin_work(struct sq_jdbc_conn *base)
 {
     struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
+    c->error = 0;
     c->nkeys = 0;
     sq_buf_reset(&c->keys);
     if (c->lost)
@@ -404,15 +453,7 @@ static sq_rc begin_work(struct sq_jdbc_conn *base)
     return execute(base, "START TRANSACTION");
 }
 
-static sq_rc commit_work(struct sq_jdbc_conn *base)
-{
-    struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
-    sq_rc rc = execute(base, "COMMIT");
-    if (rc != SQ_OK && c->lost)
-        sq_notice(base->ctx, "table '%.*s': the connection was lost while a transaction was committed: its rows are written again, and where the table has no key they may be there twice",
-                  SQ_FMT(base->table->declared));
-    return rc;
-}
+static sq_rc commit_work(struct sq_jdbc_conn *base) { return execute(base, "COMMIT"); }
 
 static void rollback_work(struct sq_jdbc_conn *base)
 {
@@ -422,13 +463,34 @@ static void rollback_work(struct sq_jdbc_conn *base)
         c->lost = true;                                  /* whatever it was: a fresh connection has no transaction */
 }
 
+#define MAKE_MARKER                                                                                                                            \
+    "CREATE TABLE " SQ_JDBC_MARKERS " (job CHAR(36) NOT NULL, sink VARCHAR(600) NOT NULL, epoch BIGINT NOT NULL, owner CHAR(16) NOT NULL, " \
+    "updated DATETIME(3) NOT NULL, PRIMARY KEY (job, sink)) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+/* 0: a server that is killed forgets what it has committed in the last second. (2: only a machine that loses its power does.) */
+static sq_rc durable(struct sq_jdbc_conn *base)
+{
+    struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
+    MYSQL_RES *res;
+    sq_rc rc = sq_mysql_rows(c, "SELECT @@innodb_flush_log_at_trx_commit", &res);
+    if (rc != SQ_OK)
+        return rc == SQ_EXTERNAL ? SQ_OK : rc;           /* what is wrong will show when it is written */
+    MYSQL_ROW row = c->lib.fetch_row(res);
+    if (row && row[0] && strcmp(row[0], "0") == 0)
+        sq_notice(base->ctx, "table '%.*s': database '%s' has innodb_flush_log_at_trx_commit = 0: when the server dies it forgets commits, and the job cannot go on",
+                  SQ_FMT(base->table->declared), base->table->database);
+    c->lib.free_result(res);
+    return SQ_OK;
+}
+
 #define DIALECT(title, word, classes)                                                                                                                              \
     {                                                                                                                                                              \
         .name = title, .scheme = word, .drivers = classes, .package = "libmariadb3", .url = sq_mysql_url, .open = open_conn, .close = close_conn,           \
         .quote = sq_mysql_quote, .column_type = sq_mysql_column_type, .create_tail = " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4", .describe = sq_mysql_describe, \
         .same_name = sq_str_ieq, .unfit = sq_mysql_unfit, .add_key = sq_mysql_add_key, .any_key = true, .begin = begin_work, .commit = commit_work,              \
         .rollback = rollback_work, .exec = execute, .put_rows = sq_mysql_put_rows, .remove_rows = sq_mysql_remove_rows, .scan = sq_mysql_scan,                 \
-        .step = sq_mysql_step, .value = sq_mysql_value, .text = sq_mysql_text_of, .finalize = sq_mysql_finalize, .retriable = retriable,                     \
+        .step = sq_mysql_step, .value = sq_mysql_value, .text = sq_mysql_text_of, .finalize = sq_mysql_finalize, .trouble = trouble,                         \
+        .literal = sq_mysql_text, .change = change, .first = first_row, .durable = durable, .order_literal = sq_mysql_order_literal, .engine = "InnoDB", .make_marker = MAKE_MARKER,                  \
     }
 
 #else

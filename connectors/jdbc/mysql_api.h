@@ -14,7 +14,7 @@
     X(server_init) X(init) X(close) X(options) X(real_connect) X(send_query) X(read_query_result) X(error) X(store_result) X(free_result)     \
     X(fetch_row) X(fetch_lengths) X(warning_count) X(get_server_info) X(get_server_version) X(get_ssl_cipher) X(get_socket)       \
     X(stmt_init) X(stmt_prepare) X(stmt_execute) X(stmt_fetch) X(stmt_fetch_column) X(stmt_bind_result) X(stmt_result_metadata)   \
-    X(stmt_errno) X(stmt_error) X(stmt_close) X(num_fields) X(fetch_fields)
+    X(stmt_errno) X(stmt_error) X(stmt_close) X(num_fields) X(fetch_fields) X(affected_rows)
 
 struct sq_mysql {
     void *library;

@@ -190,13 +190,13 @@ static struct sq_str cell(const struct sq_mysql_conn *c, MYSQL_RES *res, MYSQL_R
 }
 
 /* Runs "… table_schema = DATABASE() AND table_name = '…' rest". */
-static sq_rc ask(struct sq_mysql_conn *c, const char *select, const char *rest, MYSQL_RES **res)
+static sq_rc ask(struct sq_mysql_conn *c, const char *select, struct sq_str table, const char *rest, MYSQL_RES **res)
 {
     struct sq_buf sql;
     sq_buf_init(&sql, c->base.ctx);
     sq_buf_puts(&sql, select);
     sq_buf_puts(&sql, " WHERE table_schema = DATABASE() AND table_name = ");
-    sq_mysql_text(&sql, c->base.table->name);
+    sq_mysql_text(&sql, table);
     sq_rc rc = sq_buf_puts(&sql, rest);
     if (rc == SQ_OK)
         rc = sq_mysql_rows(c, sql.p, res);
@@ -213,22 +213,24 @@ static bool has(struct sq_str s, const char *word)
     return false;
 }
 
-static sq_rc find_table(struct sq_mysql_conn *c, struct sq_jdbc_info *info)
+static sq_rc find_table(struct sq_mysql_conn *c, struct sq_arena *arena, bool own, struct sq_jdbc_info *info)
 {
     MYSQL_RES *res;
-    SQ_TRY(ask(c, "SELECT table_type, engine FROM information_schema.tables", "", &res));
+    sq_rc rc = SQ_OK;
+    SQ_TRY(ask(c, "SELECT table_type, engine FROM information_schema.tables", info->name, "", &res));
     MYSQL_ROW row = c->lib.fetch_row(res);
     if (row) {
         struct sq_str engine = cell(c, res, row, 1);
         info->exists = true;
         info->view = has(cell(c, res, row, 0), "VIEW");
-        c->buffered = !info->view && !sq_str_iis(engine, "InnoDB");
-        if (!info->view && (sq_str_iis(engine, "MyISAM") || sq_str_iis(engine, "Aria") || sq_str_iis(engine, "MEMORY")))
-            sq_notice(c->base.ctx, "table '%.*s': table '%.*s' in database '%s' has the engine %.*s, which knows no transactions: when writing fails, part of the rows stay",
-                      SQ_FMT(c->base.table->declared), SQ_FMT(c->base.table->name), c->base.table->database, SQ_FMT(engine));
+        if (own)
+            c->buffered = !info->view && !sq_str_iis(engine, "InnoDB");
+        info->no_transactions = !info->view && (sq_str_iis(engine, "MyISAM") || sq_str_iis(engine, "Aria") || sq_str_iis(engine, "MEMORY"));
+        info->engine = sq_str_dup(arena, engine).p;
+        rc = info->engine ? SQ_OK : SQ_NOMEM;
     }
     c->lib.free_result(res);
-    return SQ_OK;
+    return rc;
 }
 
 static sq_rc read_column(struct sq_mysql_conn *c, struct sq_arena *arena, MYSQL_RES *res, MYSQL_ROW row, struct sq_jdbc_column *col)
@@ -246,28 +248,31 @@ static sq_rc read_column(struct sq_mysql_conn *c, struct sq_arena *arena, MYSQL_
     return SQ_OK;
 }
 
-static sq_rc read_columns(struct sq_mysql_conn *c, struct sq_arena *arena, struct sq_jdbc_info *info)
+/* Of the connection's own table the names of TIMESTAMP columns are kept: what is written there depends on it. */
+static sq_rc read_columns(struct sq_mysql_conn *c, struct sq_arena *arena, bool own, struct sq_jdbc_info *info)
 {
     MYSQL_RES *res;
     MYSQL_ROW row;
     size_t n = 0;
     sq_rc rc = SQ_OK;
-    SQ_TRY(ask(c, "SELECT column_name, column_type, is_nullable, column_default, extra, collation_name FROM information_schema.columns", " ORDER BY ordinal_position", &res));
-    sq_arena_reset(&c->arena);
+    SQ_TRY(ask(c, "SELECT column_name, column_type, is_nullable, column_default, extra, collation_name FROM information_schema.columns", info->name, " ORDER BY ordinal_position", &res));
     info->cols = SQ_NEW_ARRAY(arena, struct sq_jdbc_column, MAX_COLUMNS);
-    c->instants = SQ_NEW_ARRAY(&c->arena, struct sq_str, MAX_COLUMNS);
-    c->ninstants = 0;
-    if (!info->cols || !c->instants)
+    if (own) {
+        sq_arena_reset(&c->arena);
+        c->instants = SQ_NEW_ARRAY(&c->arena, struct sq_str, MAX_COLUMNS);
+        c->ninstants = 0;
+        c->described = true;
+    }
+    if (!info->cols || (own && !c->instants))
         rc = SQ_NOMEM;
     while (rc == SQ_OK && n < MAX_COLUMNS && (row = c->lib.fetch_row(res)) != NULL) {
         struct sq_jdbc_column *col = &info->cols[n++];
         int p, s;
         rc = read_column(c, arena, res, row, col);
-        if (rc == SQ_OK && family_of(col->type, &p, &s) == F_INSTANT && !(c->instants[c->ninstants++] = sq_str_dup(&c->arena, col->name)).p)
+        if (rc == SQ_OK && own && family_of(col->type, &p, &s) == F_INSTANT && !(c->instants[c->ninstants++] = sq_str_dup(&c->arena, col->name)).p)
             rc = SQ_NOMEM;
     }
     info->ncols = (uint32_t)n;
-    c->described = true;
     c->lib.free_result(res);
     return rc;
 }
@@ -306,7 +311,7 @@ static sq_rc read_keys(struct sq_mysql_conn *c, struct sq_arena *arena, struct s
     sq_rc rc = SQ_OK;
     struct sq_jdbc_key *key = NULL;
     uint32_t *cols = NULL;
-    SQ_TRY(ask(c, "SELECT index_name, column_name, sub_part FROM information_schema.statistics", " AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index", &res));
+    SQ_TRY(ask(c, "SELECT index_name, column_name, sub_part FROM information_schema.statistics", info->name, " AND non_unique = 0 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index", &res));
     while (rc == SQ_OK && (row = c->lib.fetch_row(res)) != NULL) {
         struct sq_str name = cell(c, res, row, 0);
         if (!key || !sq_str_is(name, key->name)) {
@@ -326,40 +331,114 @@ static sq_rc read_keys(struct sq_mysql_conn *c, struct sq_arena *arena, struct s
     return rc;
 }
 
-static sq_rc order_by_key(struct sq_arena *arena, struct sq_jdbc_info *info)
+/* Can a value of the column be compared with by a literal, in the order it sorts by? ENUM sorts by number and compares as text; FLOAT has other digits. */
+static bool orders_by_literal(const struct sq_jdbc_column *col)
+{
+    int p, s;
+    switch (family_of(col->type, &p, &s)) {
+    case F_INT:
+    case F_YEAR:
+    case F_DECIMAL:
+    case F_TEXT:
+    case F_CHAR:
+    case F_BYTES:
+    case F_BINARY:
+    case F_DATE:
+    case F_DATETIME:
+    case F_INSTANT: return true;
+    default: return sq_str_iis(col->type, "uuid");
+    }
+}
+
+/* The primary key, else a unique key that is as good as one. */
+static const struct sq_jdbc_key *scan_key(const struct sq_jdbc_info *info)
+{
+    for (uint32_t i = 0; i < info->nkeys; i++)
+        if (!info->keys[i].partial && !info->keys[i].nullable)
+            return &info->keys[i];
+    return NULL;
+}
+
+static sq_rc find_order(struct sq_arena *arena, struct sq_jdbc_info *info)
 {
     struct sq_buf b;
-    const struct sq_jdbc_key *key = info->keys;
-    if (info->nkeys == 0 || strcmp(key->name, "PRIMARY") != 0 || key->partial)
+    const struct sq_jdbc_key *key = scan_key(info);
+    bool good = key && key->n <= SQ_JDBC_ORDER_MAX;
+    if (!key)
         return SQ_OK;
+    info->orders = SQ_NEW_ARRAY(arena, struct sq_jdbc_order, key->n);
+    if (!info->orders)
+        return SQ_NOMEM;
     sq_buf_init(&b, arena->ctx);
     for (uint32_t i = 0; i < key->n; i++) {
-        if (i)
-            sq_buf_puts(&b, ", ");
-        sq_mysql_quote(&b, info->cols[key->cols[i]].name);
+        const struct sq_jdbc_column *col = &info->cols[key->cols[i]];
+        size_t from = b.n + (i ? 2 : 0);
+        sq_buf_puts(&b, i ? ", " : "");
+        if (sq_mysql_quote(&b, col->name) != SQ_OK)
+            break;
+        const char *name = sq_str_dup(arena, (struct sq_str){b.p + from, (uint32_t)(b.n - from)}).p;
+        info->orders[i] = (struct sq_jdbc_order){name, name, col};
+        good = good && name && orders_by_literal(col);
     }
     sq_rc rc = b.rc;
     if (rc == SQ_OK && !(info->order = sq_str_dup(arena, sq_buf_view(&b)).p))
         rc = SQ_NOMEM;
     if (key->n == 1)
         info->row_name = info->order;
+    info->norder = good ? key->n : 0;
     sq_buf_free(&b);
     return rc;
 }
 
-sq_rc sq_mysql_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struct sq_jdbc_info *info)
+static bool digits_only(struct sq_str s, bool decimal)
+{
+    for (uint32_t i = 0; i < s.n; i++)
+        if (!(s.p[i] >= '0' && s.p[i] <= '9') && !(decimal && ((s.p[i] == '-' && i == 0) || s.p[i] == '.')))
+            return false;
+    return s.n > 0;
+}
+
+static sq_rc hex_literal(struct sq_buf *b, struct sq_str s)
+{
+    sq_buf_puts(b, "x'");
+    for (uint32_t i = 0; i < s.n; i++)
+        sq_buf_printf(b, "%02x", (unsigned char)s.p[i]);
+    return sq_buf_putc(b, '\'');
+}
+
+sq_rc sq_mysql_order_literal(struct sq_jdbc_conn *base, struct sq_buf *b, const struct sq_jdbc_column *col, const struct sq_jdbc_value *v)
+{
+    int p, s;
+    enum family f = family_of(col->type, &p, &s);
+    bool number = f == F_INT || f == F_YEAR || f == F_DECIMAL, bytes = f == F_BYTES || f == F_BINARY;
+    struct sq_str text = v->s;
+    if (number && v->kind == SQ_JDBC_INT)
+        return sq_buf_printf(b, "%lld", (long long)v->i);
+    if (number && v->kind == SQ_JDBC_TEXT && digits_only(text, f == F_DECIMAL))
+        return sq_buf_str(b, text);
+    if (bytes && v->kind == SQ_JDBC_BYTES)
+        return hex_literal(b, text);
+    if (number || bytes || v->kind != SQ_JDBC_TEXT)
+        return sq_fail(base->ctx, SQ_DATA, "a key cannot be compared with");
+    if (f == F_INSTANT && text.n && text.p[text.n - 1] == 'Z')
+        text.n--;                                        /* the session is in UTC */
+    return sq_mysql_text(b, text);
+}
+
+sq_rc sq_mysql_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struct sq_str table, struct sq_jdbc_info *info)
 {
     struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
-    *info = (struct sq_jdbc_info){0};
-    SQ_TRY(find_table(c, info));
+    bool own = sq_str_eq(table, base->table->name);
+    *info = (struct sq_jdbc_info){.name = table};
+    SQ_TRY(find_table(c, arena, own, info));
     if (!info->exists)
         return SQ_OK;
     info->keys = SQ_NEW_ARRAY(arena, struct sq_jdbc_key, MAX_KEYS);
     if (!info->keys)
         return SQ_NOMEM;
-    SQ_TRY(read_columns(c, arena, info));
+    SQ_TRY(read_columns(c, arena, own, info));
     SQ_TRY(read_keys(c, arena, info));
-    return order_by_key(arena, info);
+    return find_order(arena, info);
 }
 
 /* ---- mending a key ---- */

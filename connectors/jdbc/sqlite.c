@@ -36,6 +36,10 @@ struct conn {
     sqlite3 *db;
     int error;                     /* of the last failed call */
     unsigned scans;                /* numbers the temporary tables */
+    char *file;                    /* that is written, from the root; NULL: not known yet */
+    bool known;                    /* which file that was when the first transaction began */
+    dev_t known_dev;
+    ino_t known_ino;
 };
 
 struct sq_jdbc_stmt {
@@ -76,10 +80,10 @@ static sq_rc fail(struct conn *c, const char *doing)
     }
 }
 
-static bool sqlite_retriable(struct sq_jdbc_conn *base)
+static enum sq_jdbc_trouble sqlite_trouble(struct sq_jdbc_conn *base)
 {
     int e = ((struct conn *)base)->error & 0xff;
-    return e == SQLITE_BUSY || e == SQLITE_LOCKED;
+    return e == SQLITE_BUSY || e == SQLITE_LOCKED || e == SQLITE_PROTOCOL ? SQ_JDBC_LOCKED : SQ_JDBC_FAILED;
 }
 
 /* ---- the URL ---- */
@@ -135,6 +139,7 @@ static void sqlite_close(struct sq_jdbc_conn *base)
     if (c->db)
         c->lib.close(c->db);
     sq_sqlite_unload(&c->lib);
+    sq_free(c->base.ctx, c->file);
     sq_free(c->base.ctx, c);
 }
 
@@ -201,16 +206,6 @@ static sq_rc sqlite_exec(struct sq_jdbc_conn *base, const char *sql)
     return c->lib.exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SQ_OK : fail(c, "write");
 }
 
-static sq_rc sqlite_begin(struct sq_jdbc_conn *base) { return sqlite_exec(base, "BEGIN IMMEDIATE"); }
-static sq_rc sqlite_commit(struct sq_jdbc_conn *base) { return sqlite_exec(base, "COMMIT"); }
-
-static void sqlite_rollback(struct sq_jdbc_conn *base)
-{
-    struct conn *c = (struct conn *)base;
-    if (!c->lib.get_autocommit(c->db))
-        c->lib.exec(c->db, "ROLLBACK", NULL, NULL, NULL);
-}
-
 static sq_rc sqlite_prepare(struct sq_jdbc_conn *base, const char *sql, struct sq_jdbc_stmt **out)
 {
     struct conn *c = (struct conn *)base;
@@ -254,6 +249,118 @@ static struct sq_str text_of(struct sq_jdbc_stmt *s, uint32_t i)
     const char *p = (const char *)s->c->lib.column_text(s->s, (int)i);
     return (struct sq_str){p ? p : "", p ? (uint32_t)s->c->lib.column_bytes(s->s, (int)i) : 0};
 }
+
+/* A file that was removed or replaced would be written on, and its rows be seen by nobody. */
+static sq_rc same_file(struct conn *c)
+{
+    struct sq_ctx *ctx = c->base.ctx;
+    struct stat st;
+    char why[128];
+    int e = ctx->os->stat(ctx->os->arg, c->file, &st);
+    if (e >= 0 && (!c->known || (c->known_dev == st.st_dev && c->known_ino == st.st_ino))) {
+        c->known = true;
+        c->known_dev = st.st_dev;
+        c->known_ino = st.st_ino;
+        return SQ_OK;
+    }
+    if (e >= 0 || e == -ENOENT)
+        sq_fail(ctx, SQ_EXTERNAL, "cannot write database '%s': its file was %s while the job ran", c->base.table->database, e < 0 ? "removed" : "replaced");
+    else
+        sq_fail(ctx, SQ_EXTERNAL, "cannot write database '%s': %s", c->base.table->database, sq_os_strerror(e, why, sizeof why));
+    return sq_hint(ctx, "a database that is written must stay where it is; copy one with 'VACUUM INTO' instead of moving it");
+}
+
+/* As SQLite names it: from the root, whatever the working directory becomes. */
+static sq_rc find_file(struct conn *c)
+{
+    struct sq_jdbc_stmt *s = NULL;
+    bool row;
+    SQ_TRY(sqlite_prepare(&c->base, "SELECT file FROM pragma_database_list WHERE name = 'main'", &s));
+    sq_rc rc = sqlite_step(s, &row);
+    if (rc == SQ_OK && row && !(c->file = sq_str_copy(c->base.ctx, text_of(s, 0))))
+        rc = SQ_NOMEM;
+    sqlite_finalize(s);
+    return rc;
+}
+
+static sq_rc sqlite_begin(struct sq_jdbc_conn *base)
+{
+    struct conn *c = (struct conn *)base;
+    c->error = SQLITE_OK;
+    SQ_TRY(sqlite_exec(base, "BEGIN IMMEDIATE"));
+    if (!c->file)
+        SQ_TRY(find_file(c));
+    return c->file && *c->file ? same_file(c) : SQ_OK;
+}
+
+static sq_rc sqlite_commit(struct sq_jdbc_conn *base) { return sqlite_exec(base, "COMMIT"); }
+
+static void sqlite_rollback(struct sq_jdbc_conn *base)
+{
+    struct conn *c = (struct conn *)base;
+    if (!c->lib.get_autocommit(c->db))
+        c->lib.exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static sq_rc sqlite_literal(struct sq_buf *b, struct sq_str s)
+{
+    sq_buf_putc(b, '\'');
+    for (uint32_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\'')
+            sq_buf_putc(b, '\'');
+        sq_buf_putc(b, s.p[i]);
+    }
+    return sq_buf_putc(b, '\'');
+}
+
+/* Any column may hold a value of any kind. */
+static sq_rc sqlite_order_literal(struct sq_jdbc_conn *base, struct sq_buf *b, const struct sq_jdbc_column *col, const struct sq_jdbc_value *v)
+{
+    bool fits = v->kind == SQ_JDBC_INT || (col && ((v->kind == SQ_JDBC_TEXT && !memchr(v->s.p, 0, v->s.n)) || v->kind == SQ_JDBC_BYTES || (v->kind == SQ_JDBC_DOUBLE && !isnan(v->d))));
+    if (!fits)
+        return sq_fail(base->ctx, SQ_DATA, "a key cannot be compared with");
+    switch (v->kind) {
+    case SQ_JDBC_INT: return v->i == INT64_MIN ? sq_buf_puts(b, "(-9223372036854775807 - 1)") : sq_buf_printf(b, "%lld", (long long)v->i);
+    case SQ_JDBC_DOUBLE: return isinf(v->d) ? sq_buf_puts(b, v->d > 0 ? "9e999" : "-9e999") : sq_buf_printf(b, "%.16e", v->d);
+    case SQ_JDBC_TEXT: return sqlite_literal(b, v->s);
+    default:
+        sq_buf_puts(b, "x'");
+        for (uint32_t i = 0; i < v->s.n; i++)
+            sq_buf_printf(b, "%02x", (unsigned char)v->s.p[i]);
+        return sq_buf_putc(b, '\'');
+    }
+}
+
+static sq_rc sqlite_change(struct sq_jdbc_conn *base, const char *sql, uint64_t *rows)
+{
+    struct conn *c = (struct conn *)base;
+    struct sq_jdbc_stmt *s = NULL;
+    bool row;
+    SQ_TRY(sqlite_exec(base, sql));
+    SQ_TRY(sqlite_prepare(base, "SELECT changes()", &s));
+    sq_rc rc = sqlite_step(s, &row);
+    *rows = rc == SQ_OK && row ? (uint64_t)c->lib.column_int64(s->s, 0) : 0;
+    sqlite_finalize(s);
+    return rc;
+}
+
+/* A transaction that writes holds the one lock there is. */
+static sq_rc sqlite_first(struct sq_jdbc_conn *base, struct sq_arena *arena, const char *select, bool lock, struct sq_str *cols, uint32_t n, bool *found)
+{
+    struct sq_jdbc_stmt *s = NULL;
+    (void)lock;
+    SQ_TRY(sqlite_prepare(base, select, &s));
+    sq_rc rc = sqlite_step(s, found);
+    for (uint32_t i = 0; rc == SQ_OK && *found && i < n; i++) {
+        cols[i] = sq_str_dup(arena, text_of(s, i));
+        rc = cols[i].p ? SQ_OK : SQ_NOMEM;
+    }
+    sqlite_finalize(s);
+    return rc;
+}
+
+/* EXTRA: the removal of the rollback journal, which is the commit, is durable too. */
+static sq_rc sqlite_durable(struct sq_jdbc_conn *base) { return sqlite_exec(base, "PRAGMA synchronous = EXTRA"); }
 
 /* In WAL mode a reader disturbs no writer, and the SELECT is run as it is. With a rollback journal an open SELECT would keep every
  * writer from committing, this very job's sink too. So its rows are copied to a temporary table first, in one go. */
@@ -521,7 +628,7 @@ static sq_rc find_table(struct conn *c, struct sq_jdbc_info *info)
 {
     struct sq_jdbc_stmt *s = NULL;
     bool row;
-    SQ_TRY(ask(c, "SELECT type FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE", c->base.table->name, &s));
+    SQ_TRY(ask(c, "SELECT type FROM sqlite_master WHERE type IN ('table', 'view') AND name = ?1 COLLATE NOCASE", info->name, &s));
     sq_rc rc = sqlite_step(s, &row);
     if (rc == SQ_OK && row) {
         info->exists = true;
@@ -531,16 +638,18 @@ static sq_rc find_table(struct conn *c, struct sq_jdbc_info *info)
     return rc;
 }
 
-static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc_info *info)
+/* *ppk gets the columns of the primary key, in its order, *pnpk how many they are. */
+static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc_info *info, const uint32_t **ppk, uint32_t *pnpk)
 {
     struct sq_jdbc_stmt *s = NULL;
     uint32_t *pk = SQ_NEW_ARRAY(arena, uint32_t, MAX_COLUMNS), npk = 0;
     bool row = true;
     sq_rc rc = SQ_OK;
+    *ppk = pk;
     info->cols = SQ_NEW_ARRAY(arena, struct sq_jdbc_column, MAX_COLUMNS);
     if (!pk || !info->cols)
         return SQ_NOMEM;
-    SQ_TRY(ask(c, "SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid", c->base.table->name, &s));
+    SQ_TRY(ask(c, "SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk, hidden FROM pragma_table_xinfo(?1) ORDER BY cid", info->name, &s));
     while ((rc = sqlite_step(s, &row)) == SQ_OK && row && info->ncols < MAX_COLUMNS) {
         struct sq_jdbc_column *col = &info->cols[info->ncols];
         int64_t at = c->lib.column_int64(s->s, 4), hidden = c->lib.column_int64(s->s, 5);
@@ -562,6 +671,7 @@ static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc
         info->keys[info->nkeys++] = (struct sq_jdbc_key){.cols = pk, .n = 1};
         info->cols[pk[0]].has_default = true;
     }
+    *pnpk = npk;
 out:
     sqlite_finalize(s);
     return rc;
@@ -607,7 +717,7 @@ static sq_rc read_keys(struct conn *c, struct sq_arena *arena, struct sq_jdbc_in
     uint32_t n = 0;
     bool row = true;
     sq_rc rc;
-    SQ_TRY(ask(c, "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial", c->base.table->name, &s));
+    SQ_TRY(ask(c, "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" AND NOT partial", info->name, &s));
     while ((rc = sqlite_step(s, &row)) == SQ_OK && row && n < MAX_KEYS - 1)
         if ((rc = dup_text(arena, s, 0, &names[n++])) != SQ_OK)
             break;
@@ -631,47 +741,62 @@ static void find_rowid(struct conn *c, struct sq_arena *arena, struct sq_jdbc_in
             continue;
         sq_buf_init(&sql, arena->ctx);
         sq_buf_printf(&sql, "SELECT %s FROM ", names[i]);
-        sqlite_quote(&sql, c->base.table->name);
+        sqlite_quote(&sql, info->name);
         if (sql.rc == SQ_OK && c->lib.prepare_v2(c->db, sql.p, -1, &s, NULL) == SQLITE_OK)
-            info->row_name = info->order = names[i];
+            info->row_name = names[i];
         c->lib.finalize(s);
         sq_buf_free(&sql);
         return;
     }
 }
 
-static sq_rc order_by_key(struct sq_arena *arena, struct sq_jdbc_info *info)
+/* By rowid; tables without one by their primary key, which has no NULLs there. Texts as bytes, whatever the key's collation is: that tells them apart too. */
+static sq_rc find_order(struct sq_arena *arena, struct sq_jdbc_info *info, const uint32_t *pk, uint32_t npk)
 {
-    struct sq_buf b;
-    if (info->order || info->nkeys == 0)
+    struct sq_buf all, one;
+    uint32_t n = info->row_name ? 1 : info->view ? 0 : npk;
+    if (n == 0)
         return SQ_OK;
-    sq_buf_init(&b, arena->ctx);
-    for (uint32_t i = 0; i < info->keys[0].n; i++) {
-        if (i)
-            sq_buf_puts(&b, ", ");
-        sqlite_quote(&b, info->cols[info->keys[0].cols[i]].name);
+    sq_buf_init(&all, arena->ctx);
+    sq_buf_init(&one, arena->ctx);
+    info->orders = SQ_NEW_ARRAY(arena, struct sq_jdbc_order, n);
+    sq_rc rc = info->orders ? SQ_OK : SQ_NOMEM;
+    for (uint32_t i = 0; rc == SQ_OK && i < n; i++) {
+        struct sq_jdbc_order *o = &info->orders[i];
+        sq_buf_reset(&one);
+        if (info->row_name)
+            sq_buf_puts(&one, info->row_name);
+        else
+            sqlite_quote(&one, info->cols[pk[i]].name);
+        o->col = info->row_name ? NULL : &info->cols[pk[i]];
+        o->get = one.rc == SQ_OK ? sq_str_dup(arena, sq_buf_view(&one)).p : NULL;
+        o->by = info->row_name ? o->get : o->get ? sq_arena_printf(arena, "%s COLLATE BINARY", o->get) : NULL;
+        rc = o->by ? sq_buf_printf(&all, "%s%s", i ? ", " : "", o->by) : SQ_NOMEM;
     }
-    sq_rc rc = b.rc;
-    if (rc == SQ_OK && !(info->order = sq_arena_printf(arena, "%s", b.p)))
+    if (rc == SQ_OK && !(info->order = sq_str_dup(arena, sq_buf_view(&all)).p))
         rc = SQ_NOMEM;
-    sq_buf_free(&b);
+    info->norder = n <= SQ_JDBC_ORDER_MAX ? n : 0;
+    sq_buf_free(&all);
+    sq_buf_free(&one);
     return rc;
 }
 
-static sq_rc sqlite_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struct sq_jdbc_info *info)
+static sq_rc sqlite_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struct sq_str table, struct sq_jdbc_info *info)
 {
     struct conn *c = (struct conn *)base;
-    *info = (struct sq_jdbc_info){0};
+    *info = (struct sq_jdbc_info){.name = table};
     SQ_TRY(find_table(c, info));
     if (!info->exists)
         return SQ_OK;
     info->keys = SQ_NEW_ARRAY(arena, struct sq_jdbc_key, MAX_KEYS);
     if (!info->keys)
         return SQ_NOMEM;
-    SQ_TRY(read_columns(c, arena, info));
+    const uint32_t *pk;
+    uint32_t npk = 0;
+    SQ_TRY(read_columns(c, arena, info, &pk, &npk));
     SQ_TRY(read_keys(c, arena, info));
     find_rowid(c, arena, info);
-    return order_by_key(arena, info);
+    return find_order(arena, info, pk, npk);
 }
 
 const struct sq_jdbc_dialect sq_jdbc_sqlite = {
@@ -679,5 +804,9 @@ const struct sq_jdbc_dialect sq_jdbc_sqlite = {
     .close = sqlite_close, .quote = sqlite_quote, .column_type = sqlite_column_type, .describe = sqlite_describe, .same_name = sq_str_ieq,
     .unfit = sqlite_unfit, .upsert = sqlite_upsert, .add_key = sqlite_add_key, .begin = sqlite_begin, .commit = sqlite_commit,
     .rollback = sqlite_rollback, .exec = sqlite_exec, .prepare = sqlite_prepare, .bind = sqlite_bind, .scan = sqlite_scan, .run = sqlite_run,
-    .step = sqlite_step, .value = sqlite_value, .text = text_of, .finalize = sqlite_finalize, .retriable = sqlite_retriable,
+    .step = sqlite_step, .value = sqlite_value, .text = text_of, .finalize = sqlite_finalize, .trouble = sqlite_trouble,
+    .literal = sqlite_literal, .change = sqlite_change, .first = sqlite_first, .durable = sqlite_durable,
+    .order_literal = sqlite_order_literal,
+    .make_marker = "CREATE TABLE " SQ_JDBC_MARKERS " (job TEXT NOT NULL, sink TEXT NOT NULL, epoch INTEGER NOT NULL, owner TEXT NOT NULL, updated TEXT NOT NULL, "
+                   "PRIMARY KEY (job, sink))",
 };

@@ -5,16 +5,35 @@
  * A NULL in a NOT NULL column of the table stops the job before anything of its batch is written, or, with Flink's
  * table.exec.sink.not-null-enforcer = DROP, leaves its row out; the account counts it as filtered.
  *
+ * With epochs (checkpoints, micro-batches) the writer is handed over to the thread that commits, at each barrier; until it is back, the rows behind the
+ * barrier wait here as copies, and when they are too many the stage that gives them stands still (sq_sink_room).
+ *
  * Where rows come with what they were before and the writer keeps rows by key, -U is handed on as -D: behind a filter it may come alone, because
  * the row it changed to was left out; where its +U follows, that one counts.
  */
 #include "executor/runtime/runtime.h"
 
+#include <stdio.h>
+
+enum { HELD_BYTES = 64 << 20, PENDING_BYTES = 64 << 20, SPARES = 4 };
+
+struct held {
+    struct held *next;
+    struct sq_out rows;
+};
+
 struct sink {
     struct sq_op base;
     struct sq_sink_spec spec;
     struct sq_writer *writer;
+    struct sq_ctx own;                     /* the writer's: it may be on another thread */
     bool finished;
+    bool epochs;                           /* rows wait for commits */
+    _Atomic bool handed;                   /* the writer is the committing thread's */
+    struct held *first, *last, *spare;     /* rows behind the barrier */
+    uint32_t nspare;
+    size_t held_bytes;
+    char name[256];
     uint8_t kind[SQ_BATCH_ROWS];
     uint32_t sel[SQ_BATCH_ROWS];
 };
@@ -24,14 +43,54 @@ static const struct sq_sink_class *sink_of(const struct sq_op *op)
     return op->plan->u.sink.connector->sink;
 }
 
+/* What the writer has to say of its failure; one of a buffer that it was given is said by that buffer's context. */
+static sq_rc told(struct sq_op *op, struct sq_ctx *to, sq_rc rc)
+{
+    const struct sq_error *own = &SQ_OP(op, struct sink)->own.err;
+
+    if (rc != SQ_OK && own->rc != SQ_OK)
+        to->err = *own;
+    else if (rc != SQ_OK && to->err.rc == SQ_OK)
+        sq_fail(to, rc, "the sink failed without a message");
+    return rc;
+}
+
+/* The sinks of one table are told apart by their order. */
+static void make_name(struct sink *s)
+{
+    const struct sq_job *job = s->base.worker->job;
+    struct sq_str path = s->base.plan->u.sink.path;
+    uint32_t twin = 1;
+
+    for (uint32_t i = 0; i < s->base.plan->id; i++)
+        if (job->nodes[i] && job->nodes[i]->kind == SQ_N_SINK && sq_str_eq(job->nodes[i]->u.sink.path, path))
+            twin++;
+    if (twin == 1)
+        snprintf(s->name, sizeof s->name, "%.*s", SQ_FMT(path));
+    else
+        snprintf(s->name, sizeof s->name, "%.*s#%u", SQ_FMT(path), twin);
+}
+
 static sq_rc sink_open(struct sq_op *op)
 {
     struct sink *s = SQ_OP(op, struct sink);
+    sq_rc rc;
 
     s->spec = (struct sq_sink_spec){.table = op->plan->u.sink.table, .ext = op->plan->u.sink.ext, .session = &op->config->session,
                                     .mode = op->plan->u.sink.mode, .key = op->plan->u.sink.key.cols, .nkey = op->plan->u.sink.key.n,
                                     .key_derived = op->plan->u.sink.key_derived, .overwrite = op->plan->u.sink.overwrite};
-    return sink_of(op)->open(op->ctx, &s->spec, &s->writer);
+    make_name(s);
+    s->epochs = op->worker->job->epochs && sink_of(op)->prepare;
+    if (s->epochs)
+        sq_epochs_sink_spec(op->worker->job, op, &s->spec.epoch);
+    s->own = *op->ctx;
+    rc = told(op, op->ctx, sink_of(op)->open(&s->own, &s->spec, &s->writer));
+    if (rc == SQ_OK && s->epochs) {                /* from here on it may be on another thread */
+        s->own.notice = sq_job_note;
+        s->own.notice_arg = op->worker;
+        s->own.interrupt = &op->worker->job->abort;
+    }
+    return rc;
 }
 
 static bool never_null(const struct sq_vec *v)
@@ -95,6 +154,101 @@ static struct sq_batch as_upserts(struct sink *s, const struct sq_batch *in)
     return out;
 }
 
+/* ---- rows behind the barrier ---- */
+
+static void free_held(struct sq_ctx *ctx, struct held *h)
+{
+    if (h->rows.ctx)
+        sq_out_free(&h->rows);
+    sq_free(ctx, h);
+}
+
+static sq_rc new_held(struct sink *s, struct held **out)
+{
+    struct held *h = s->spare;
+    const struct sq_type **types;
+    sq_rc rc;
+
+    *out = h;
+    if (h) {
+        s->spare = h->next;
+        s->nspare--;
+        sq_out_reset(&h->rows);
+        return SQ_OK;
+    }
+    SQ_TRY(sq_op_types(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, &types));
+    h = *out = sq_calloc(s->base.ctx, sizeof *h);
+    rc = h ? sq_out_init(&h->rows, s->base.ctx, types, s->base.plan->ncols) : SQ_NOMEM;
+    sq_free(s->base.ctx, types);
+    if (rc != SQ_OK && h)
+        free_held(s->base.ctx, h);
+    return rc;
+}
+
+static sq_rc hold(struct sink *s, const struct sq_batch *rows)
+{
+    struct held *h;
+    sq_rc rc;
+
+    SQ_TRY(new_held(s, &h));
+    rc = sq_out_append(&h->rows, rows, rows->sel, rows->nsel);
+    if (rc != SQ_OK) {
+        free_held(s->base.ctx, h);
+        return rc;
+    }
+    h->next = NULL;
+    if (s->first)
+        s->last->next = h;
+    else
+        s->first = h;
+    s->last = h;
+    s->held_bytes += h->rows.heap.bytes + (size_t)h->rows.n * h->rows.ncols * 16;
+    return SQ_OK;
+}
+
+static sq_rc write_rows(struct sink *s, const struct sq_batch *rows)
+{
+    const struct sq_sink_class *cls = sink_of(&s->base);
+
+    SQ_TRY(told(&s->base, s->base.ctx, cls->write(s->writer, rows)));
+    if (s->epochs && cls->pending_bytes && cls->pending_bytes(s->writer) > PENDING_BYTES)
+        sq_job_want_epoch(s->base.worker->job);
+    return SQ_OK;
+}
+
+sq_rc sq_sink_resume(struct sq_op *op)
+{
+    struct sink *s = SQ_OP(op, struct sink);
+
+    while (s->first && !atomic_load_explicit(&s->handed, memory_order_acquire)) {
+        struct held *h = s->first;
+        SQ_TRY(write_rows(s, sq_out_batch(&h->rows)));
+        s->first = h->next;
+        if (s->nspare < SPARES) {
+            h->next = s->spare;
+            s->spare = h;
+            s->nspare++;
+        } else {
+            free_held(op->ctx, h);
+        }
+    }
+    if (!s->first)
+        s->held_bytes = 0;
+    return SQ_OK;
+}
+
+bool sq_sink_room(const struct sq_op *op) { return ((const struct sink *)op)->held_bytes < HELD_BYTES; }
+
+static sq_rc take_rows(struct sink *s, const struct sq_batch *rows)
+{
+    if (!s->epochs)
+        return write_rows(s, rows);
+    if (atomic_load_explicit(&s->handed, memory_order_acquire))
+        return hold(s, rows);
+    SQ_TRY(sq_sink_resume(&s->base));
+    return write_rows(s, rows);
+}
+
 static sq_rc sink_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct sink *s = SQ_OP(op, struct sink);
@@ -104,18 +258,94 @@ static sq_rc sink_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
     if (rows.kind && s->spec.mode == SQ_MODE_UPSERT && op->plan->inputs[0]->mode == SQ_MODE_RETRACT)
         rows = as_upserts(s, &rows);
     if (rows.nsel)
-        SQ_TRY(sink_of(op)->write(s->writer, &rows));
+        SQ_TRY(take_rows(s, &rows));
     sq_op_accept(op, input, rows.nsel);
     op->ins[input].filtered += in->nsel - rows.nsel;
     return SQ_OK;
 }
 
+/* ---- epochs ---- */
+
+struct sq_str sq_sink_name(const struct sq_op *op) { return sq_str_of(((const struct sink *)op)->name); }
+
+bool sq_sink_has_epochs(const struct sq_op *op) { return ((const struct sink *)op)->epochs; }
+
+enum sq_sink_promise sq_sink_promise(const struct sq_op *op)
+{
+    const struct sq_sink_class *cls = sink_of(op);
+
+    return cls->promise ? cls->promise(op->plan->u.sink.table, op->plan->u.sink.ext) : SQ_SINK_AT_LEAST_ONCE;
+}
+
+sq_rc sq_sink_hand_over(struct sq_op *op)
+{
+    struct sink *s = SQ_OP(op, struct sink);
+
+    if (!s->epochs)
+        return SQ_OK;
+    SQ_TRY(sq_sink_resume(op));
+    SQ_ASSERT(!s->first);                        /* a barrier comes when the epoch before is committed */
+    atomic_store_explicit(&s->handed, true, memory_order_release);
+    return SQ_OK;
+}
+
+void sq_sink_give_back(struct sq_op *op)
+{
+    atomic_store_explicit(&SQ_OP(op, struct sink)->handed, false, memory_order_release);
+}
+
+static sq_rc sink_barrier(struct sq_op *op, uint64_t epoch)
+{
+    (void)epoch;
+    if (!atomic_load_explicit(&op->worker->job->cut, memory_order_acquire))
+        return SQ_OK;                            /* the barrier of a pause */
+    return sq_sink_hand_over(op);
+}
+
+sq_rc sq_sink_marker(struct sq_op *op, struct sq_ctx *ctx, uint64_t *epoch)
+{
+    *epoch = 0;
+    return told(op, ctx, sink_of(op)->marker(SQ_OP(op, struct sink)->writer, epoch));
+}
+
+sq_rc sq_sink_set_marker(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch)
+{
+    return told(op, ctx, sink_of(op)->set_marker(SQ_OP(op, struct sink)->writer, epoch));
+}
+
+sq_rc sq_sink_recover(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, struct sq_str pending)
+{
+    if (!sink_of(op)->recover)
+        return SQ_OK;
+    return told(op, ctx, sink_of(op)->recover(SQ_OP(op, struct sink)->writer, epoch, pending));
+}
+
+void sq_sink_last(struct sq_op *op)
+{
+    if (sink_of(op)->last)
+        sink_of(op)->last(SQ_OP(op, struct sink)->writer);
+}
+
+sq_rc sq_sink_prepare(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, struct sq_buf *pending)
+{
+    return told(op, ctx, sink_of(op)->prepare(SQ_OP(op, struct sink)->writer, epoch, pending));
+}
+
+sq_rc sq_sink_commit(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch)
+{
+    if (!sink_of(op)->commit)
+        return SQ_OK;
+    return told(op, ctx, sink_of(op)->commit(SQ_OP(op, struct sink)->writer, epoch));
+}
+
+/* ---- the end ---- */
+
 static sq_rc finish(struct sink *s)
 {
-    if (s->finished)
+    if (s->finished || s->epochs)                /* with epochs, the last commit is the end */
         return SQ_OK;
     s->finished = true;
-    return sink_of(&s->base)->finish ? sink_of(&s->base)->finish(s->writer) : SQ_OK;
+    return sink_of(&s->base)->finish ? told(&s->base, s->base.ctx, sink_of(&s->base)->finish(s->writer)) : SQ_OK;
 }
 
 static sq_rc sink_end(struct sq_op *op, uint32_t input)
@@ -128,21 +358,33 @@ static sq_rc sink_flush(struct sq_op *op, bool last)
 {
     struct sink *s = SQ_OP(op, struct sink);
 
+    if (s->epochs)
+        return sq_sink_resume(op);
     if (!s->finished && sink_of(op)->flush)
-        SQ_TRY(sink_of(op)->flush(s->writer));
+        SQ_TRY(told(op, op->ctx, sink_of(op)->flush(s->writer)));
     return last ? finish(s) : SQ_OK;
 }
 
 static void sink_close(struct sq_op *op)
 {
     struct sink *s = SQ_OP(op, struct sink);
+    struct held *next;
 
+    for (struct held *h = s->first; h; h = next) {
+        next = h->next;
+        free_held(op->ctx, h);
+    }
+    for (struct held *h = s->spare; h; h = next) {
+        next = h->next;
+        free_held(op->ctx, h);
+    }
     if (s->writer)
         sink_of(op)->close(s->writer);
 }
 
 const struct sq_op_class sq_op_sink = {
-    .name = "Sink", .size = sizeof(struct sink), .open = sink_open, .batch = sink_batch, .end = sink_end, .close = sink_close, .flush = sink_flush,
+    .name = "Sink", .size = sizeof(struct sink), .open = sink_open, .batch = sink_batch, .barrier = sink_barrier, .end = sink_end, .close = sink_close,
+    .flush = sink_flush,
 };
 
 /* ---- collect ---- */

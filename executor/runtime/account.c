@@ -191,6 +191,7 @@ void sq_job_stats(const struct sq_job *job, struct sq_job_stats *st)
 {
     sum(job);
     read_stats(job, st);
+    sq_epochs_stats(job, st);
 }
 
 /* ---- as text ---- */

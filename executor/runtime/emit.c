@@ -5,7 +5,7 @@
  * Invariants, checked in debug builds: batches are well formed; an edge that the plan calls insert-only carries inserts; watermarks rise;
  * nothing comes after the end.
  */
-#include "executor/op.h"
+#include "executor/runtime/cut.h"
 
 #ifndef NDEBUG
 static void check(const struct sq_op *op, const struct sq_batch *b)
@@ -95,6 +95,7 @@ static sq_rc pass_barrier(struct sq_op *op, uint64_t epoch)
 {
     if (op->cls->barrier)
         SQ_TRY(op->cls->barrier(op, epoch));
+    SQ_TRY(sq_cut_op(op, epoch));
     return sq_emit_barrier(op, epoch);
 }
 

@@ -433,7 +433,7 @@ sq_rc sq_receiver_poll(const struct sq_stage *stage, bool *got)
         uint64_t at = atomic_load_explicit(&q->taken, memory_order_relaxed);
         if (atomic_load_explicit(&q->sent, memory_order_acquire) == at || v->base.ins[s].barrier > v->base.epoch)
             continue;
-        if (!sq_stage_room(stage))
+        if (!sq_stage_room(stage) && q->ring[at % q->cap]->what != M_BARRIER)    /* a barrier gives no rows, and what holds the stage up may wait for it */
             return SQ_OK;
         *got = true;
         SQ_TRY(take(v, s, q->ring[at % q->cap]));

@@ -7,6 +7,7 @@
  * through everywhere, nothing is under way between the workers. So snapshots are taken, and so a job is stopped before its end: what the sources
  * gave until then is written.
  */
+#include "executor/runtime/cut.h"
 #include "executor/runtime/runtime.h"
 
 #include "base/os.h"
@@ -38,21 +39,26 @@ void sq_job_fail(struct sq_job *job, struct sq_worker *w, sq_rc rc)
     sq_job_wake(job);
 }
 
-static void note(void *arg, const char *text)
+void sq_job_note(void *arg, const char *text)
 {
     struct sq_worker *w = arg;
 
     pthread_mutex_lock(&w->lock);
     sq_buf_add(&w->notices, text, strlen(text) + 1);
+    atomic_store(&w->quiet, false);
     pthread_mutex_unlock(&w->lock);
+    sq_event_raise(&w->job->workers[0].event);
 }
 
-/* Gives the caller what the other workers had to say. */
+/* Gives the caller what other threads had to say. */
 static void deliver(struct sq_job *job, bool drop)
 {
-    for (uint32_t i = 1; i < job->nworkers; i++) {
+    for (uint32_t i = 0; i < job->nworkers; i++) {
         struct sq_worker *w = &job->workers[i];
+        if (atomic_load_explicit(&w->quiet, memory_order_acquire))
+            continue;
         pthread_mutex_lock(&w->lock);
+        atomic_store(&w->quiet, true);
         for (size_t at = 0; at < w->notices.n && !drop; at += strlen(w->notices.p + at) + 1)
             sq_notice(job->ctx, "%s", w->notices.p + at);
         sq_buf_reset(&w->notices);
@@ -106,11 +112,12 @@ static sq_rc new_workers(struct sq_job *job)
         struct sq_worker *w = &job->workers[i];
         w->job = job;
         w->number = i;
-        w->own = (struct sq_ctx){.budget = job->ctx->budget, .os = job->ctx->os, .notice = note, .notice_arg = w, .interrupt = &job->stop};
+        w->own = (struct sq_ctx){.budget = job->ctx->budget, .os = job->ctx->os, .notice = sq_job_note, .notice_arg = w, .interrupt = &job->stop};
         w->ctx = i == 0 ? job->ctx : &w->own;
         sq_event_init(&w->event);
         pthread_mutex_init(&w->lock, NULL);
         sq_buf_init(&w->notices, &w->own);
+        atomic_init(&w->quiet, true);
         job->nworkers++;
     }
     return SQ_OK;
@@ -150,9 +157,12 @@ static sq_rc open_job(struct sq_job *job)
     for (uint32_t i = 0; i < job->nnodes; i++)
         if (job->nodes[i] && job->nodes[i]->kind == SQ_N_EXCHANGE)
             SQ_TRY(sq_exchange_new(job, job->nodes[i], &job->exchanges[i]));
-    for (int sinks = 0; sinks < 2; sinks++)
-        for (uint32_t i = 0; i < job->nworkers; i++)
-            SQ_TRY(open_worker(&job->workers[i], sinks != 0));
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        SQ_TRY(open_worker(&job->workers[i], false));
+    SQ_TRY(sq_epochs_open(job));
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        SQ_TRY(open_worker(&job->workers[i], true));
+    SQ_TRY(sq_epochs_recover(job));
     SQ_TRY(sq_stats_new(job, job->ctx, &job->sum));
     for (uint32_t i = 0; i < job->nworkers; i++)
         SQ_TRY(sq_stats_new(job, job->ctx, &job->workers[i].stat));
@@ -184,6 +194,14 @@ sq_rc sq_job_open(struct sq_ctx *ctx, const struct sq_job_plan *plan, sq_collect
 }
 
 /* ---- running ---- */
+
+/* What a worker's call gave, on the caller's thread: its error becomes the job's. */
+sq_rc sq_job_told(struct sq_job *job, uint32_t worker, sq_rc rc)
+{
+    if (rc != SQ_OK && worker > 0)
+        job->ctx->err = job->workers[worker].ctx->err;
+    return rc;
+}
 
 static void join_threads(struct sq_job *job)
 {
@@ -271,6 +289,22 @@ static sq_rc turn(struct sq_job *job, int64_t wait_us, bool *done)
     return SQ_OK;
 }
 
+/* The job is done when its last epoch is committed. */
+static sq_rc turn_epochs(struct sq_job *job, int64_t wait_us)
+{
+    int64_t due_us = sq_epochs_wait_us(job);
+
+    if (wait_us > due_us)
+        wait_us = due_us;
+    if (!job->ended)
+        SQ_TRY(turn(job, wait_us, &job->ended));
+    SQ_TRY(sq_epochs_turn(job, job->ended, wait_us, &job->done));
+    deliver(job, false);
+    if (job->done)
+        halt(job);
+    return SQ_OK;
+}
+
 sq_rc sq_job_turn(struct sq_job *job, int64_t wait_us, bool *done)
 {
     sq_rc rc;
@@ -281,7 +315,7 @@ sq_rc sq_job_turn(struct sq_job *job, int64_t wait_us, bool *done)
     if (job->done)
         return SQ_OK;
     SQ_TRY(sq_check_interrupt(job->ctx));        /* between turns nothing is half done: the job may go on, or be stopped */
-    rc = turn(job, wait_us, &job->done);
+    rc = job->epochs ? turn_epochs(job, wait_us) : turn(job, wait_us, &job->done);
     job->failed = rc != SQ_OK;
     if (job->done || job->failed)
         job->ended_ns = now_ns(job);
@@ -306,53 +340,90 @@ void sq_job_drain(struct sq_job *job)
 
 /* ---- standing still ---- */
 
-static bool all_parked(struct sq_job *job)
+static bool all_parked(struct sq_job *job, uint64_t barrier)
 {
     for (uint32_t i = 0; i < job->nworkers; i++)
-        if (!atomic_load(&job->workers[i].done) && atomic_load(&job->workers[i].parked) != job->epoch)
+        if (!atomic_load(&job->workers[i].done) && atomic_load(&job->workers[i].parked) != barrier)
             return false;
     return true;
 }
 
-/* Until nothing is under way. */
-static sq_rc pause_workers(struct sq_job *job)
+static sq_rc wait_parked(struct sq_job *job, uint64_t barrier)
 {
     struct sq_worker *w = &job->workers[0];
 
-    if (!job->running)
-        return SQ_OK;
-    job->epoch++;
-    atomic_store(&job->pause, job->epoch);
-    sq_job_wake(job);
-    while (!all_parked(job)) {
+    while (!all_parked(job, barrier)) {
         uint32_t seen = sq_event_seen(&w->event);
         sq_rc rc = SQ_OK;
-        if (!atomic_load(&w->done) && atomic_load(&w->parked) != job->epoch)
+        if (!atomic_load(&w->done) && atomic_load(&w->parked) != barrier)
             rc = sq_worker_step(w, 10000);
-        else if (!all_parked(job) && !atomic_load(&job->stop))
+        else if (!all_parked(job, barrier) && !atomic_load(&job->stop))
             sq_event_wait(&w->event, seen, 10000);
         SQ_TRY(settle(job, rc));
     }
     return SQ_OK;
 }
 
-static void resume_workers(struct sq_job *job)
+sq_rc sq_job_pause(struct sq_job *job, struct sq_cut *cut)
 {
+    uint64_t barrier = atomic_load(&job->barrier) + 1;
+    bool ended;
+
+    atomic_store(&job->cut, cut);
+    atomic_store(&job->pause, barrier);
+    atomic_store(&job->barrier, barrier);
+    sq_job_wake(job);
+    if (job->nworkers == 1)
+        return sq_worker_turn(&job->workers[0], 0, &ended);
+    if (!job->done) {
+        SQ_TRY(start_threads(job));
+        SQ_TRY(wait_parked(job, barrier));
+    }
+    return sq_job_cut_ended(job);
+}
+
+void sq_job_resume(struct sq_job *job)
+{
+    atomic_store(&job->cut, NULL);
     atomic_store(&job->pause, 0);
     sq_job_wake(job);
 }
 
-static sq_rc flush_all(struct sq_job *job)
+/* Workers that have left hand over what they had in the end; on the thread that waited for them. */
+sq_rc sq_job_cut_ended(struct sq_job *job)
 {
     for (uint32_t i = 0; i < job->nworkers; i++) {
-        sq_rc rc = sq_worker_flush(&job->workers[i], true);
-        if (rc == SQ_OK)
-            continue;
-        if (i > 0)
-            job->ctx->err = job->workers[i].ctx->err;
-        return rc;
+        struct sq_worker *w = &job->workers[i];
+        if (atomic_load(&w->done) || job->done || job->ended)
+            SQ_TRY(sq_job_told(job, i, sq_cut_worker(w, atomic_load(&job->barrier))));
     }
     return SQ_OK;
+}
+
+static sq_rc flush_all(struct sq_job *job)
+{
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        SQ_TRY(sq_job_told(job, i, sq_worker_flush(&job->workers[i], true)));
+    return SQ_OK;
+}
+
+/* Without epochs: what the sources gave until now is written. */
+static sq_rc stop_here(struct sq_job *job)
+{
+    sq_rc rc = job->running ? sq_job_pause(job, NULL) : SQ_OK;
+
+    halt(job);
+    return rc == SQ_OK ? flush_all(job) : rc;
+}
+
+static sq_rc stop_after_epoch(struct sq_job *job)
+{
+    bool done = false;
+
+    sq_epochs_stop(job);
+    while (!done)
+        SQ_TRY(sq_job_turn(job, 100000, &done));
+    return flush_all(job);
 }
 
 sq_rc sq_job_stop(struct sq_job *job)
@@ -363,10 +434,7 @@ sq_rc sq_job_stop(struct sq_job *job)
         return sq_fail(job->ctx, SQ_MISUSE, "the job has failed and can only be closed");
     if (job->done)
         return SQ_OK;
-    rc = pause_workers(job);
-    halt(job);
-    if (rc == SQ_OK)
-        rc = flush_all(job);
+    rc = job->epochs ? stop_after_epoch(job) : stop_here(job);
     deliver(job, false);
     job->failed = rc != SQ_OK;
     job->done = true;
@@ -374,26 +442,12 @@ sq_rc sq_job_stop(struct sq_job *job)
     return rc;
 }
 
-sq_rc sq_job_snapshot(struct sq_job *job, struct sq_buf *out)
+sq_rc sq_job_stop_with_savepoint(struct sq_job *job, const char *path, struct sq_buf *made)
 {
-    sq_rc rc;
-
-    if (job->failed)
-        return sq_fail(job->ctx, SQ_MISUSE, "a failed job has no snapshot");
-    rc = pause_workers(job);
-    job->failed = rc != SQ_OK;
-    if (rc == SQ_OK)
-        rc = sq_job_save(job, out);
-    resume_workers(job);
-    return rc;
-}
-
-sq_rc sq_job_restore(struct sq_job *job, struct sq_str in)
-{
-    sq_rc rc = job->running ? sq_fail(job->ctx, SQ_MISUSE, "a job that runs cannot be restored") : sq_job_load(job, in);
-
-    job->failed = rc != SQ_OK;
-    return rc;
+    if (!job->epochs)
+        return sq_epochs_none(job);
+    SQ_TRY(sq_job_stop(job));
+    return sq_epochs_savepoint(job, path, made);
 }
 
 /* ---- closing ---- */
@@ -404,6 +458,7 @@ void sq_job_close(struct sq_job *job)
         return;
     if (job->running)
         halt(job);
+    sq_epochs_close(job);
     for (uint32_t i = 0; i < job->nworkers; i++)
         sq_lower_free(&job->workers[i]);
     for (uint32_t i = 0; i < job->nworkers; i++) {

@@ -39,8 +39,11 @@ struct sq_op_stat {
     struct sq_input_count *ins;
 };
 
-/* An operator where a stage begins, and the senders where it ends. */
-struct sq_stage { struct sq_op *from, **senders; uint32_t nsenders; };
+/* An operator where a stage begins, the senders and sinks where it ends, and what is between with several inputs. */
+struct sq_stage {
+    struct sq_op *from, **senders, **sinks, **joins;
+    uint32_t nsenders, nsinks, njoins;
+};
 
 struct sq_worker {
     struct sq_job *job;
@@ -58,6 +61,8 @@ struct sq_worker {
     struct sq_ctx own;                     /* the context of all but worker 0 */
     struct sq_event event;
     uint64_t epoch;                        /* the last barrier that its sources sent */
+    uint64_t cut;                          /* the last barrier at which it has handed over all its state */
+    uint64_t committed;                    /* the last one of which it knows that its epoch is committed */
     int64_t idle_since;                    /* nothing has come since; 0: it has */
     bool flushed;
     uint32_t passes;
@@ -70,9 +75,13 @@ struct sq_worker {
     struct sq_op_stat *stat;               /* by plan id */
     _Atomic uint32_t stat_seen;
     struct sq_buf notices;                 /* texts, a 0 behind each */
+    _Atomic bool quiet;                    /* there are none */
 };
 
 struct sq_exchange;
+struct sq_cut;
+struct sq_epochs;
+struct sq_saved_op;
 
 struct sq_job {
     struct sq_ctx *ctx;
@@ -86,8 +95,14 @@ struct sq_job {
     struct sq_exchange **exchanges;        /* by plan id */
     _Atomic uint32_t *sources_ended;       /* by plan id: workers on which the source has ended */
     _Atomic int stop;                      /* the threads shall leave */
-    _Atomic uint64_t pause;                /* an epoch: sources send its barrier and stop; 0: go on */
-    uint64_t epoch;
+    _Atomic int abort;                     /* what is being committed is given up */
+    _Atomic uint64_t barrier;              /* the last one that was asked for: sources send it */
+    _Atomic uint64_t pause;                /* a barrier that sources do not go on after; 0: go on */
+    _Atomic uint64_t committed;            /* the last barrier whose epoch is committed */
+    _Atomic(struct sq_cut *) cut;          /* what collects the state at a barrier; NULL: nobody wants it */
+    _Atomic int32_t sources_live;          /* sources, each worker's counted, that have neither ended nor paused */
+    _Atomic bool dirty;                    /* something has come in since the last barrier */
+    struct sq_epochs *epochs;              /* NULL: the job has none */
     _Atomic uint32_t stat_wanted;
     pthread_mutex_t lock;                  /* of error */
     struct sq_error error;                 /* the first one of any worker; rc SQ_OK: none */
@@ -95,6 +110,7 @@ struct sq_job {
     bool running;                          /* threads are there */
     int64_t started_ns, ended_ns;
     bool failed, done;
+    bool ended;                            /* all workers are done; with epochs, the last one may still have to be committed */
     _Atomic bool draining;                 /* sources end where they are */
 };
 
@@ -109,9 +125,31 @@ bool sq_op_is_source(const struct sq_op *);
 /* Asks once. *got: something came; *wait_us is lowered to when to ask again. */
 sq_rc sq_source_poll(struct sq_op *, bool *got, int64_t *wait_us);
 void sq_source_stats(const struct sq_op *, struct sq_source_stats *);
-/* Positions of all workers: of worker 0's operator, while the others stand still. */
-sq_rc sq_source_save(struct sq_op *, struct sq_buf *);
-sq_rc sq_source_load(struct sq_op *, struct sq_str);
+/* The splits that the operator has begun, and where it stands in them, into `to`. */
+sq_rc sq_source_cut(struct sq_op *, struct sq_arena *, struct sq_saved_op *to);
+/* Takes up what was saved, by all old workers in their order; called for worker 0's operator, whose list is everybody's. */
+sq_rc sq_source_load(struct sq_op *, const struct sq_saved_op *const *, uint32_t n);
+void sq_source_committed(struct sq_op *);        /* the positions of the last cut are committed */
+sq_rc sq_source_end(struct sq_op *);
+
+/* ---- operators/sink.c ---- */
+
+struct sq_sink_epochs;
+struct sq_str sq_sink_name(const struct sq_op *);          /* the table's path, "#2" behind it for the second sink of one table */
+/* Whether rows wait for commits (the connector has epochs, and so has the job). */
+bool sq_sink_has_epochs(const struct sq_op *);
+enum sq_sink_promise sq_sink_promise(const struct sq_op *);
+bool sq_sink_room(const struct sq_op *);                   /* false: too many rows wait for a commit that is under way */
+sq_rc sq_sink_hand_over(struct sq_op *);                   /* the writer now is the committing thread's */
+sq_rc sq_sink_resume(struct sq_op *);                      /* the writer is back: what waited is written */
+/* On the thread that has the writer; errors go to the given context. */
+sq_rc sq_sink_marker(struct sq_op *, struct sq_ctx *, uint64_t *epoch);
+sq_rc sq_sink_set_marker(struct sq_op *, struct sq_ctx *, uint64_t epoch);
+sq_rc sq_sink_recover(struct sq_op *, struct sq_ctx *, uint64_t epoch, struct sq_str pending);
+void sq_sink_last(struct sq_op *);                        /* the next prepare is the last of this run */
+sq_rc sq_sink_prepare(struct sq_op *, struct sq_ctx *, uint64_t epoch, struct sq_buf *pending);
+sq_rc sq_sink_commit(struct sq_op *, struct sq_ctx *, uint64_t epoch);
+void sq_sink_give_back(struct sq_op *);
 
 /* exchange.c */
 sq_rc sq_exchange_new(struct sq_job *, const struct sq_plan *, struct sq_exchange **);
@@ -134,20 +172,44 @@ sq_rc sq_worker_turn(struct sq_worker *, int64_t wait_us, bool *done);         /
 sq_rc sq_worker_step(struct sq_worker *, int64_t wait_us);                     /* of several */
 void *sq_worker_main(void *worker);
 sq_rc sq_worker_flush(struct sq_worker *, bool last);
-/* Lets every source send the barrier of an epoch. */
-sq_rc sq_worker_barrier(struct sq_worker *, uint64_t epoch);
 bool sq_stage_room(const struct sq_stage *);
 
 /* job.c */
 void sq_job_fail(struct sq_job *, struct sq_worker *, sq_rc);
 void sq_job_wake(struct sq_job *);
+sq_rc sq_job_told(struct sq_job *, uint32_t worker, sq_rc);
+void sq_job_note(void *worker, const char *text);          /* a notice from any thread, for the caller of the job */
+/* Lets every worker come to a barrier and stand still there; `cut` (may be NULL) collects the state. Until sq_job_resume. */
+sq_rc sq_job_pause(struct sq_job *, struct sq_cut *);
+void sq_job_resume(struct sq_job *);
+sq_rc sq_job_cut_ended(struct sq_job *);
+/* Something has come in. */
+static inline void sq_job_touch(struct sq_job *job)
+{
+    if (!atomic_load_explicit(&job->dirty, memory_order_relaxed))
+        atomic_store_explicit(&job->dirty, true, memory_order_relaxed);
+}
+
+/* epochs.c */
+/* Opens the job's store, where it has one, and finds out what to go on from; then the sinks may be opened. Nothing where the job has no epochs. */
+sq_rc sq_epochs_open(struct sq_job *);
+/* What the sink has to know of epochs. */
+void sq_epochs_sink_spec(struct sq_job *, const struct sq_op *, struct sq_sink_epochs *);
+/* After the sinks were opened: decides which epoch counts, restores it, commits what is left to commit. */
+sq_rc sq_epochs_recover(struct sq_job *);
+/* After each turn of worker 0. `ended`: all workers are done. *done: nothing is left to be committed either. */
+sq_rc sq_epochs_turn(struct sq_job *, bool ended, int64_t wait_us, bool *done);
+int64_t sq_epochs_wait_us(const struct sq_job *);          /* until the next one is due */
+void sq_job_want_epoch(struct sq_job *);                   /* soon; from any thread */
+void sq_epochs_stop(struct sq_job *);                      /* the job is to end with the next epoch */
+/* Of a job that was stopped: copies its last checkpoint. */
+sq_rc sq_epochs_savepoint(struct sq_job *, const char *path, struct sq_buf *made);
+sq_rc sq_epochs_none(struct sq_job *);                     /* the error of asking a job without checkpoints for one */
+void sq_epochs_stats(const struct sq_job *, struct sq_job_stats *);
+void sq_epochs_close(struct sq_job *);
 
 /* account.c */
 sq_rc sq_stats_new(struct sq_job *, struct sq_ctx *, struct sq_op_stat **);
 void sq_worker_count(struct sq_worker *);        /* into its `stat` */
-
-/* snapshot.c */
-sq_rc sq_job_save(struct sq_job *, struct sq_buf *);
-sq_rc sq_job_load(struct sq_job *, struct sq_str);
 
 #endif

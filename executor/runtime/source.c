@@ -4,10 +4,17 @@
  *
  * Splits are listed once, by worker 0, when the job opens (what is not there is an error then), and again now and then where the source finds new
  * ones. The list is shared by the workers' scans, under its lock. Where splits are read one after the other, a worker takes the next when it is
- * done with one; else each worker has its share from the beginning. A restored job's splits begin at their saved positions. A
+ * done with one; else each worker has every n-th. A restored job reads the saved splits, whoever had them, from their saved positions. A
  * split's position is always the one behind the last batch that was pushed through, as a batch reaches the senders or sinks before the next is
  * asked for.
+ *
+ * At a barrier each worker saves the splits that it has begun, with its own view of them, and worker 0 also those that nobody had taken when it
+ * passed: so a split that changes hands while the barrier is under way is saved by who had it then, or as not begun. The batches of VALUES are splits too.
+ *
+ * With 'available-now' no source ends: it pauses where its data ends now, and the next run goes on there. 'execution.trigger.max-rows' lets a source
+ * wait for the next epoch when it has given so many rows in this one.
  */
+#include "executor/runtime/cut.h"
 #include "executor/runtime/runtime.h"
 
 #include "base/os.h"
@@ -20,8 +27,14 @@ struct split {
     struct sq_split split;
     uint32_t state;
     uint32_t owner;                        /* worker; NOBODY: not taken */
-    uint32_t number;                       /* in the owner's reader */
     struct sq_str position;                /* restored */
+};
+
+struct taken {                             /* a split that this worker has begun */
+    struct sq_split split;                 /* texts of the pool's arena */
+    uint32_t at;                           /* its place in the pool */
+    bool ended;
+    struct sq_buf position;                /* behind its last row, once it has ended; else the one of the last barrier */
 };
 
 struct pool {
@@ -39,7 +52,7 @@ struct scan {
     struct sq_reader *reader;
     struct pool own, *pool;                /* worker 0's is everybody's */
     uint32_t readers;                      /* workers that scan */
-    uint32_t *by_number;                   /* reader's number -> place in the pool */
+    struct taken *by_number;               /* by the reader's number */
     size_t taken, cap_taken;
     uint32_t version;                      /* of the pool, when it was looked through */
     bool begun;
@@ -47,7 +60,8 @@ struct scan {
 
 struct values {
     struct sq_op base;
-    _Atomic uint32_t next, *at;            /* the next batch; worker 0's is everybody's */
+    bool *done;                            /* by batch: restored as done, or given by this worker */
+    uint32_t next;                         /* batches are dealt out: worker k has every n-th that is not done */
 };
 
 bool sq_op_is_source(const struct sq_op *op)
@@ -56,6 +70,26 @@ bool sq_op_is_source(const struct sq_op *op)
 }
 
 static struct sq_op *first_of(const struct sq_op *op) { return op->worker->job->workers[0].ops[op->plan->id]; }
+
+static bool available_now(const struct sq_op *op) { return op->config->epochs.trigger == SQ_TRIGGER_AVAILABLE_NOW; }
+
+/* Nothing more comes from it in this run, though its input has no end. It is not idle: its watermark holds back what it held back. */
+static sq_rc source_pause(struct sq_op *op)
+{
+    if (!op->paused)
+        atomic_fetch_sub(&op->worker->job->sources_live, 1);
+    op->paused = true;
+    sq_job_wake(op->worker->job);
+    return SQ_OK;
+}
+
+sq_rc sq_source_end(struct sq_op *op)
+{
+    if (!op->paused)
+        atomic_fetch_sub(&op->worker->job->sources_live, 1);
+    sq_job_touch(op->worker->job);
+    return sq_emit_end(op);
+}
 
 /* ---- splits ---- */
 
@@ -168,9 +202,10 @@ static sq_rc take_splits(struct scan *s)
             rc = source_of(&s->base)->add_split(s->reader, &p->splits[i].split, p->splits[i].position);
         p->splits[i].state = SPLIT_READING;
         p->splits[i].owner = s->base.worker->number;
-        p->splits[i].number = (uint32_t)s->taken;
-        if (rc == SQ_OK)
-            s->by_number[s->taken++] = (uint32_t)i;
+        if (rc != SQ_OK)
+            break;
+        s->by_number[s->taken] = (struct taken){.split = p->splits[i].split, .at = (uint32_t)i};
+        sq_buf_init(&s->by_number[s->taken++].position, s->base.ctx);
         if (one)
             break;
     }
@@ -178,11 +213,17 @@ static sq_rc take_splits(struct scan *s)
     return rc;
 }
 
-static void split_ended(struct scan *s, uint32_t number)
+static sq_rc split_ended(struct scan *s, uint32_t number)
 {
+    struct taken *t = &s->by_number[number];
+
+    t->ended = true;
+    sq_buf_reset(&t->position);
+    SQ_TRY(source_of(&s->base)->position(s->reader, number, &t->position));
     pthread_mutex_lock(&s->pool->lock);
-    s->pool->splits[s->by_number[number]].state = SPLIT_ENDED;
+    s->pool->splits[t->at].state = SPLIT_ENDED;
     pthread_mutex_unlock(&s->pool->lock);
+    return SQ_OK;
 }
 
 /* ---- scan ---- */
@@ -193,7 +234,8 @@ static sq_rc scan_open(struct sq_op *op)
 
     s->readers = op->plan->single ? 1 : op->worker->job->nworkers;
     s->spec = (struct sq_scan_spec){.table = op->plan->u.scan.table, .ext = op->plan->u.scan.ext, .session = &op->config->session,
-                                    .cols = op->plan->u.scan.cols, .ncols = op->plan->ncols, .batch_rows = op->config->batch_rows};
+                                    .cols = op->plan->u.scan.cols, .ncols = op->plan->ncols, .batch_rows = op->config->batch_rows,
+                                    .available_now = available_now(op)};
     if (s->spec.batch_rows == 0 || s->spec.batch_rows > SQ_BATCH_ROWS)
         s->spec.batch_rows = SQ_BATCH_ROWS;
     s->pool = &SQ_OP(first_of(op), struct scan)->own;
@@ -212,7 +254,9 @@ static sq_rc scan_begin(struct scan *s)
     SQ_TRY(take_splits(s));
     if (s->taken > 0)
         return SQ_OK;
-    return s->base.plan->u.scan.info.bounded ? sq_emit_end(&s->base) : sq_emit_idle(&s->base, true);
+    if (available_now(&s->base))
+        return source_pause(&s->base);
+    return s->base.plan->u.scan.info.bounded ? sq_source_end(&s->base) : sq_emit_idle(&s->base, true);
 }
 
 /* All that was taken has been read: the next, or the end. */
@@ -223,16 +267,33 @@ static sq_rc scan_next(struct scan *s)
     SQ_TRY(take_splits(s));
     if (s->taken > had)
         return SQ_OK;
-    return source_of(&s->base)->discover && !s->base.plan->u.scan.info.bounded ? sq_emit_idle(&s->base, true) : sq_emit_end(&s->base);
+    if (available_now(&s->base))
+        return source_pause(&s->base);
+    return source_of(&s->base)->discover && !s->base.plan->u.scan.info.bounded ? sq_emit_idle(&s->base, true) : sq_source_end(&s->base);
 }
 
 static sq_rc scan_renew(struct scan *s)
 {
+    if (available_now(&s->base))
+        return SQ_OK;
     SQ_TRY(discover(s));
     if (atomic_load_explicit(&s->pool->version, memory_order_relaxed) == s->version || s->base.plan->u.scan.info.bounded)
         return SQ_OK;
     SQ_TRY(take_splits(s));
     return s->taken > 0 && s->base.idle ? sq_emit_idle(&s->base, false) : SQ_OK;
+}
+
+/* It has given as many rows as an epoch may have of it. */
+static bool has_its_share(struct sq_op *op)
+{
+    uint64_t most = op->config->epochs.max_rows;
+    uint32_t readers = op->plan->single ? 1 : op->worker->job->nworkers;
+
+    if (most == 0 || op->epoch_rows < (most + readers - 1) / readers)
+        return false;
+    if (available_now(op))
+        sq_job_want_epoch(op->worker->job);
+    return true;
 }
 
 static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
@@ -241,9 +302,11 @@ static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
 
     if (!s->begun) {
         SQ_TRY(scan_begin(s));
-        if (s->base.ended)
+        if (s->base.ended || s->base.paused)
             return SQ_OK;
     }
+    if (has_its_share(&s->base))
+        return SQ_OK;
     SQ_TRY(scan_renew(s));
     if (s->taken == 0 && !(s->pool == &s->own && source_of(&s->base)->discover)) {   /* who discovers is polled, to be connected */
         *wait_us = *wait_us < NOTHING_TO_READ_US ? *wait_us : NOTHING_TO_READ_US;
@@ -260,12 +323,14 @@ static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
         return scan_next(s);
     case SQ_POLL_SPLIT_END:
         SQ_ASSERT(poll.split < s->taken);
-        split_ended(s, poll.split);
+        SQ_TRY(split_ended(s, poll.split));
         break;
     case SQ_POLL_ROWS:
         break;
     }
     *got = true;
+    sq_job_touch(s->base.worker->job);
+    s->base.epoch_rows += poll.batch ? poll.batch->nsel : 0;
     return poll.batch ? sq_emit_batch(&s->base, poll.batch) : SQ_OK;
 }
 
@@ -276,6 +341,8 @@ static void scan_close(struct sq_op *op)
     if (s->reader)
         source_of(op)->close(s->reader);
     s->reader = NULL;
+    for (size_t i = 0; i < s->taken; i++)
+        sq_buf_free(&s->by_number[i].position);
     sq_free(op->ctx, s->by_number);
     sq_free(op->ctx, s->own.splits);
     if (s->own.there)
@@ -290,25 +357,18 @@ static sq_rc values_open(struct sq_op *op)
 {
     struct values *v = SQ_OP(op, struct values);
 
-    v->at = &SQ_OP(first_of(op), struct values)->next;
-    return SQ_OK;
+    v->done = sq_calloc(op->ctx, op->plan->u.values.nbatches + 1);
+    return v->done ? SQ_OK : SQ_NOMEM;
 }
 
+static void values_close(struct sq_op *op) { sq_free(op->ctx, SQ_OP(op, struct values)->done); }
+
 /* At most batch_rows rows of a constant batch at a time; they are all there, so a view of a part is a selection. */
-static sq_rc values_poll(struct values *v, bool *got)
+static sq_rc values_give(struct values *v, const struct sq_batch *all)
 {
-    const struct sq_plan *plan = v->base.plan;
-    const struct sq_batch *all;
-    uint32_t sel[SQ_BATCH_ROWS], number, step = v->base.config->batch_rows;
+    uint32_t sel[SQ_BATCH_ROWS], step = v->base.config->batch_rows;
     struct sq_batch part;
 
-    *got = true;
-    number = atomic_fetch_add(v->at, 1);
-    if (number >= plan->u.values.nbatches) {
-        atomic_store(v->at, plan->u.values.nbatches);
-        return sq_emit_end(&v->base);
-    }
-    all = &plan->u.values.rows[number];
     if (step == 0 || step >= all->nsel)
         return sq_emit_batch(&v->base, all);
     for (uint32_t from = 0; from < all->nsel; from += step) {
@@ -320,6 +380,24 @@ static sq_rc values_poll(struct values *v, bool *got)
         SQ_TRY(sq_emit_batch(&v->base, &part));
     }
     return SQ_OK;
+}
+
+static sq_rc values_poll(struct values *v, bool *got)
+{
+    const struct sq_plan *plan = v->base.plan;
+    uint32_t readers = plan->single ? 1 : v->base.worker->job->nworkers;
+
+    if (has_its_share(&v->base))
+        return SQ_OK;
+    *got = true;
+    while (v->next < plan->u.values.nbatches && (v->done[v->next] || v->next % readers != v->base.worker->number % readers))
+        v->next++;
+    if (v->next == plan->u.values.nbatches)
+        return available_now(&v->base) ? source_pause(&v->base) : sq_source_end(&v->base);
+    v->done[v->next] = true;
+    v->base.epoch_rows += plan->u.values.rows[v->next].nsel;
+    sq_job_touch(v->base.worker->job);
+    return values_give(v, &plan->u.values.rows[v->next++]);
 }
 
 /* ---- both ---- */
@@ -365,92 +443,179 @@ void sq_source_stats(const struct sq_op *op, struct sq_source_stats *st)
     }
 }
 
-static sq_rc put_str(struct sq_buf *b, struct sq_str s)
+/* ---- saving ---- */
+
+static sq_rc keep(struct sq_arena *arena, struct sq_str s, struct sq_str *out)
 {
-    SQ_TRY(sq_buf_u32(b, s.n));
-    return sq_buf_str(b, s);
+    *out = sq_str_dup(arena, s);
+    return out->p ? SQ_OK : SQ_NOMEM;
 }
 
-/* The position of a split that a worker reads. */
-static sq_rc put_position(const struct sq_op *op, const struct split *sp, struct sq_buf *out)
+static sq_rc save_taken(struct scan *s, uint32_t number, struct sq_arena *arena, struct sq_saved_split *out)
 {
-    const struct sq_op *reads = op->worker->job->workers[sp->owner].ops[op->plan->id];
-    size_t at = out->n;
+    struct taken *t = &s->by_number[number];
+    const struct sq_source_class *cls = source_of(&s->base);
+    struct sq_buf shown;
+    sq_rc rc = SQ_OK;
 
-    SQ_TRY(sq_buf_u32(out, 0));
-    SQ_TRY(source_of(op)->position(((const struct scan *)reads)->reader, sp->number, out));
-    uint32_t n = (uint32_t)(out->n - at - 4);
-    memcpy(out->p + at, &n, 4);
+    if (!t->ended) {
+        sq_buf_reset(&t->position);
+        SQ_TRY(cls->position(s->reader, number, &t->position));
+    }
+    *out = (struct sq_saved_split){.ended = t->ended && !available_now(&s->base)};
+    SQ_TRY(keep(arena, t->split.id, &out->id));
+    SQ_TRY(keep(arena, t->split.payload, &out->payload));
+    SQ_TRY(keep(arena, sq_buf_view(&t->position), &out->position));
+    sq_buf_init(&shown, s->base.ctx);
+    if (cls->show_position)
+        rc = cls->show_position(sq_buf_view(&t->position), &shown);
+    if (rc == SQ_OK)
+        rc = keep(arena, sq_buf_view(&shown), &out->shown);
+    sq_buf_free(&shown);
+    return rc;
+}
+
+/* What the pool holds and nobody has begun. */
+static sq_rc save_rest(struct scan *s, struct sq_arena *arena, struct sq_saved_op *to)
+{
+    struct pool *p = s->pool;
+    sq_rc rc = SQ_OK;
+
+    for (size_t i = 0; i < p->n && rc == SQ_OK; i++) {
+        struct split *sp = &p->splits[i];
+        struct sq_saved_split *out = &to->splits[to->nsplits];
+        if (sp->owner == s->base.worker->number)
+            continue;                            /* saved with what was taken */
+        *out = (struct sq_saved_split){.ended = sp->owner == NOBODY && sp->state == SPLIT_ENDED};
+        rc = keep(arena, sp->split.id, &out->id);
+        if (rc == SQ_OK)
+            rc = keep(arena, sp->split.payload, &out->payload);
+        if (rc == SQ_OK)
+            rc = keep(arena, sp->position, &out->position);
+        to->nsplits++;
+    }
+    return rc;
+}
+
+static sq_rc save_scan(struct scan *s, struct sq_arena *arena, struct sq_saved_op *to)
+{
+    sq_rc rc = SQ_OK;
+
+    pthread_mutex_lock(&s->pool->lock);
+    to->splits = SQ_NEW_ARRAY(arena, struct sq_saved_split, s->pool->n + s->taken + 1);
+    if (!to->splits)
+        rc = SQ_NOMEM;
+    if (rc == SQ_OK && s->base.worker->number == 0)
+        rc = save_rest(s, arena, to);
+    pthread_mutex_unlock(&s->pool->lock);
+    for (size_t i = 0; i < s->taken && rc == SQ_OK; i++)
+        rc = save_taken(s, (uint32_t)i, arena, &to->splits[to->nsplits++]);
+    return rc;
+}
+
+/* The batches that this worker has given, and those that were done before. */
+static sq_rc save_values(struct values *v, struct sq_arena *arena, struct sq_saved_op *to)
+{
+    uint32_t n = v->base.plan->u.values.nbatches;
+
+    to->splits = SQ_NEW_ARRAY(arena, struct sq_saved_split, n + 1);
+    if (!to->splits)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!v->done[i])
+            continue;
+        char *name = sq_arena_printf(arena, "%u", i);
+        if (!name)
+            return SQ_NOMEM;
+        to->splits[to->nsplits++] = (struct sq_saved_split){.id = sq_str_of(name), .payload = SQ_STR(""), .position = SQ_STR(""), .shown = SQ_STR(""), .ended = true};
+    }
     return SQ_OK;
 }
 
-sq_rc sq_source_save(struct sq_op *op, struct sq_buf *out)
+sq_rc sq_source_cut(struct sq_op *op, struct sq_arena *arena, struct sq_saved_op *to)
+{
+    return op->cls == &sq_op_values ? save_values(SQ_OP(op, struct values), arena, to) : save_scan(SQ_OP(op, struct scan), arena, to);
+}
+
+void sq_source_committed(struct sq_op *op)
 {
     struct scan *s = SQ_OP(op, struct scan);
 
-    if (op->cls == &sq_op_values)
-        return sq_buf_u32(out, atomic_load(SQ_OP(op, struct values)->at));
-    SQ_TRY(sq_buf_u32(out, (uint32_t)s->pool->n));
-    for (size_t i = 0; i < s->pool->n; i++) {
-        struct split *sp = &s->pool->splits[i];
-        SQ_TRY(put_str(out, sp->split.id));
-        SQ_TRY(put_str(out, sp->split.payload));
-        SQ_TRY(sq_buf_u32(out, sp->state));
-        SQ_TRY(sp->state == SPLIT_READING && sp->owner != NOBODY ? put_position(op, sp, out) : put_str(out, sp->position));
+    if (op->cls != &sq_op_scan || !source_of(op)->committed)
+        return;
+    for (size_t i = 0; i < s->taken; i++)
+        if (s->by_number[i].position.n)
+            source_of(op)->committed(s->reader, (uint32_t)i, sq_buf_view(&s->by_number[i].position));
+}
+
+/* ---- restoring ---- */
+
+static struct split *find_split(struct pool *p, struct sq_str id)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (sq_str_eq(p->splits[i].split.id, id))
+            return &p->splits[i];
+    return NULL;
+}
+
+/* A split may have been saved by who had begun it, and by worker 0 as one that nobody had: what has a position, or has ended, counts. */
+static sq_rc restore_split(struct scan *s, const struct sq_saved_split *in)
+{
+    struct split *sp = find_split(s->pool, in->id);
+
+    if (!sp)
+        return add_split(s, &(struct split){.split = {in->id, in->payload}, .state = in->ended ? SPLIT_ENDED : SPLIT_NEW, .position = in->position});
+    if (!in->ended && in->position.n == 0)
+        return SQ_OK;
+    sp->state = in->ended ? SPLIT_ENDED : SPLIT_NEW;
+    sp->position = sq_str_dup(&s->pool->arena, in->position);
+    return sp->position.p ? SQ_OK : SQ_NOMEM;
+}
+
+static sq_rc restore_batch(struct sq_op *op, struct sq_str id)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < id.n; i++)
+        n = id.p[i] >= '0' && id.p[i] <= '9' && n < 100000000 ? n * 10 + (uint32_t)(id.p[i] - '0') : UINT32_MAX / 11;
+    if (id.n == 0 || n >= op->plan->u.values.nbatches)
+        return sq_fail(op->ctx, SQ_DATA, "the saved positions of VALUES are damaged, or of other values");
+    for (uint32_t i = 0; i < op->worker->job->nworkers; i++) {
+        struct sq_op *other = op->worker->job->workers[i].ops[op->plan->id];
+        if (other)
+            SQ_OP(other, struct values)->done[n] = true;
     }
-    return out->rc;
+    return SQ_OK;
 }
 
-static sq_rc damaged(struct sq_op *op)
-{
-    return sq_fail(op->ctx, SQ_DATA, "the saved positions of %.*s are damaged", SQ_FMT(op->plan->u.scan.path));
-}
-
-static bool get_u32(struct sq_str *s, uint32_t *v)
-{
-    if (s->n < 4)
-        return false;
-    memcpy(v, s->p, 4);
-    *s = (struct sq_str){s->p + 4, s->n - 4};
-    return true;
-}
-
-static bool get_str(struct sq_str *s, struct sq_str *v)
-{
-    uint32_t n;
-
-    if (!get_u32(s, &n) || s->n < n)
-        return false;
-    *v = (struct sq_str){s->p, n};
-    *s = (struct sq_str){s->p + n, s->n - n};
-    return true;
-}
-
-/* What was listed at opening gives way to what was saved: splits are cut by the number of workers, and half of one may have been read. Splits
- * of files that came since are not those of a bounded job; an unbounded one finds them again. */
-sq_rc sq_source_load(struct sq_op *op, struct sq_str in)
+/* What was listed at opening gives way to what was saved: splits are cut by the number of workers, and half of one may have been read. Splits of files
+ * that came since are not those of a bounded job; an unbounded one finds them again, and with 'available-now' they are what this run is for. */
+sq_rc sq_source_load(struct sq_op *op, const struct sq_saved_op *const *saved, uint32_t n)
 {
     struct scan *s = SQ_OP(op, struct scan);
-    uint32_t n;
+    struct split *listed;
+    size_t nlisted;
+    sq_rc rc = SQ_OK;
 
     if (op->cls == &sq_op_values) {
-        if (!get_u32(&in, &n) || n > op->plan->u.values.nbatches)
-            return damaged(op);
-        atomic_store(SQ_OP(op, struct values)->at, n);
+        for (uint32_t i = 0; i < n; i++)
+            for (uint32_t k = 0; k < saved[i]->nsplits; k++)
+                SQ_TRY(restore_batch(op, saved[i]->splits[k].id));
         return SQ_OK;
     }
-    if (!get_u32(&in, &n))
-        return damaged(op);
-    s->pool->n = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        struct split sp = {0};
-        if (!get_str(&in, &sp.split.id) || !get_str(&in, &sp.split.payload) || !get_u32(&in, &sp.state) || !get_str(&in, &sp.position) ||
-            sp.state > SPLIT_ENDED)
-            return damaged(op);
-        SQ_TRY(add_split(s, &sp));
-    }
-    return SQ_OK;
+    listed = s->pool->splits;
+    nlisted = s->pool->n;
+    s->pool->splits = NULL;
+    s->pool->n = s->pool->cap = 0;
+    for (uint32_t i = 0; i < n && rc == SQ_OK; i++)
+        for (uint32_t k = 0; k < saved[i]->nsplits && rc == SQ_OK; k++)
+            rc = restore_split(s, &saved[i]->splits[k]);
+    for (size_t i = 0; i < nlisted && rc == SQ_OK && available_now(op); i++)
+        if (!find_split(s->pool, listed[i].split.id))
+            rc = add_split(s, &listed[i]);
+    sq_free(op->ctx, listed);
+    return rc;
 }
 
 const struct sq_op_class sq_op_scan = {.name = "Scan", .size = sizeof(struct scan), .open = scan_open, .close = scan_close};
-const struct sq_op_class sq_op_values = {.name = "Values", .size = sizeof(struct values), .open = values_open};
+const struct sq_op_class sq_op_values = {.name = "Values", .size = sizeof(struct values), .open = values_open, .close = values_close};

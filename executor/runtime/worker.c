@@ -10,6 +10,7 @@
  * worker sends what its messages hold so far and sleeps until a queue changes. In batch mode a source is read when the one before it has
  * ended on every worker.
  */
+#include "executor/runtime/cut.h"
 #include "executor/runtime/runtime.h"
 
 #include "base/os.h"
@@ -49,12 +50,47 @@ sq_rc sq_worker_flush(struct sq_worker *w, bool last)
     return SQ_OK;
 }
 
-sq_rc sq_worker_barrier(struct sq_worker *w, uint64_t epoch)
+/* Every source sends the barrier; what it has given until now is before it. */
+static sq_rc send_barrier(struct sq_worker *w, uint64_t epoch)
 {
-    for (uint32_t i = 0; i < w->nsources; i++)
-        if (!w->sources[i].from->ended)
-            SQ_TRY(sq_emit_barrier(w->sources[i].from, epoch));
+    w->epoch = epoch;
+    for (uint32_t i = 0; i < w->nsources; i++) {
+        struct sq_op *src = w->sources[i].from;
+        if (src->ended)
+            continue;
+        SQ_TRY(sq_cut_op(src, epoch));
+        src->epoch_rows = 0;
+        SQ_TRY(sq_emit_barrier(src, epoch));
+    }
     return SQ_OK;
+}
+
+/* An epoch has been committed: what waited for that goes on. */
+static sq_rc committed(struct sq_worker *w)
+{
+    uint64_t epoch = atomic_load_explicit(&w->job->committed, memory_order_acquire);
+
+    if (epoch == w->committed)
+        return SQ_OK;
+    w->committed = epoch;
+    for (uint32_t i = 0; i < w->nsources; i++)
+        if (epoch == w->epoch)                   /* no newer barrier has saved other positions since */
+            sq_source_committed(w->sources[i].from);
+    for (uint32_t i = 0; i < w->nops; i++)
+        if (w->ops[i] && w->ops[i]->cls == &sq_op_sink)
+            SQ_TRY(sq_sink_resume(w->ops[i]));
+    return SQ_OK;
+}
+
+/* Every operator that ends a stage has the barrier, or has ended. */
+static bool has_come_through(const struct sq_worker *w, uint64_t epoch)
+{
+    if (w->epoch != epoch)
+        return false;
+    for (uint32_t i = 0; i < w->nops; i++)
+        if (w->ops[i] && w->ops[i]->nouts == 0 && !w->ops[i]->ended && w->ops[i]->epoch != epoch)
+            return false;
+    return true;
 }
 
 static sq_rc ask(struct sq_op *src, bool *got, int64_t *wait_us)
@@ -62,38 +98,67 @@ static sq_rc ask(struct sq_op *src, bool *got, int64_t *wait_us)
     if (!unwanted(src) && !atomic_load_explicit(&src->worker->job->draining, memory_order_relaxed))
         return sq_source_poll(src, got, wait_us);
     *got = true;
-    return sq_emit_end(src);
+    return sq_source_end(src);
+}
+
+static sq_rc take_turn(struct sq_worker *w, bool *got, int64_t *wait_us)
+{
+    for (uint32_t i = 0; i < w->nsources; i++) {
+        struct sq_op *src = w->sources[i].from;
+        if (src->ended || (src->paused && !atomic_load_explicit(&w->job->draining, memory_order_relaxed)))
+            continue;
+        if (sq_stage_room(&w->sources[i]))
+            SQ_TRY(ask(src, got, wait_us));
+        if (w->one_by_one)
+            break;
+    }
+    return SQ_OK;
 }
 
 sq_rc sq_worker_turn(struct sq_worker *w, int64_t wait_us, bool *done)
 {
+    uint32_t seen = sq_event_seen(&w->event);
+    uint64_t barrier = atomic_load_explicit(&w->job->barrier, memory_order_relaxed);
     bool got = false;
 
-    for (uint32_t i = 0; i < w->nsources; i++) {
-        struct sq_op *src = w->sources[i].from;
-        if (src->ended)
-            continue;
-        SQ_TRY(ask(src, &got, &wait_us));
-        if (w->one_by_one)
-            break;
+    SQ_TRY(committed(w));
+    if (barrier > w->epoch) {
+        SQ_TRY(send_barrier(w, barrier));
+        SQ_TRY(sq_cut_worker(w, barrier));
     }
+    if (!atomic_load_explicit(&w->job->pause, memory_order_relaxed))
+        SQ_TRY(take_turn(w, &got, &wait_us));
     *done = all_ended(w);
     if (got || *done)
         return SQ_OK;
     SQ_TRY(sq_worker_flush(w, false));
-    if (wait_us > 0)
+    if (wait_us > 0 && w->job->epochs)           /* what writes checkpoints may have news */
+        sq_event_wait(&w->event, seen, wait_us);
+    else if (wait_us > 0)
         w->ctx->os->sleep_us(w->ctx->os->arg, wait_us);
     return SQ_OK;
 }
 
 /* ---- with others ---- */
 
+/* Behind the barrier that it has passed on, an operator of the stage waits for that barrier on another input: what came after it has to wait too. */
+static bool waits_for_barrier(const struct sq_stage *st)
+{
+    for (uint32_t i = 0; i < st->njoins; i++)
+        if (!st->joins[i]->ended && st->joins[i]->epoch < st->from->epoch)
+            return true;
+    return false;
+}
+
 bool sq_stage_room(const struct sq_stage *st)
 {
     for (uint32_t i = 0; i < st->nsenders; i++)
         if (!sq_sender_room(st->senders[i]))
             return false;
-    return true;
+    for (uint32_t i = 0; i < st->nsinks; i++)
+        if (!sq_sink_room(st->sinks[i]))
+            return false;
+    return !waits_for_barrier(st);
 }
 
 static bool is_sender(const struct sq_worker *w, uint32_t i)
@@ -127,7 +192,8 @@ static sq_rc ask_sources(struct sq_worker *w, bool *got, int64_t *wait_us)
 {
     for (uint32_t i = 0; i < w->nsources; i++) {
         struct sq_op *src = w->sources[i].from;
-        if (src->ended || (w->one_by_one && !is_next(w, src)) || (!sq_stage_room(&w->sources[i]) && !unwanted(src)))
+        if (src->ended || (src->paused && !atomic_load(&w->job->draining)) || (w->one_by_one && !is_next(w, src)) ||
+            (!sq_stage_room(&w->sources[i]) && !unwanted(src)))
             continue;
         SQ_TRY(ask(src, got, wait_us));
         if (!src->ended)
@@ -159,14 +225,6 @@ static bool drained(const struct sq_worker *w)
     return true;
 }
 
-/* Every operator that ends a stage has the barrier or has ended: nothing is under way to it. */
-static bool stands_still(const struct sq_worker *w, uint64_t epoch)
-{
-    for (uint32_t i = 0; i < w->nops; i++)
-        if (w->ops[i] && w->ops[i]->nouts == 0 && !w->ops[i]->ended && w->ops[i]->epoch != epoch)
-            return false;
-    return drained(w);
-}
 
 /* Nothing came: what is held back goes on, and sinks are told when that lasts. */
 static sq_rc nap(struct sq_worker *w, uint32_t seen, int64_t wait_us)
@@ -200,43 +258,55 @@ static void tell(struct sq_worker *w)
     atomic_store(&w->stat_seen, wanted);
 }
 
-sq_rc sq_worker_step(struct sq_worker *w, int64_t wait_us)
+static sq_rc finish_step(struct sq_worker *w, bool got, uint32_t seen, int64_t wait_us)
 {
-    uint32_t seen = sq_event_seen(&w->event);
-    uint64_t epoch = atomic_load(&w->job->pause);
-    bool got = false;
-
-    if (w->number > 0)                           /* worker 0: the turn has looked */
-        SQ_TRY(sq_check_interrupt(w->ctx));
-    tell(w);
-    if (epoch && atomic_load_explicit(&w->parked, memory_order_relaxed) == epoch) {
-        sq_event_wait(&w->event, seen, wait_us);
-        return SQ_OK;
-    }
-    if (epoch > w->epoch) {
-        w->epoch = epoch;
-        SQ_TRY(sq_worker_barrier(w, epoch));
-    }
-    SQ_TRY(run_stages(w, &got));
-    if (!epoch)
-        SQ_TRY(ask_sources(w, &got, &wait_us));
-    if (++w->passes % FLUSH_PASSES == 0)
-        SQ_TRY(flush_senders(w));
-    if (!atomic_load_explicit(&w->done, memory_order_relaxed) && all_ended(w) && drained(w)) {
-        atomic_store(&w->done, true);
-        sq_job_wake(w->job);
-        return SQ_OK;
-    }
-    if (epoch && stands_still(w, epoch)) {
-        atomic_store(&w->parked, epoch);
-        sq_job_wake(w->job);
-        return SQ_OK;
-    }
     if (!got)
         return nap(w, seen, wait_us);
     w->idle_since = 0;
     w->flushed = false;
     return SQ_OK;
+}
+
+/* Control messages of the coordinator: a barrier to send, one that has come through. */
+static sq_rc look_at_barrier(struct sq_worker *w, uint64_t barrier)
+{
+    if (barrier > w->epoch)
+        SQ_TRY(send_barrier(w, barrier));
+    return has_come_through(w, barrier) ? sq_cut_worker(w, barrier) : SQ_OK;
+}
+
+sq_rc sq_worker_step(struct sq_worker *w, int64_t wait_us)
+{
+    uint32_t seen = sq_event_seen(&w->event);
+    uint64_t pause = atomic_load(&w->job->pause), barrier = atomic_load(&w->job->barrier);
+    bool got = false;
+
+    if (w->number > 0)                           /* worker 0: the turn has looked */
+        SQ_TRY(sq_check_interrupt(w->ctx));
+    tell(w);
+    SQ_TRY(committed(w));
+    if (pause && atomic_load_explicit(&w->parked, memory_order_relaxed) == pause) {
+        sq_event_wait(&w->event, seen, wait_us);
+        return SQ_OK;
+    }
+    SQ_TRY(look_at_barrier(w, barrier));
+    SQ_TRY(run_stages(w, &got));
+    if (!pause)
+        SQ_TRY(ask_sources(w, &got, &wait_us));
+    if (++w->passes % FLUSH_PASSES == 0)
+        SQ_TRY(flush_senders(w));
+    SQ_TRY(look_at_barrier(w, barrier));
+    if (!atomic_load_explicit(&w->done, memory_order_relaxed) && all_ended(w) && drained(w)) {
+        atomic_store(&w->done, true);
+        sq_job_wake(w->job);
+        return SQ_OK;
+    }
+    if (pause && has_come_through(w, pause) && drained(w)) {
+        atomic_store(&w->parked, pause);
+        sq_job_wake(w->job);
+        return SQ_OK;
+    }
+    return finish_step(w, got, seen, wait_us);
 }
 
 void *sq_worker_main(void *arg)

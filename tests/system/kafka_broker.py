@@ -13,7 +13,7 @@ import time
 from harness import BUILD, ENGINE, ROOT
 
 SCRIPT = ROOT / 'tests/services/kafka'
-PRODUCE = BUILD / 'tests/services/produce'
+PRODUCE, CONSUME = BUILD / 'tests/services/produce', BUILD / 'tests/services/consume'
 
 
 def free_ports(count):
@@ -30,14 +30,14 @@ def free_ports(count):
 
 
 class Broker:
-    def __init__(self, secure=False, heap=None, port=None, settings=()):
+    def __init__(self, secure=False, heap=None, port=None, properties=()):
         self.port = port or free_ports(5)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-kafka-'))
         self.servers = f'127.0.0.1:{self.port}'
         self.env = {**os.environ, 'SQLUICE_BUILD': str(BUILD)}
         atexit.register(self.stop)
         self.script('start', self.dir, self.port, *(['--secure'] if secure else []), *(['--heap', heap] if heap else []),
-                    *(word for s in settings for word in ('--set', s)), '--owner', os.getpid())
+                    *(word for p in properties for word in ('--set', p)), '--owner', os.getpid())
 
     def script(self, *args):
         subprocess.run([SCRIPT, *map(str, args)], check=True, env=self.env, timeout=300)
@@ -50,6 +50,9 @@ class Broker:
     def pause(self):
         self.script('pause', self.dir)
 
+    def kill(self):
+        self.script('kill', self.dir)
+
     def resume(self):
         self.script('resume', self.dir)
 
@@ -59,6 +62,17 @@ class Broker:
         if p.returncode:
             raise AssertionError(f'produce {args}: {p.stderr}')
         return p.stdout
+
+    def consume(self, topic, *options):
+        """The committed messages of a topic: (partition, offset, timestamp, key, value), of each partition in order."""
+        p = subprocess.run([CONSUME, self.servers, topic, *options], capture_output=True, text=True, timeout=120)
+        if p.returncode:
+            raise AssertionError(f'consume {topic}: {p.stderr}')
+        found = []
+        for line in p.stdout.splitlines():
+            partition, offset, ts, key, value = line.split('\t', 4)
+            found.append((int(partition), int(offset), int(ts), *(None if f == '\\N' else f for f in (key, value))))
+        return sorted(found)
 
     def create(self, topic, partitions=1, *config):
         self.produce('create', topic, partitions, *config)

@@ -579,7 +579,7 @@ def upsert_live(case):
 @test
 def broker_goes_and_comes(case):
     """nothing is lost while it is away; a topic that is not there is not made where the broker does not; limits of time end the job"""
-    own = Broker(settings=['auto.create.topics.enable=false', 'transaction.abort.timed.out.transaction.cleanup.interval.ms=200'])
+    own = Broker(properties=['auto.create.topics.enable=false', 'transaction.abort.timed.out.transaction.cleanup.interval.ms=200'])
     for name in ('in', 'out', 'eo'):
         own.create(name, 2)
     p = case.run(sql=table('ouk', on=own) + "INSERT INTO o VALUES (1, 'a');", expect=1)

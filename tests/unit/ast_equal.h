@@ -224,6 +224,7 @@ static const char *same_stmt(const struct sq_ast_stmt *a, const struct sq_ast_st
     SAME(a->kind == b->kind && a->object == b->object && a->alter == b->alter && a->show == b->show && a->nparams == b->nparams, "kind of statement");
     SAME(a->if_exists == b->if_exists && a->temporary == b->temporary && a->if_not_exists == b->if_not_exists && a->cascade == b->cascade &&
              a->like_negated == b->like_negated && a->drain == b->drain && a->savepoint == b->savepoint, "flags of statement");
+    SAME(same_str(a->savepoint_path, b->savepoint_path), "path of savepoint");
     SAME(same_name(&a->name, &b->name) && same_name(&a->new_name, &b->new_name), "name of statement");
     SAME(same_strs(a->cols, a->ncols, b->cols, b->ncols) && same_str(a->text, b->text) && same_str(a->raw, b->raw), "columns or text of statement");
     SAME(same_kvs(a->options, a->noptions, b->options, b->noptions), "options of statement");

@@ -434,12 +434,9 @@ static void settings(void **state)
     assert_true(sq_str_is(sq_setting(w->settings, "execution.parallelism"), "4"));
     bad(w, "SET 'execution.parallelism' = 'many'", SQ_SEMANTIC, "whole number", "'many'");
     bad(w, "SET 'execution.parallelism' = '0'", SQ_SEMANTIC, "whole number", "'0'");
-    bad(w, "SET 'execution.checkpointing.interval' = '10 s'", SQ_UNSUPPORTED, "not supported yet", "'execution.checkpointing.interval'");
     bad(w, "SET 'table.exec.state.ttl' = '1 h'", SQ_UNSUPPORTED, "not supported yet", NULL);
     good(w, "SET 'table.exec.state.ttl' = '0 ms'");
     bad(w, "SET 'table.exec.state.ttl' = 'soon'", SQ_SEMANTIC, "duration", "'soon'");
-    good(w, "SET 'execution.trigger' = 'continuous'");
-    bad(w, "SET 'execution.trigger' = 'available-now'", SQ_UNSUPPORTED, "not supported yet", NULL);
     good(w, "SET 'table.optimizer.agg-phase-strategy' = 'TWO_PHASE'");
     assert_non_null(strstr(w->notices, "no effect"));
     good(w, "SET 'my.own.key' = 'x'");
@@ -457,6 +454,61 @@ static void settings(void **state)
     good(w, "RESET");
     assert_false(sq_setting_given(w->settings, "table.local-time-zone"));
     assert_null(sq_setting(w->settings, "my.own.key").p);
+}
+
+static void is(struct world *w, const char *key, const char *value)
+{
+    assert_true(sq_str_is(sq_setting(w->settings, key), value));
+}
+
+/* Keys of epochs and checkpoints: values, old spellings, what is refused. */
+static void epoch_settings(void **state)
+{
+    struct world *w = *state;
+
+    good(w, "SET 'execution.trigger' = 'continuous'");
+    good(w, "SET 'execution.trigger' = 'Available-Now'");
+    good(w, "SET 'execution.trigger' = '10 s'");
+    bad(w, "SET 'execution.trigger' = '0 s'", SQ_SEMANTIC, "'available-now' or an interval", "'0 s'");
+    bad(w, "SET 'execution.trigger' = 'availablenow'", SQ_SEMANTIC, "interval such as '10 s'", "'availablenow'");
+    assert_string_equal(w->ctx.err.hint, "did you mean 'available-now'?");
+    bad(w, "SET 'execution.trigger' = 'continous'", SQ_SEMANTIC, "", NULL);
+    assert_string_equal(w->ctx.err.hint, "did you mean 'continuous'?");
+    bad(w, "SET 'execution.trigger' = 'once'", SQ_SEMANTIC, "", NULL);
+    assert_non_null(strstr(w->ctx.err.hint, "'available-now'"));
+    bad(w, "SET 'execution.trigger.max-rows' = '-1'", SQ_SEMANTIC, "from 0 on", "'-1'");
+    good(w, "SET 'execution.checkpointing.interval' = '10 s'");
+    good(w, "SET 'execution.checkpointing.interval' = '0'");
+    bad(w, "SET 'execution.checkpointing.interval' = '5 ms'", SQ_SEMANTIC, "10 ms or more", "'5 ms'");
+    bad(w, "SET 'execution.checkpointing.timeout' = '0 s'", SQ_SEMANTIC, "longer than zero", "'0 s'");
+    bad(w, "SET 'execution.checkpointing.mode' = 'EXACTLY_TWICE'", SQ_SEMANTIC, "EXACTLY_ONCE", NULL);
+    good(w, "SET 'state.checkpoints.num-retained' = '3'");
+    is(w, "execution.checkpointing.num-retained", "3");
+    bad(w, "SET 'state.checkpoints.num-retained' = '0'", SQ_SEMANTIC, "from 1 on", "'0'");
+    good(w, "SET 'state.checkpoints.dir' = 'file:///tmp/chk'");
+    is(w, "execution.checkpointing.dir", "file:///tmp/chk");
+    assert_true(sq_str_is(sq_path_local(sq_setting(w->settings, "execution.checkpointing.dir")), "/tmp/chk"));
+    assert_true(sq_str_is(sq_path_local(SQ_STR("chk")), "chk"));
+    assert_true(sq_str_is(sq_path_local(SQ_STR("file:chk")), "chk"));
+    bad(w, "SET 'state.checkpoints.dir' = 's3://bucket/chk'", SQ_UNSUPPORTED, "not in 's3://'", "'s3://bucket/chk'");
+    good(w, "SET 'execution.state-recovery.path' = '/tmp/sp.db'");
+    is(w, "execution.savepoint.path", "/tmp/sp.db");
+    good(w, "SET 'execution.state-recovery.ignore-unclaimed-state' = 'true'");
+    assert_true(sq_setting_bool(w->settings, "execution.savepoint.ignore-unclaimed-state"));
+    good(w, "SET 'execution.savepoint-restore-mode' = 'CLAIM'");
+    is(w, "execution.state-recovery.claim-mode", "CLAIM");
+    good(w, "SET 'execution.checkpointing.externalized-checkpoint-retention' = 'RETAIN_ON_CANCELLATION'");
+    bad(w, "SET 'execution.checkpointing.externalized-checkpoint-retention' = 'DELETE_ON_CANCELLATION'", SQ_UNSUPPORTED, "not supported", "'DELETE_ON_CANCELLATION'");
+    good(w, "SET 'restart-strategy' = 'fixeddelay'");
+    is(w, "restart-strategy.type", "fixed-delay");
+    good(w, "SET 'restart-strategy.type' = 'off'");
+    is(w, "restart-strategy", "none");
+    bad(w, "SET 'restart-strategy' = 'fixed-dely'", SQ_SEMANTIC, "failure-rate or none", NULL);
+    assert_string_equal(w->ctx.err.hint, "did you mean 'fixed-delay'?");
+    bad(w, "SET 'restart-strategy.exponential-delay.jitter-factor' = '1.5'", SQ_SEMANTIC, "from 0 to 1", "'1.5'");
+    bad(w, "SET 'restart-strategy.exponential-delay.backoff-multiplier' = '0.5'", SQ_SEMANTIC, "from 1 on", "'0.5'");
+    good(w, "SET 'restart-strategy.exponential-delay.backoff-multiplier' = '2.0'");
+    bad(w, "SET 'restart-strategy.fixed-delay.attempts' = '-1'", SQ_SEMANTIC, "from 0 on", "'-1'");
 }
 
 static void lists(void **state)
@@ -510,7 +562,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(names), T(databases), T(pins), T(columns), T(column_errors), T(window_end), T(round_trip), T(secrets), T(like), T(alter), T(views),
-        T(settings), T(lists), T(out_of_memory),
+        T(settings), T(epoch_settings), T(lists), T(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
