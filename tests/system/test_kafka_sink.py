@@ -422,9 +422,10 @@ def at_least_once(case):
         s.do('write ' + ' '.join(f'{i}:a{i}' for i in range(500)), 'prepare 1')
         if guarantee == 'at-least-once':
             equal(len(values(f'{topic}-{guarantee}')), 500)
-        s.do('commit 1', 'write 1:b', 'prepare 2', 'commit 2')
-        s.close()
+        s.do('commit 1', 'write 1:b', 'last', 'prepare 2')
         equal(len(values(f'{topic}-{guarantee}')), 501)
+        s.do('commit 2')
+        s.close()
 
 
 @test
