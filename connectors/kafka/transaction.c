@@ -19,6 +19,7 @@
  */
 #ifdef SQ_HAVE_KAFKA
 #include "connectors/kafka/producer.h"
+#include "base/fault.h"
 
 #include <stdio.h>
 
@@ -96,8 +97,10 @@ sq_rc sq_kafka_txn_open(struct sq_kafka_txn *t)
     SQ_TRY(sq_kafka_wait_begin(c, &w));
     for (;;) {
         judge(t, c->api.init_transactions(c->rk, SQ_KAFKA_STEP_MS), &o);
-        if (!o.err)
+        if (!o.err) {
+            SQ_FAULT(t->ctx, "kafka.fenced");
             return SQ_OK;
+        }
         if (!o.again)
             return given_up(t, &o, "init_transactions");
         SQ_TRY(sq_kafka_wait_again(c, &w, RD_KAFKA_RESP_ERR__TIMED_OUT, "the coordinator of transactions"));
@@ -279,6 +282,7 @@ sq_rc sq_kafka_txn_send(struct sq_kafka_txn *t, const struct sq_kafka_record *r)
 sq_rc sq_kafka_txn_flush(struct sq_kafka_txn *t)
 {
     sq_rc rc = sq_kafka_producer_flush(t->producer);
+    SQ_FAULT(t->ctx, "kafka.flushed");
     return rc == SQ_EXTERNAL && t->begun ? again(t) : rc;
 }
 
@@ -363,6 +367,7 @@ static sq_rc try_commit(struct sq_kafka_txn *t, uint64_t epoch, struct outcome *
     if (epoch && !t->marking) {
         judge(t, send_marker(t, epoch), o);
         t->marking = !o->err;
+        SQ_FAULT(t->ctx, "kafka.marker");
     }
     if (!o->err)
         judge(t, c->api.commit_transaction(c->rk, SQ_KAFKA_STEP_MS), o);
@@ -389,6 +394,7 @@ sq_rc sq_kafka_txn_commit(struct sq_kafka_txn *t, uint64_t epoch)
             SQ_TRY(sq_kafka_wait_again(c, &w, sq_kafka_transient(o.err) ? o.err : RD_KAFKA_RESP_ERR__TIMED_OUT, "the commit of a transaction"));
         }
     }
+    SQ_FAULT(t->ctx, "kafka.committed");
     t->begun = t->marking = false;
     sq_buf_reset(&t->kept);
     t->nkept = 0;

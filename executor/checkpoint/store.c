@@ -9,6 +9,7 @@
  * Order of effects: a line leaves the index before its file is removed. A crash in between leaves a file without a line, which the next open removes.
  */
 #include "executor/checkpoint/store_internal.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -298,6 +299,7 @@ static sq_rc done(struct sq_store *s, struct sq_arena *a, uint64_t epoch, uint32
             kept++;
         }
     SQ_TRY(sq_store_index_done(s, epoch, keep_from));
+    SQ_FAULT(s->ctx, "store.done");
     for (uint32_t i = 0; i < n; i++)
         if (e[i].epoch < keep_from) {
             if (sq_grow(s->ctx, &s->retired, &s->retired_cap, s->nretired + 1, sizeof *s->retired) == SQ_OK)
@@ -312,6 +314,7 @@ void sq_store_sweep(struct sq_store *s)
 {
     while (s->nretired)
         remove_file(s, s->retired[--s->nretired]);
+    SQ_FAULT(s->ctx, "store.swept");
 }
 
 sq_rc sq_store_done(struct sq_store *s, uint64_t epoch, uint32_t retained)

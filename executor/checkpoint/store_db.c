@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "executor/checkpoint/store_internal.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -161,8 +162,10 @@ sq_rc sq_store_publish(struct sq_ctx *ctx, const char *tmp, const char *path)
         int closed = os->close(os->arg, fd);
         rc = rc < 0 ? rc : closed;
     }
+    SQ_FAULT(ctx, "store.synced");
     if (rc >= 0)
         rc = os->rename(os->arg, tmp, path);
+    SQ_FAULT(ctx, "store.renamed");
     if (rc < 0)
         return sq_fail(ctx, SQ_IO, "cannot write %s: %s", path, sq_os_strerror(rc, why, sizeof why));
     const char *slash = strrchr(path, '/');

@@ -12,6 +12,7 @@
  * removes the file again, so that an epoch whose sq_store_prepared failed does not come back.
  */
 #include "executor/checkpoint/store_internal.h"
+#include "base/fault.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,6 +264,7 @@ static sq_rc publish(struct sq_store_writer *w, const struct sq_saved *saved, ui
         return sq_fail(s->ctx, SQ_IO, "cannot write checkpoint %s: %s", w->path, sq_os_strerror(e, why, sizeof why));
     *bytes = st.st_size;
     SQ_TRY(sq_store_ours(s));
+    SQ_FAULT(s->ctx, "store.written");
     sq_rc rc = sq_store_publish(s->ctx, w->tmp, w->path);
     if (rc == SQ_OK)
         rc = sq_store_index_add(s, &(struct sq_store_line){.epoch = w->epoch, .sum = digest, .status = SQ_STORE_PREPARED, .finished = saved->finished,

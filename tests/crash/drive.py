@@ -59,18 +59,20 @@ class Run:
         return {**SETTINGS, 'execution.checkpointing.dir': str(directory / 'checkpoints'), 'pipeline.name': name}
 
     def kill_all(self):
-        found = self.job.points(seconds=2.5)
+        found = self.job.points(self.dir / 'checkpoints')
         self.points = sorted(name for name, n in found.items() if n)
         first = list(self.points)
         random.Random(f'{self.args.seed} {self.variant} points').shuffle(first)
         for workers, life, fault in self.plan:
             if fault and self.points:
-                point, count = (first.pop(), 1) if first else (self.points[int(fault[0] * len(self.points))], fault[1])
+                point, count = (first.pop(0), 1) if first else (self.points[int(fault[0] * len(self.points))], fault[1])
                 self.job.start(workers, fault=f'{point}:{count}')
                 if self.job.wait(life + 2.5):
                     self.job.ended(point)
                 else:
                     self.job.kill()
+                if not self.job.at_points[point]:               # it was not reached, as a service was down
+                    first.append(point)
             else:
                 self.job.start(workers)
                 self.job.wait(life)

@@ -52,8 +52,11 @@ class Feed:
     def run(self):
         begin = time.time()
         first = self.n
-        while not self.stopping.wait(0.05):
-            self.send(max(0, int((time.time() - begin) * self.rate) - (self.n - first)))
+        try:
+            while not self.stopping.wait(0.05):
+                self.send(max(0, int((time.time() - begin) * self.rate) - (self.n - first)))
+        except BrokenPipeError:
+            pass                                      # stop() says why
 
     def stop(self):
         """Ends the feed and waits until the broker has all of it."""
@@ -61,10 +64,13 @@ class Feed:
         if self.thread.is_alive():
             self.thread.join()
         for topic, p in self.producers.items():
-            p.stdin.close()
+            try:
+                p.stdin.close()
+            except BrokenPipeError:
+                pass
             error = p.stderr.read()
             if p.wait(300):
-                raise AssertionError(f'the feeder of {topic}: {error}')
+                raise AssertionError(f'the feeder of {topic} ended with {p.returncode}: {error}')
 
 
 class Job:
@@ -132,10 +138,12 @@ class Job:
     def tail(self, n=3000):
         return (self.dir / 'log').read_text(errors='replace')[-n:]
 
-    def points(self, seconds=6):
-        """The fault points that it passes in a run of its own, ended by SIGTERM: {name: count}; those of 0 passings too."""
-        counts = self.dir / 'counts'
+    def points(self, checkpoints, seconds=1.5):
+        """The fault points that it passes in a run of so long behind its first checkpoint, ended by SIGTERM: {name: count}; those of 0 passings too."""
+        counts, deadline = self.dir / 'counts', time.time() + 60
         self.start(counts=counts)
+        while not list(checkpoints.glob('*/chk-*.db')) and time.time() < deadline and not self.wait(0.1):
+            pass
         if self.wait(seconds):
             raise AssertionError(f'{self.name}: it ended by itself with {self.p.returncode}\n{self.tail()}')
         self.stop()

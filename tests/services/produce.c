@@ -210,8 +210,15 @@ static void send_all(rd_kafka_conf_t *conf, int argc, char **argv)
     if (partition < 0) {
         const struct rd_kafka_metadata *md;
         rd_kafka_topic_t *t = rd_kafka_topic_new(rk, topic, NULL);
-        if (rd_kafka_metadata(rk, 0, t, &md, TIMEOUT_MS) || md->topics[0].err)
-            die(topic, "no such topic");
+        for (int tries = 0;; tries++) {                /* a topic that was just made is not everywhere at once */
+            if (rd_kafka_metadata(rk, 0, t, &md, TIMEOUT_MS))
+                die(topic, "the broker does not answer");
+            if (!md->topics[0].err && md->topics[0].partition_cnt > 0)
+                break;
+            if (tries == 50)
+                die(topic, "no such topic");
+            usleep(100 * 1000);
+        }
         parts = md->topics[0].partition_cnt;
     }
     if (transaction) {

@@ -133,6 +133,21 @@ def files_that_are_no_tests(case):
 
 
 @test
+def tests_with_crashes(case):
+    """sqluice test: INSERTs are broken off and go on; a run that fails says the seed that repeats it"""
+    rows = ''.join(f'  {"abc"[i % 3]} | {i}\n' for i in range(40))
+    case.write('x.test', f'mode streaming\ntable t (k STRING, v INT)\n{rows}'
+               'sink s (k STRING, n BIGINT, PRIMARY KEY (k) NOT ENFORCED)\nstatement INSERT INTO s SELECT k, COUNT(*) FROM t GROUP BY k\nrows of SELECT * FROM s\n'
+               '  a | 14\n  b | 13\n  c | 13\nquery SELECT k, SUM(v) FROM t GROUP BY k\nrows\n  a | 273\n  b | 247\n  c | 260\n')
+    p = case.run('test', '-v', '-c', '20', '-s', '4', '-b', '1', 'x.test')
+    broken, went_on = map(int, re.search(r'crashes: (\d+) INSERTs were broken off, (\d+) went on', p.stdout).groups())
+    assert broken > 20 and went_on > 5, p.stdout
+    assert 'crashes' not in case.run('test', '-v', '-c', '0', 'x.test').stdout
+    contains(case.run('test', '-c', 'some', 'x.test', expect=2).stderr, "--crashes takes a number, not 'some'")
+    contains(case.run('test', '-s', '0', 'x.test', expect=2).stderr, "--seed takes a number, not '0'")
+
+
+@test
 def progress_on_a_terminal_only(case):
     """a line for long work on a terminal, none in a pipe"""
     case.write('slow.sql', "CREATE TABLE g (a INT) WITH ('connector'='datagen','number-of-rows'='3000','rows-per-second'='1000');"

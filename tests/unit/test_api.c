@@ -5,6 +5,7 @@
  */
 #include "api/api.h"
 
+#include <glob.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -430,6 +431,53 @@ static void progress(void **state)
     sqluice_close(db);
 }
 
+struct breaker {
+    char checkpoints[128];
+    int broken;
+};
+
+/* Once, as soon as there is a checkpoint. */
+static int break_off(void *arg)
+{
+    struct breaker *b = arg;
+    glob_t found;
+    int rc = glob(b->checkpoints, 0, NULL, &found);
+
+    if (rc == 0)
+        globfree(&found);
+    return rc == 0 && b->broken++ == 0;
+}
+
+/* An INSERT is broken off between two turns, and the same one goes on from its checkpoint: each row is there once. */
+static void broken_off_and_on(void **state)
+{
+    struct world *w = *state;
+    struct breaker b = {.broken = 0};
+    sqluice_config config = {.notice = hear, .notice_arg = w, .batch_rows = 1, .turn = break_off, .turn_arg = &b};
+    sqluice *db;
+    char sql[1024];
+
+    put_file(w, "many.ndjson", "{\"v\":1}\n{\"v\":2}\n{\"v\":3}\n{\"v\":4}\n{\"v\":5}\n{\"v\":6}\n{\"v\":7}\n{\"v\":8}\n{\"v\":9}\n");
+    snprintf(sql, sizeof sql,
+             "SET 'execution.checkpointing.interval' = '10 ms'; SET 'execution.checkpointing.dir' = '%s/chk'; SET 'execution.trigger.max-rows' = '1';"
+             "CREATE TABLE i (v INT) WITH ('connector'='filesystem','path'='%s/many.ndjson','format'='json');"
+             "CREATE TABLE o (v INT) WITH ('connector'='filesystem','path'='%s/o/','format'='json')",
+             w->dir, w->dir, w->dir);
+    snprintf(b.checkpoints, sizeof b.checkpoints, "%s/chk/*/chk-*.db", w->dir);
+    assert_int_equal(sqluice_open(&config, &db), SQLUICE_OK);
+    assert_int_equal(sqluice_exec(db, sql, NULL, NULL), SQLUICE_OK);
+    assert_int_equal(sqluice_exec(db, "INSERT INTO o SELECT v FROM i", NULL, NULL), SQLUICE_INTERRUPT);
+    assert_non_null(strstr(sqluice_errmsg(db), "broken off"));
+    assert_int_equal(b.broken, 1);
+    assert_null(strstr(w->notices, "goes on"));
+    assert_int_equal(sqluice_exec(db, "INSERT INTO o SELECT v FROM i", NULL, NULL), SQLUICE_OK);
+    assert_non_null(strstr(w->notices, "goes on from epoch"));
+    sq_buf_reset(&w->text);
+    assert_int_equal(sqluice_exec(db, "SELECT COUNT(*), SUM(v) FROM o", keep_row, w), SQLUICE_OK);
+    assert_string_equal(w->text.p, "9|45\n");
+    sqluice_close(db);
+}
+
 /* ---- several engines, limits ---- */
 
 static void *count_rows(void *arg)
@@ -646,7 +694,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(values), T(parameters), T(one_after_the_other), T(changes_and_final_rows), T(jobs), T(error_places), T(misuse), T(planned_anew), T(callbacks),
-        T(interrupted_insert), T(interrupted_query), T(progress), T(two_engines), T(memory_limit), T(out_of_memory), T(clock_is_held), T(meddling), T(info),
+        T(interrupted_insert), T(interrupted_query), T(progress), T(broken_off_and_on), T(two_engines), T(memory_limit), T(out_of_memory), T(clock_is_held), T(meddling), T(info),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
