@@ -169,7 +169,7 @@ asan:
 TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_jobs) $(BUILD)/tsan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_jobs test_epochs) $(BUILD)/tsan/sqluice
 
 # ---- builds with fault points (base/fault.h): the command to be killed, and the same under ASan and UBSan to have its calls fail ----
 
