@@ -136,18 +136,24 @@ LAYERS_test_agg       := functions base
 LAYERS_test_json      := connectors base
 LAYERS_test_csv       := connectors base
 LAYERS_test_connectors := connectors base
+LAYERS_test_fs_epochs := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base
 LAYERS_test_jdbc_epochs := connectors base
 LAYERS_test_kafka     := connectors base
 LAYERS_test_kafka_read := connectors base
+LAYERS_test_kafka_write := connectors base
 LAYERS_test_executor  := executor functions base
+LAYERS_test_normalize := executor functions base
 LAYERS_test_runtime   := executor functions base
 LAYERS_test_checkpoints := executor functions base
 LAYERS_test_expr      := executor functions base
 LAYERS_test_state     := executor functions base
 LAYERS_test_store     := executor functions base
+LAYERS_test_store_damage := executor functions base
+LAYERS_test_store_faults := executor functions base
+LAYERS_test_store_request := executor functions base
 
 define unit
 $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o $$(foreach l,$$(or $$(LAYERS_$(1)),api planner executor connectors functions parser base),$(BUILD)/lib_$$(l).a)
@@ -156,20 +162,24 @@ $(BUILD)/unit/$(1): $(BUILD)/tests/unit/$(1).o $$(foreach l,$$(or $$(LAYERS_$(1)
 endef
 $(foreach t,$(UNIT),$(eval $(call unit,$(t))))
 
+# Calls the writer of a connector as the runtime does, for system tests.
+$(BUILD)/tests/services/sink: $(BUILD)/tests/services/sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
 # ---- the sanitizer build: the same sources, with assertions, in a folder of its own ----
 
 ASAN_FLAGS := DEBUG=1 OPT=-O1 SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer'
 .PHONY: unit units asan tsan
 units: $(addprefix $(BUILD)/unit/,$(UNIT))
 asan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) units $(BUILD)/asan/sqluice $(BUILD)/asan/tests/services/sink $(BUILD)/asan/tests/services/jdbc_sink
 
 # ---- the thread sanitizer: the same, with the tests that have workers ----
 
 TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_jobs test_epochs) $(BUILD)/tsan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_checkpoints test_jobs test_epochs) $(BUILD)/tsan/sqluice
 
 # ---- builds with fault points (base/fault.h): the command to be killed, and the same under ASan and UBSan to have its calls fail ----
 
@@ -196,6 +206,7 @@ FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LAYERS_fuzz_sql  := parser base
 LAYERS_fuzz_json := connectors base
 LAYERS_fuzz_csv  := connectors base
+LAYERS_fuzz_checkpoint := executor functions base
 .PHONY: fuzzers
 fuzzers:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang DEBUG=1 OPT=-O1 \
@@ -234,12 +245,15 @@ check: all asan tsan faults torture-build fuzzers $(BUILD)/bench/measure $(BUILD
 	$(Q)tests/suite $(BUILD)
 
 BENCH_ROWS ?= 10000000
-BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson)
+BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store restore)
 bench: deps-build
 	$(Q)tools/deps install bench services
-	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/tests/services/produce
+	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
+	$(Q)$(BUILD)/bench/store $(BUILD)
+	$(Q)bench/checkpoints.py --build $(BUILD)
+	$(Q)bench/latency.py --build $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff
@@ -253,9 +267,13 @@ diff: deps-build
 $(BUILD)/bench/measure $(BUILD)/bench/gen_readings: $(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< -lm
-$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume: $(BUILD)/%: %.c
+$(BUILD)/tests/services/produce $(BUILD)/tests/services/consume $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $< $(if $(HAVE_KAFKA),-lrdkafka)
+$(BUILD)/tests/services/jdbc_sink: $(BUILD)/tests/services/jdbc_sink.o $(BUILD)/lib_connectors.a $(BUILD)/lib_base.a
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+$(BUILD)/bench/store $(BUILD)/bench/restore: $(BUILD)/bench/%: $(BUILD)/bench/%.o $(foreach l,executor functions base,$(BUILD)/lib_$(l).a)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 $(BUILD)/bench/json_simdjson: bench/json_simdjson.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O3 -std=c++17 -march=native -o $@ $< -lsimdjson

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,6 +75,7 @@ static ssize_t os_write(void *arg, int fd, const void *p, size_t n)
 }
 
 static int os_fsync(void *arg, int fd) { (void)arg; return fsync(fd) ? -errno : 0; }
+static int os_truncate(void *arg, int fd, int64_t size) { (void)arg; return ftruncate(fd, size) ? -errno : 0; }
 static int os_close(void *arg, int fd) { (void)arg; return close(fd) ? -errno : 0; }
 static int os_stat(void *arg, const char *path, struct stat *st) { (void)arg; return stat(path, st) ? -errno : 0; }
 static int os_rename(void *arg, const char *from, const char *to) { (void)arg; return rename(from, to) ? -errno : 0; }
@@ -115,8 +117,8 @@ static int os_list(void *arg, const char *path, int (*fn)(void *, const char *),
 
 const struct sq_os sq_os_posix = {
     .now_us = now_us, .mono_ns = mono_ns, .sleep_us = sleep_us, .random = random_bytes, .open = os_open, .pread = os_pread,
-    .write = os_write, .fsync = os_fsync, .close = os_close, .stat = os_stat, .rename = os_rename, .unlink = os_unlink,
-    .mkdir = os_mkdir, .lock = os_lock, .cwd = os_cwd, .list = os_list,
+    .write = os_write, .fsync = os_fsync, .truncate = os_truncate, .close = os_close, .stat = os_stat, .rename = os_rename,
+    .unlink = os_unlink, .mkdir = os_mkdir, .lock = os_lock, .cwd = os_cwd, .list = os_list,
 };
 
 const char *sq_os_strerror(int err, char *buf, size_t n)
@@ -201,4 +203,13 @@ int64_t sq_os_workers(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n < SQ_WORKERS_LEAST ? SQ_WORKERS_LEAST : n > 128 ? 128 : n;
+}
+
+void sq_os_huge_pages(void *p, size_t n)
+{
+    const uintptr_t page = (uintptr_t)2 << 20;
+    uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + n) & ~(page - 1);
+
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);   /* where there are none, nothing is lost */
 }

@@ -21,6 +21,7 @@ struct sq_os {
     ssize_t (*pread)(void *, int fd, void *, size_t, int64_t at);
     ssize_t (*write)(void *, int fd, const void *, size_t);
     int (*fsync)(void *, int fd);
+    int (*truncate)(void *, int fd, int64_t size);       /* cuts the file to so many bytes */
     int (*close)(void *, int fd);
     int (*stat)(void *, const char *path, struct stat *);
     int (*rename)(void *, const char *from, const char *to);
@@ -43,6 +44,8 @@ int64_t sq_os_workers(void);
 /* Whole-buffer write and directory fsync on top of the slots; errors name the path and the system's reason. */
 sq_rc sq_os_write_all(struct sq_ctx *, int fd, const char *path, const void *, size_t);
 sq_rc sq_os_sync_dir(struct sq_ctx *, const char *dir);
+/* A hint that a large block of memory is going to be filled: the system may give it huge pages, one page fault for 2 MB instead of 4 KB. */
+void sq_os_huge_pages(void *, size_t);
 sq_rc sq_os_mkdirs(struct sq_ctx *, const char *dir);    /* like mkdir -p */
 /* The same for what only this user may see (mode 0700), and durable: the parent of each directory that is made is synced. */
 sq_rc sq_os_mkdirs_private(struct sq_ctx *, const char *dir);

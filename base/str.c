@@ -158,7 +158,7 @@ sq_rc sq_buf_reserve(struct sq_buf *b, size_t more)
     return b->rc;
 }
 
-sq_rc sq_buf_add(struct sq_buf *b, const void *p, size_t n)
+sq_rc sq_buf_add_slow(struct sq_buf *b, const void *p, size_t n)
 {
     SQ_TRY(sq_buf_reserve(b, n));
     if (n)
@@ -171,16 +171,6 @@ sq_rc sq_buf_add(struct sq_buf *b, const void *p, size_t n)
 sq_rc sq_buf_puts(struct sq_buf *b, const char *s)
 {
     return sq_buf_add(b, s, strlen(s));
-}
-
-sq_rc sq_buf_putc(struct sq_buf *b, char c)
-{
-    return sq_buf_add(b, &c, 1);
-}
-
-sq_rc sq_buf_str(struct sq_buf *b, struct sq_str s)
-{
-    return sq_buf_add(b, s.p, s.n);
 }
 
 sq_rc sq_buf_printf(struct sq_buf *b, const char *fmt, ...)
@@ -198,12 +188,3 @@ sq_rc sq_buf_printf(struct sq_buf *b, const char *fmt, ...)
     return b->rc;
 }
 
-sq_rc sq_buf_u32(struct sq_buf *b, uint32_t v)
-{
-    return sq_buf_add(b, &v, sizeof v);
-}
-
-sq_rc sq_buf_u64(struct sq_buf *b, uint64_t v)
-{
-    return sq_buf_add(b, &v, sizeof v);
-}

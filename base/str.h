@@ -60,14 +60,23 @@ void sq_buf_init(struct sq_buf *, struct sq_ctx *);
 void sq_buf_free(struct sq_buf *);
 static inline void sq_buf_reset(struct sq_buf *b) { b->n = 0; b->rc = SQ_OK; if (b->p) b->p[0] = 0; }
 sq_rc sq_buf_reserve(struct sq_buf *, size_t more);           /* room for `more` bytes and a 0 behind n */
-sq_rc sq_buf_add(struct sq_buf *, const void *, size_t);
+sq_rc sq_buf_add_slow(struct sq_buf *, const void *, size_t);
+static inline sq_rc sq_buf_add(struct sq_buf *b, const void *p, size_t n)
+{
+    if (SQ_UNLIKELY(b->rc != SQ_OK || b->cap - b->n <= n || n == 0))
+        return sq_buf_add_slow(b, p, n);
+    memcpy(b->p + b->n, p, n);
+    b->n += n;
+    b->p[b->n] = 0;
+    return SQ_OK;
+}
 sq_rc sq_buf_puts(struct sq_buf *, const char *);
-sq_rc sq_buf_putc(struct sq_buf *, char);
-sq_rc sq_buf_str(struct sq_buf *, struct sq_str);
+static inline sq_rc sq_buf_putc(struct sq_buf *b, char c) { return sq_buf_add(b, &c, 1); }
+static inline sq_rc sq_buf_str(struct sq_buf *b, struct sq_str s) { return sq_buf_add(b, s.p, s.n); }
 sq_rc sq_buf_printf(struct sq_buf *, const char *fmt, ...) SQ_PRINTF(2, 3);
 static inline struct sq_str sq_buf_view(const struct sq_buf *b) { return (struct sq_str){b->p ? b->p : "", (uint32_t)b->n}; }
 /* Little-endian scalars, for snapshots and positions. */
-sq_rc sq_buf_u32(struct sq_buf *, uint32_t);
-sq_rc sq_buf_u64(struct sq_buf *, uint64_t);
+static inline sq_rc sq_buf_u32(struct sq_buf *b, uint32_t v) { return sq_buf_add(b, &v, sizeof v); }
+static inline sq_rc sq_buf_u64(struct sq_buf *b, uint64_t v) { return sq_buf_add(b, &v, sizeof v); }
 
 #endif

@@ -195,7 +195,7 @@ struct sq_source_class {
  *
  *     open, marker, [recover, [commit]]                  begin, or begin again
  *     write* ... prepare(n) ... commit(n), write* ...    epoch after epoch
- *     write* ... prepare(n) ... commit(n), close         the end: there is no finish
+ *     write* ... last, prepare(n) ... commit(n), close   the end: there is no finish
  *
  * prepare and commit are called on the thread that writes checkpoints, all else on the worker's; never two calls at one time. Between prepare(n) and the
  * return of commit(n) nothing is written: the runtime holds the rows behind the barrier. A writer uses the context it was opened with, which is its own.
@@ -215,6 +215,7 @@ struct sq_sink_epochs {
     struct sq_str sink;                  /* which of the job's sinks: the table's path, with "#2" behind it where it has more than one */
     struct sq_str owner;                 /* random, 16 hex digits: this run. Who opens a MARKED sink takes its marker over, so an older run's next commit fails */
     struct sq_str old_job;               /* a UUID whose marker may be removed (an earlier, finished run in the same directory); empty: none */
+    bool copies;                         /* prepare will be asked for `pending`: a MARKED sink has to keep the rows of its epoch */
     int64_t interval_ms, timeout_ms;     /* between epochs, 0: unknown; what one may take (Kafka: transaction.timeout.ms must be more than both) */
 };
 
@@ -227,6 +228,7 @@ struct sq_sink_spec {
     uint32_t nkey;
     bool key_derived;
     bool overwrite;
+    bool bounded;                        /* the input ends by itself (without epochs a sink may make all of it visible at once) */
     struct sq_sink_epochs epoch;
 };
 
@@ -262,6 +264,8 @@ struct sq_sink_class {
      * epochs there are). If the answer to a commit was lost, looks at the marker before it tries again. Retries what is worth it, for as long as the
      * table's options say, and looks at the context's interrupt. PREPARES: makes it visible; what is visible already is fine. */
     sq_rc (*commit)(struct sq_writer *, uint64_t epoch);
+    /* May be NULL. The next prepare is the last of this run (the input has ended, or the job is stopped): what stays open over epochs is closed with it. */
+    void (*last)(struct sq_writer *);
     /* Bytes of rows that wait for the commit; the runtime asks for an early epoch when they are many. NULL: 0. */
     size_t (*pending_bytes)(struct sq_writer *);
 };

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 static const struct sq_connector *const connectors[] = {
-    &sq_connector_filesystem, &sq_connector_kafka, &sq_connector_jdbc, &sq_connector_datagen, &sq_connector_print, &sq_connector_blackhole,
+    &sq_connector_filesystem, &sq_connector_kafka, &sq_connector_upsert_kafka, &sq_connector_jdbc, &sq_connector_datagen, &sq_connector_print, &sq_connector_blackhole,
 };
 
 static const struct sq_format *const formats[] = {
@@ -20,7 +20,7 @@ static const struct sq_format *const formats[] = {
 
 /* What Flink has and is not here yet: refused by name rather than taken for a misspelling. */
 static const char *const later_connectors[] = {
-    "upsert-kafka", "hbase", "hbase-1.4", "hbase-2.2", "elasticsearch", "elasticsearch-6", "elasticsearch-7", "opensearch", "opensearch-1",
+    "hbase", "hbase-1.4", "hbase-2.2", "elasticsearch", "elasticsearch-6", "elasticsearch-7", "opensearch", "opensearch-1",
     "opensearch-2", "mongodb", "hive", "kinesis", "kinesis-legacy", "firehose", "dynamodb", "pulsar", "mysql-cdc", "postgres-cdc", "sqlserver-cdc",
     "oracle-cdc", "mongodb-cdc", "socket", "rabbitmq", "prometheus", "iceberg", "paimon", "hudi",
 };
@@ -214,7 +214,7 @@ const struct sq_option *sq_option_lookup(struct sq_str connector, struct sq_str 
     for (size_t i = 0; i < SQ_LEN(connectors) && !row; i++)
         if (sq_str_is(connector, connectors[i]->name))
             row = lookup(connectors[i]->options, connectors[i]->noptions, key);
-    if (sq_str_is(connector, "kafka") && key.n > 6 && (memcmp(key.p, "key.", 4) == 0 || memcmp(key.p, "value.", 6) == 0)) {
+    if ((sq_str_is(connector, "kafka") || sq_str_is(connector, "upsert-kafka")) && key.n > 6 && (memcmp(key.p, "key.", 4) == 0 || memcmp(key.p, "value.", 6) == 0)) {
         uint32_t n = key.p[0] == 'k' ? 4 : 6;
         key = (struct sq_str){key.p + n, key.n - n};
     }

@@ -7,6 +7,6 @@
 
 #include "connectors/connector.h"
 
-extern const struct sq_connector sq_connector_filesystem, sq_connector_kafka, sq_connector_jdbc, sq_connector_datagen, sq_connector_print, sq_connector_blackhole;
+extern const struct sq_connector sq_connector_filesystem, sq_connector_kafka, sq_connector_upsert_kafka, sq_connector_jdbc, sq_connector_datagen, sq_connector_print, sq_connector_blackhole;
 
 #endif

@@ -10,6 +10,9 @@
  * A filter over updated rows asks for RETRACT: an update may leave it, and that is then a retraction alone. The sink operator
  * turns RETRACT into UPSERT for a writer that wants it.
  *
+ * A scan that gives upserts (upsert-kafka) gets a node over it that makes RETRACT of them, unless a sink of that key takes them as they are. FLINK: does
+ * so too since 2.1 (before, the node was always there).
+ *
  * Emission: one change of each key and batch (net) where the consumer keeps last rows, every change (each) where it shows them. In batch mode every
  * operator puts out final rows only, which are inserts; the key is inferred as in streaming, so a rerun upserts the same rows.
  *
@@ -152,14 +155,27 @@ static sq_rc upsert_key(struct sq_infer *c, const struct sq_plan *p, struct sq_k
     }
 }
 
-static sq_rc refuse_upserts(struct sq_infer *c, const struct sq_plan *p)
+/* Puts a node over a scan of upserts that keeps the last row of each key. */
+static sq_rc normalize(struct sq_infer *c, struct sq_plan **slot)
 {
-    sq_fail_at(c->ctx, SQ_UNSUPPORTED, p->span, "table '%.*s' gives upserts by key, and this query needs to know what a row was before: that is not supported yet", SQ_FMT(p->u.scan.table->name));
-    return sq_hint(c->ctx, "only a query that passes the key on to a sink with that PRIMARY KEY can read it now");
+    struct sq_plan *scan = *slot, *p = sq_node_new(c->arena, SQ_N_NORMALIZE, scan, scan->span);
+    if (!p)
+        return SQ_NOMEM;
+    if (!scan->nkeys)
+        return sq_fail_at(c->ctx, SQ_INTERNAL, scan->span, "table '%.*s' gives upserts and has no key", SQ_FMT(scan->u.scan.table->name));
+    p->u.normalize.key = scan->keys[0];
+    p->mode = SQ_MODE_RETRACT;
+    p->keys = scan->keys;
+    p->nkeys = scan->nkeys;
+    p->bounded = scan->bounded;
+    p->final = scan->final;
+    *slot = p;
+    return SQ_OK;
 }
 
-static sq_rc downward(struct sq_infer *c, struct sq_plan *p, bool upsert)
+static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert)
 {
+    struct sq_plan *p = *slot;
     bool changes = !c->config->batch && updates(p), below = false;
     if (changes && upsert)
         SQ_TRY(upsert_key(c, p, &p->upsert_key, &upsert));
@@ -167,7 +183,9 @@ static sq_rc downward(struct sq_infer *c, struct sq_plan *p, bool upsert)
     switch (p->kind) {
     case SQ_N_SCAN:
         p->mode = p->u.scan.info.mode;
-        return p->mode == SQ_MODE_UPSERT && !upsert ? refuse_upserts(c, p) : SQ_OK;
+        if (p->mode == SQ_MODE_UPSERT && p->nkeys)
+            p->upsert_key = p->keys[0];
+        return p->mode == SQ_MODE_UPSERT && !upsert ? normalize(c, slot) : SQ_OK;
     case SQ_N_PROJECT:
     case SQ_N_WATERMARK:
         below = upsert;
@@ -176,7 +194,7 @@ static sq_rc downward(struct sq_infer *c, struct sq_plan *p, bool upsert)
         break;
     }
     for (uint32_t i = 0; i < p->ninputs; i++)
-        SQ_TRY(downward(c, p->inputs[i], below));
+        SQ_TRY(downward(c, &p->inputs[i], below));
     return SQ_OK;
 }
 
@@ -351,6 +369,23 @@ static sq_rc sink_mode(struct sq_infer *c, struct sq_plan *sink, bool shows)
     return SQ_OK;
 }
 
+/* A row that upserts say is deleted has its key alone: NULL in all else. */
+static bool takes_keys_alone(const struct sq_plan *sink)
+{
+    const struct sq_plan *p = sink->inputs[0];
+    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_WATERMARK)
+        p = p->inputs[0];
+    if (p->kind != SQ_N_SCAN || p->u.scan.info.mode != SQ_MODE_UPSERT)
+        return true;
+    for (uint32_t i = 0; i < sink->u.sink.table->ncols; i++)
+        if (!sink->u.sink.table->cols[i].type->nullable && !holds(&sink->u.sink.key, i))
+            return false;
+    for (uint32_t i = 0; i < p->ncols; i++)
+        if (!p->cols[i].type->nullable && !(p->nkeys && holds(&p->keys[0], i)))
+            return false;
+    return true;
+}
+
 static sq_rc infer_sink(struct sq_infer *c, struct sq_plan *sink)
 {
     const struct sq_sink_class *cls = sink->u.sink.connector->sink;
@@ -362,7 +397,7 @@ static sq_rc infer_sink(struct sq_infer *c, struct sq_plan *sink)
         SQ_TRY(upsert_key(c, in, &k, &upsert));
         upsert = upsert && fits(in, &k, &sink->u.sink.key);
     }
-    SQ_TRY(downward(c, in, upsert));
+    SQ_TRY(downward(c, &sink->inputs[0], upsert && takes_keys_alone(sink)));
     sink->mode = sink->u.sink.mode;
     sink->upsert_key = sink->u.sink.key;
     emission(sink, emits_net(c, shows));
@@ -390,7 +425,7 @@ static sq_rc infer_collect(struct sq_infer *c, struct sq_plan *root)
 {
     if (!root->u.collect.changelog && root->bounded && !c->config->batch && updates(root->inputs[0]))
         SQ_TRY(materialize(c, root));
-    SQ_TRY(downward(c, root->inputs[0], false));
+    SQ_TRY(downward(c, &root->inputs[0], false));
     root->mode = root->inputs[0]->mode;
     emission(root, emits_net(c, root->u.collect.changelog));
     return SQ_OK;

@@ -3,7 +3,7 @@
  * exchange.c: where rows have to change the worker, for jobs of several workers. Runs last, over a plan that is otherwise complete.
  *
  * From the scans up each node gets a place: on worker 0 alone (`single`), on all workers with its rows spread as they came, or with all rows of
- * equal columns on one worker. GROUP BY and joins want their rows hashed by their keys; aggregates over everything, LIMIT, ORDER BY, joins
+ * equal columns on one worker. GROUP BY, joins and the normalizing of upserts want their rows hashed by their keys; aggregates over everything, LIMIT, ORDER BY, joins
  * without keys and sinks that have one writer want all of them on worker 0. Where the rows do not lie like that already, an exchange is put
  * in between.
  *
@@ -127,6 +127,22 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
     return SQ_OK;
 }
 
+static sq_rc place_normalize(struct spread *s, struct sq_plan *p, struct lie *l)
+{
+    const struct sq_key *key = &p->u.normalize.key;
+    struct lie in;
+
+    SQ_TRY(place(s, p->inputs[0], false, &in));
+    *l = (struct lie){.n = 0};
+    if (p->inputs[0]->single && !in.scanned) {
+        p->single = true;
+        return SQ_OK;
+    }
+    SQ_TRY(put_exchange(s, p, 0, key->cols, key->n));
+    l->by[l->n++] = (struct cols){key->cols, key->n};
+    return SQ_OK;
+}
+
 /* Updates of the rows keep these columns: they are part of every key that the rows have. */
 static bool stay(const struct sq_plan *in, const uint32_t *cols, uint32_t n)
 {
@@ -239,6 +255,8 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
         return SQ_OK;
     case SQ_N_AGGREGATE:
         return place_aggregate(s, p, l);
+    case SQ_N_NORMALIZE:
+        return place_normalize(s, p, l);
     case SQ_N_JOIN:
         return place_join(s, p, ordered, l);
     case SQ_N_UNION:

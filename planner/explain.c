@@ -172,6 +172,11 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
     case SQ_N_COLLECT:
         sq_buf_puts(b, "Collect");
         break;
+    case SQ_N_NORMALIZE:
+        sq_buf_puts(b, "ChangelogNormalize(key=[");
+        columns(b, p->cols, p->u.normalize.key.cols, p->u.normalize.key.n);
+        sq_buf_puts(b, "])");
+        break;
     }
     return b->rc;
 }
@@ -261,6 +266,12 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
     case SQ_N_JOIN:
         sq_buf_puts(b, "  state: the rows of both sides");
         bound(b, p, c, "kept for good");
+        return;
+    case SQ_N_NORMALIZE:
+        sq_buf_puts(b, "  state: the last row of each (");
+        columns(b, p->cols, p->u.normalize.key.cols, p->u.normalize.key.n);
+        sq_buf_putc(b, ')');
+        bound(b, p, c, "kept until it is deleted");
         return;
     case SQ_N_SORT:
         sq_buf_puts(b, "  state: all rows, until the end of input");

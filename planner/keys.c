@@ -6,7 +6,7 @@
  *   aggregate  its group columns; for a global one the empty set: there is one row
  *   join       the left side's keys where a right row is found by a key at most once, and the other way round; else the pairs of both
  *   project    keys whose columns are passed on, as they are or cast to a type that keeps them apart
- *   filter, watermark, sort, limit: the input's
+ *   filter, watermark, sort, limit, normalize: the input's
  */
 #include "planner/bind.h"
 
@@ -192,6 +192,7 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
     case SQ_N_SORT:
     case SQ_N_LIMIT:
     case SQ_N_EXCHANGE:
+    case SQ_N_NORMALIZE:
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         p->keys = p->inputs[0]->keys;

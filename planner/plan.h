@@ -60,7 +60,8 @@ enum sq_plan_kind {
     SQ_N_LIMIT,      /* LIMIT without ORDER BY over an insert-only input: `sort`'s limit and offset */
     SQ_N_EXCHANGE,   /* rows go to another worker: `exchange`; only in jobs of several workers */
     SQ_N_SINK,       /* writes a table: `sink` */
-    SQ_N_COLLECT     /* hands rows to the API: `collect` */
+    SQ_N_COLLECT,    /* hands rows to the API: `collect` */
+    SQ_N_NORMALIZE   /* keeps the last row of each key, so that upserts become changes with what a row was before: `normalize` */
 };
 
 struct sq_agg_item {                       /* one aggregate call */
@@ -150,6 +151,7 @@ struct sq_plan {
             struct sq_str path;
         } sink;
         struct { bool changelog; } collect;
+        struct { struct sq_key key; } normalize;   /* SQ_N_NORMALIZE: input columns */
     } u;
     struct sq_span span;                   /* where the text says so; for errors at run time */
 };

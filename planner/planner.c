@@ -331,10 +331,11 @@ static sq_rc plan_insert(struct sq_bind_env *env, const struct sq_ast_insert *in
     return SQ_OK;
 }
 
-/* ---- scans that several inserts share ---- */
+/* ---- scans that are shared ---- */
 
-/* FLINK: inserts of one job read a table once, so that they see the same rows of a source that is not repeatable. Two scans in one insert (a table
- * joined with itself) stay two. */
+/* FLINK: inserts of one job read a table once, so that they see the same rows of a source that is not repeatable. In streaming mode so do the places of
+ * one insert (a table joined with itself): then an epoch is the answer over one prefix of the table, whatever way its rows take. A query, and an insert in batch
+ * mode, whose result is that of all rows, keep two. */
 
 struct scan_use {
     struct sq_plan **slot;                 /* where the scan hangs */
@@ -364,7 +365,7 @@ static bool has_join(const struct sq_plan *p)
 static bool same_source(const struct scan_use *a, const struct scan_use *b)
 {
     const struct sq_plan *p = *a->slot, *q = *b->slot;
-    return a->root != b->root && p->u.scan.table == q->u.scan.table && p->u.scan.ext == q->u.scan.ext;
+    return p->u.scan.table == q->u.scan.table && p->u.scan.ext == q->u.scan.ext;
 }
 
 /* A scan of every column that one of the uses reads. */
@@ -391,7 +392,9 @@ static sq_rc widest_scan(struct sq_arena *a, struct scan_use *const *group, uint
     p->cols = fields;
     p->ncols = k;
     *out = p;
-    return sq_infer_keys(a, p);
+    SQ_TRY(sq_infer_keys(a, p));
+    p->upsert_key = p->mode == SQ_MODE_UPSERT && p->nkeys ? p->keys[0] : (struct sq_key){NULL, 0};
+    return SQ_OK;
 }
 
 /* Hangs the wide scan where a narrow one was, behind a project that picks its columns. */
@@ -412,6 +415,7 @@ static sq_rc use_scan(struct sq_arena *a, struct scan_use *u, struct sq_plan *wi
         return SQ_NOMEM;
     p->cols = old->cols;
     p->mode = old->mode;
+    p->upsert_key = old->upsert_key;
     p->keys = old->keys;
     p->nkeys = old->nkeys;
     p->net = old->net;
@@ -424,6 +428,7 @@ static sq_rc use_scan(struct sq_arena *a, struct scan_use *u, struct sq_plan *wi
 static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     uint32_t n = 0, most = 0;
+    bool within = !j->config.batch && j->roots[0]->kind == SQ_N_SINK;
     for (uint32_t i = 0; i < j->nroots; i++) {
         find_scans(&j->roots[i], i, NULL, &most);
         if (j->config.batch && has_join(j->roots[i]))            /* sources are read one after the other there, and a join wants one side first */
@@ -437,11 +442,11 @@ static sq_rc share_scans(struct sq_bind_env *env, struct sq_job_plan *j)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = 0;
         struct sq_plan *wide;
-        if (uses[i].done || (*uses[i].slot)->mode == SQ_MODE_UPSERT)
+        if (uses[i].done)
             continue;
         group[k++] = &uses[i];
         for (uint32_t m = i + 1; m < n; m++)
-            if (!uses[m].done && same_source(&uses[i], &uses[m]) && uses[m].root != group[k - 1]->root)
+            if (!uses[m].done && same_source(&uses[i], &uses[m]) && (within || uses[m].root != group[k - 1]->root))
                 group[k++] = &uses[m];
         if (k < 2)
             continue;
@@ -527,7 +532,7 @@ static sq_rc spread(struct sq_bind_env *env, struct sq_job_plan *j)
 static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     j->bounded = true;
-    if (j->nroots > 1)
+    if (j->nroots > 0)
         SQ_TRY(share_scans(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;

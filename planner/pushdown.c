@@ -420,8 +420,25 @@ static uint32_t width(const struct sq_table_column *c)
     return c->role != SQ_COL_PHYSICAL ? 1000 : n == 0 ? 500 : n == 16 ? 100 : n;
 }
 
+/* Upserts say which row they are of by the PRIMARY KEY: it is always read. */
+static const bool *with_key(struct sq_arena *a, const struct sq_plan *p, const bool *needed)
+{
+    const struct sq_table_spec *t = p->u.scan.table;
+    if (p->u.scan.info.mode != SQ_MODE_UPSERT)
+        return needed;
+    bool *all = flags(a, p->ncols);
+    for (uint32_t i = 0; all && i < p->ncols; i++) {
+        all[i] = needed[i];
+        for (uint32_t k = 0; k < t->npk; k++)
+            all[i] |= t->pk[k] == p->u.scan.cols[i];
+    }
+    return all;
+}
+
 static sq_rc prune_scan(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
+    if (!(needed = with_key(a, p, needed)))
+        return SQ_NOMEM;
     uint32_t n = count(needed, p->ncols), k = 0, best = 0;
     uint32_t *cols = numbers(a, n + 1);
     struct sq_field *fields = SQ_NEW_ARRAY(a, struct sq_field, n + 1);
@@ -643,6 +660,7 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
     case SQ_N_LIMIT:
         return prune_sort(a, p, needed, map);
     case SQ_N_EXCHANGE:
+    case SQ_N_NORMALIZE:
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         break;

@@ -12,13 +12,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 static sqluice *volatile interrupt_target;
 static volatile sig_atomic_t interrupts, terminated;
 
+/* timeout(1) and the like signal a process and then its group: what comes at once after the first is the same request, not a second one. */
+static bool is_echo(void)
+{
+    static volatile int64_t first_ms;
+    struct timespec t;
+    int64_t now_ms;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    if (interrupts > 0)
+        return now_ms - first_ms < 100;
+    first_ms = now_ms;
+    return false;
+}
+
 static void on_signal(int sig)
 {
+    if (is_echo())
+        return;
     interrupts = interrupts + 1;
     if (sig == SIGTERM)
         terminated = 1;

@@ -9,6 +9,7 @@
 #include "connectors/registry.h"
 
 #define OFF(field) offsetof(struct sq_fs_options, field)
+#define ROLL_WHY "part files end at each epoch (checkpoint, micro-batch), and at 'sink.rolling-policy.file-size'"
 #define COMMIT_WHY "files are visible when the job has finished; partitions come with PARTITIONED BY"
 
 static const struct sq_option rows[] = {
@@ -20,9 +21,9 @@ static const struct sq_option rows[] = {
     {"sink.rolling-policy.file-size", NULL, SQ_OPT_MEMORY, "128MB", OFF(rolling_size), NULL, 0, "when a part file of a directory has grown to this size, the next one is begun"},
     {"source.monitor-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "a directory is read once, as it is when the job starts"},
     {"source.path.regex-pattern", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "write a pattern with * and ? as the path"},
-    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "part files are cut by 'sink.rolling-policy.file-size' alone"},
-    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "part files are cut by 'sink.rolling-policy.file-size' alone"},
-    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "part files are cut by 'sink.rolling-policy.file-size' alone"},
+    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
+    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
+    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
     {"sink.shuffle-by-partition.enable", NULL, SQ_OPT_BOOL, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "it needs PARTITIONED BY"},
     {"sink.partition-commit.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
     {"partition.time-extractor.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},

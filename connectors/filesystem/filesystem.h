@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * filesystem.h: what the parts of the filesystem connector share: filesystem.c (options, paths, the descriptor), list.c
- * (files and splits), source.c (the reader), sink.c (the writer).
+ * (files and splits), source.c (the reader), sink.h (the parts of the writer).
  */
 #ifndef SQ_CONNECTORS_FILESYSTEM_H
 #define SQ_CONNECTORS_FILESYSTEM_H
@@ -46,6 +46,8 @@ sq_rc sq_fs_splits(struct sq_ctx *, struct sq_arena *, const struct sq_scan_spec
 /* Calls fn for every visible regular file below the directory, sorted by name. */
 typedef sq_rc sq_fs_file_fn(void *arg, const char *path, const struct stat *st);
 sq_rc sq_fs_walk(struct sq_ctx *, struct sq_arena *, const char *dir, sq_fs_file_fn *fn, void *arg);
+/* All names in the directory, hidden ones too, sorted. Free *names with sq_free, after a failure too. */
+sq_rc sq_fs_names(struct sq_ctx *, struct sq_arena *, const char *dir, struct sq_str **names, size_t *n);
 bool sq_fs_is_pattern(const char *path);
 
 extern const struct sq_source_class sq_fs_source;

@@ -53,6 +53,15 @@ static sq_rc read_dir(struct sq_ctx *ctx, struct sq_arena *arena, const char *di
     return l->rc;
 }
 
+sq_rc sq_fs_names(struct sq_ctx *ctx, struct sq_arena *arena, const char *dir, struct sq_str **names, size_t *n)
+{
+    struct name_list l;
+    sq_rc rc = read_dir(ctx, arena, dir, &l);
+    *names = l.names;
+    *n = l.n;
+    return rc;
+}
+
 static const char *join(struct sq_arena *arena, const char *dir, const char *name)
 {
     size_t n = strlen(dir);

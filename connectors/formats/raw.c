@@ -329,6 +329,7 @@ const struct sq_format sq_format_raw = {
     .decodes = SQ_MODE_INSERT,
     .encodes = SQ_MODE_INSERT,
     .lines = true,
+    .nulls = true,
     .check = raw_check,
     .decoder_open = open_decoder,
     .decode = decode,

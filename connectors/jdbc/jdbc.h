@@ -58,6 +58,10 @@ struct sq_jdbc_info {
     uint32_t nkeys;
     const char *row_name;                /* an expression that names a row in errors ("rowid"); NULL: none */
     const char *order;                   /* ORDER BY list for a stable scan; NULL: none */
+    /* The expressions of that list, where they tell all rows apart and their values can be compared with again: a scan can be left and gone on with.
+     * norder 0: it cannot. */
+    struct sq_jdbc_order { const char *by, *get; const struct sq_jdbc_column *col; } *orders;   /* to sort and compare by; to select; NULL: SQLite's rowid */
+    uint32_t norder;
 };
 
 struct sq_jdbc_in_key {                  /* what the columns of a key share its length by */
@@ -69,6 +73,8 @@ struct sq_jdbc_conn {                    /* a dialect's connection begins with t
     const struct sq_jdbc_table *table;
 };
 struct sq_jdbc_stmt;
+
+enum { SQ_JDBC_ORDER_MAX = 32 };         /* columns of a key that a scan goes by */
 
 enum sq_jdbc_kind {
     SQ_JDBC_NULL,
@@ -140,6 +146,9 @@ struct sq_jdbc_dialect {
     sq_rc (*value)(struct sq_jdbc_stmt *, uint32_t i, struct sq_jdbc_value *);
     /* Column i as text, for string columns and messages; may be empty. Good until the next call. */
     struct sq_str (*text)(struct sq_jdbc_stmt *, uint32_t i);
+    /* A value of that column (NULL: the rowid) that a position holds, as a literal to compare with. The value is not trusted: SQ_DATA where the column
+     * cannot have it. */
+    sq_rc (*order_literal)(struct sq_jdbc_conn *, struct sq_buf *, const struct sq_jdbc_column *, const struct sq_jdbc_value *);
     void (*finalize)(struct sq_jdbc_stmt *);             /* NULL is fine */
     enum sq_jdbc_trouble (*trouble)(struct sq_jdbc_conn *);   /* what the last error was; FAILED where the database had none since begin */
 };
@@ -163,6 +172,17 @@ sq_rc sq_jdbc_near_column(struct sq_ctx *, const struct sq_jdbc_info *, struct s
 sq_rc sq_jdbc_append(struct sq_ctx *, const struct sq_jdbc_dialect *, struct sq_jdbc_stmt *, uint32_t i, const struct sq_tz *, struct sq_col *out);
 /* The table in which sinks keep how far they are, one row for each job and sink. */
 #define SQ_JDBC_MARKERS "sqluice_epochs"
+/* Where a scan stands: position.c. `keys` are the last row's values in the order of the scan; SQ_JDBC_INT, _DOUBLE, _TEXT and _BYTES alone. */
+struct sq_jdbc_position {
+    bool ended, keyed;                   /* keyed: it can go on behind the keys */
+    uint64_t rows;                       /* that were read */
+    uint64_t order;                      /* a hash of the ORDER BY list */
+    struct sq_jdbc_value keys[SQ_JDBC_ORDER_MAX];
+    uint32_t nkeys;
+};
+sq_rc sq_jdbc_position_write(struct sq_buf *, const struct sq_jdbc_position *);
+bool sq_jdbc_position_read(struct sq_str, struct sq_jdbc_position *);    /* false: damaged. Texts stay where they are */
+sq_rc sq_jdbc_position_show(struct sq_str, struct sq_buf *);
 /* How many bytes of a value a message shows. */
 enum { SQ_JDBC_SHOWN = 60 };
 uint32_t sq_jdbc_cut(struct sq_str);

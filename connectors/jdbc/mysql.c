@@ -37,7 +37,7 @@ enum {                                   /* the server's and the library's error
     TOO_MANY = 1040, NO_RIGHTS_DB = 1044, WRONG_PASSWORD = 1045, NO_DATABASE = 1049, TABLE_THERE = 1050, SHUTDOWN = 1053, UNKNOWN_ERROR = 1105,
     HOST_REFUSED = 1130, NO_RIGHTS_TABLE = 1142, NO_RIGHTS_COLUMN = 1143, NO_TABLE = 1146, TOO_MANY_OF_USER = 1203, LOCK_WAIT = 1205, DEADLOCK = 1213,
     PACKET_TOO_BIG = 1153, NO_RIGHTS = 1227, READ_ONLY = 1290, CANCELLED = 1317, ROLLED_BACK = 1613, READ_ONLY_NOW = 1836, KILLED = 1927,
-    ROW_CHANGED = 1020, NOT_READY = 1047, XA_DEADLOCK = 1614, TOO_MANY_TRANSACTIONS = 1637, NO_WAIT = 3572,
+    ROW_CHANGED = 1020, NOT_READY = 1047, LOG_FULL = 1197, LOCKS_FULL = 1206, XA_DEADLOCK = 1614, TOO_MANY_TRANSACTIONS = 1637, NO_WAIT = 3572,
     CANNOT_CONNECT_SOCKET = 2002, CANNOT_CONNECT = 2003, UNKNOWN_HOST = 2005, GONE = 2006, OUT_OF_MEMORY = 2008, LOST = 2013, TLS_FAILED = 2026, SERVER_LOST_EXTENDED = 2055,
     IDLE_TOO_LONG = 4031,
 };
@@ -87,6 +87,10 @@ sq_rc sq_mysql_fail_with(struct sq_mysql_conn *c, const char *doing, unsigned co
     case DEADLOCK:
         sq_fail(ctx, SQ_EXTERNAL, "cannot %s database '%s': deadlock with another transaction", doing, db);
         return sq_hint(ctx, "'sink.max-retries' says how often it is tried again");
+    case LOG_FULL:
+    case LOCKS_FULL:
+        sq_fail(ctx, SQ_EXTERNAL, "cannot %s database '%s': the transaction is larger than the server takes (%s)", doing, db, text);
+        return sq_hint(ctx, "make epochs smaller ('execution.checkpointing.interval', 'execution.trigger.max-rows'), or raise the server's max_binlog_cache_size and innodb_buffer_pool_size");
     case NO_RIGHTS_DB:
     case NO_RIGHTS_TABLE:
     case NO_RIGHTS_COLUMN:
@@ -300,15 +304,17 @@ static sq_rc check_tls(struct sq_mysql_conn *c)
     return cannot_connect(c, TLS_FAILED, "the server has no TLS");
 }
 
-/* Values exact, texts whole, times in UTC; a reader that takes its time is not cut off, and who alters a table does not keep it waiting for a day. */
+/* Values exact, texts whole, times in UTC; a reader that takes its time is not cut off, and who alters a table does not keep it waiting for a day. What
+ * a writer has locked whom the network cut off is free again after a minute (MariaDB; others do not know that, which is no error). */
 static sq_rc set_session(struct sq_mysql_conn *c)
 {
-    static const char early[] = "SET SESSION lock_wait_timeout = 60";
+    static const char early[] = "SET SESSION lock_wait_timeout = 60", idle[] = "SET SESSION idle_write_transaction_timeout = 60";
     static const char ours[] = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', "
                                "time_zone = '+00:00', autocommit = 1, net_write_timeout = 28800, lc_messages = 'en_US'";
     MYSQL_RES *res;
     struct sq_buf sql;
     SQ_TRY(sq_mysql_query(c, early, sizeof early - 1, "use"));
+    SQ_TRY(sq_mysql_run(c, idle, sizeof idle - 1, &(bool){false}));
     if (c->at->variables) {
         sq_buf_init(&sql, c->base.ctx);
         sq_rc rc = sq_buf_printf(&sql, "SET SESSION %s", c->at->variables);
@@ -319,10 +325,9 @@ static sq_rc set_session(struct sq_mysql_conn *c)
     }
     SQ_TRY(sq_mysql_query(c, ours, sizeof ours - 1, "use"));
     c->maria = strstr(c->lib.get_server_info(c->db), "MariaDB") != NULL;
-    if (c->maria) {                      /* long IN lists stay lists: as a subquery they would scan the table. Locks of a writer that is cut off go soon */
-        static const char lists[] = "SET SESSION in_predicate_conversion_threshold = 0", idle[] = "SET SESSION idle_write_transaction_timeout = 60";
+    if (c->maria) {                      /* long IN lists stay lists: as a subquery they would scan the table */
+        static const char lists[] = "SET SESSION in_predicate_conversion_threshold = 0";
         SQ_TRY(sq_mysql_run(c, lists, sizeof lists - 1, &(bool){false}));
-        SQ_TRY(sq_mysql_run(c, idle, sizeof idle - 1, &(bool){false}));
     }
     SQ_TRY(sq_mysql_rows(c, "SELECT @@max_allowed_packet", &res));
     MYSQL_ROW row = c->lib.fetch_row(res);
@@ -350,7 +355,7 @@ static sq_rc connect_once(struct sq_mysql_conn *c)
     c->error = 0;
     if (!c->lib.real_connect(c->db, at->host, at->user, at->password, at->database, at->port, NULL, 0))
         return cannot_connect(c, c->lib.code(c->db), c->lib.error(c->db));
-    c->lost = false;
+    c->lost = c->gave_up = false;
     SQ_TRY(check_tls(c));
     return set_session(c);
 }
@@ -467,7 +472,9 @@ static sq_rc durable(struct sq_jdbc_conn *base)
 {
     struct sq_mysql_conn *c = (struct sq_mysql_conn *)base;
     MYSQL_RES *res;
-    SQ_TRY(sq_mysql_rows(c, "SELECT @@innodb_flush_log_at_trx_commit", &res));
+    sq_rc rc = sq_mysql_rows(c, "SELECT @@innodb_flush_log_at_trx_commit", &res);
+    if (rc != SQ_OK)
+        return rc == SQ_EXTERNAL ? SQ_OK : rc;           /* what is wrong will show when it is written */
     MYSQL_ROW row = c->lib.fetch_row(res);
     if (row && row[0] && strcmp(row[0], "0") == 0)
         sq_notice(base->ctx, "table '%.*s': database '%s' has innodb_flush_log_at_trx_commit = 0: when the server dies it forgets commits, and the job cannot go on",
@@ -483,7 +490,7 @@ static sq_rc durable(struct sq_jdbc_conn *base)
         .same_name = sq_str_ieq, .unfit = sq_mysql_unfit, .add_key = sq_mysql_add_key, .any_key = true, .begin = begin_work, .commit = commit_work,              \
         .rollback = rollback_work, .exec = execute, .put_rows = sq_mysql_put_rows, .remove_rows = sq_mysql_remove_rows, .scan = sq_mysql_scan,                 \
         .step = sq_mysql_step, .value = sq_mysql_value, .text = sq_mysql_text_of, .finalize = sq_mysql_finalize, .trouble = trouble,                         \
-        .literal = sq_mysql_text, .change = change, .first = first_row, .durable = durable, .engine = "InnoDB", .make_marker = MAKE_MARKER,                  \
+        .literal = sq_mysql_text, .change = change, .first = first_row, .durable = durable, .order_literal = sq_mysql_order_literal, .engine = "InnoDB", .make_marker = MAKE_MARKER,                  \
     }
 
 #else

@@ -66,6 +66,8 @@ sq_rc sq_mysql_column_type(struct sq_ctx *, const struct sq_jdbc_conn *, struct 
 const char *sq_mysql_unfit(const struct sq_type *, const struct sq_jdbc_column *, bool in_key);
 sq_rc sq_mysql_add_key(struct sq_jdbc_conn *, struct sq_buf *, const struct sq_jdbc_info *, const struct sq_sink_spec *, const struct sq_jdbc_key *);
 
+sq_rc sq_mysql_order_literal(struct sq_jdbc_conn *, struct sq_buf *, const struct sq_jdbc_column *, const struct sq_jdbc_value *);
+
 /* mysql_write.c */
 sq_rc sq_mysql_put_rows(struct sq_jdbc_conn *, const struct sq_sink_spec *, bool upserts, const struct sq_batch *);
 sq_rc sq_mysql_remove_rows(struct sq_jdbc_conn *, const struct sq_sink_spec *, const struct sq_batch *, bool last);

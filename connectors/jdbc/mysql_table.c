@@ -331,25 +331,98 @@ static sq_rc read_keys(struct sq_mysql_conn *c, struct sq_arena *arena, struct s
     return rc;
 }
 
-static sq_rc order_by_key(struct sq_arena *arena, struct sq_jdbc_info *info)
+/* Can a value of the column be compared with by a literal, in the order it sorts by? ENUM sorts by number and compares as text; FLOAT has other digits. */
+static bool orders_by_literal(const struct sq_jdbc_column *col)
+{
+    int p, s;
+    switch (family_of(col->type, &p, &s)) {
+    case F_INT:
+    case F_YEAR:
+    case F_DECIMAL:
+    case F_TEXT:
+    case F_CHAR:
+    case F_BYTES:
+    case F_BINARY:
+    case F_DATE:
+    case F_DATETIME:
+    case F_INSTANT: return true;
+    default: return sq_str_iis(col->type, "uuid");
+    }
+}
+
+/* The primary key, else a unique key that is as good as one. */
+static const struct sq_jdbc_key *scan_key(const struct sq_jdbc_info *info)
+{
+    for (uint32_t i = 0; i < info->nkeys; i++)
+        if (!info->keys[i].partial && !info->keys[i].nullable)
+            return &info->keys[i];
+    return NULL;
+}
+
+static sq_rc find_order(struct sq_arena *arena, struct sq_jdbc_info *info)
 {
     struct sq_buf b;
-    const struct sq_jdbc_key *key = info->keys;
-    if (info->nkeys == 0 || strcmp(key->name, "PRIMARY") != 0 || key->partial)
+    const struct sq_jdbc_key *key = scan_key(info);
+    bool good = key && key->n <= SQ_JDBC_ORDER_MAX;
+    if (!key)
         return SQ_OK;
+    info->orders = SQ_NEW_ARRAY(arena, struct sq_jdbc_order, key->n);
+    if (!info->orders)
+        return SQ_NOMEM;
     sq_buf_init(&b, arena->ctx);
     for (uint32_t i = 0; i < key->n; i++) {
-        if (i)
-            sq_buf_puts(&b, ", ");
-        sq_mysql_quote(&b, info->cols[key->cols[i]].name);
+        const struct sq_jdbc_column *col = &info->cols[key->cols[i]];
+        size_t from = b.n + (i ? 2 : 0);
+        sq_buf_puts(&b, i ? ", " : "");
+        if (sq_mysql_quote(&b, col->name) != SQ_OK)
+            break;
+        const char *name = sq_str_dup(arena, (struct sq_str){b.p + from, (uint32_t)(b.n - from)}).p;
+        info->orders[i] = (struct sq_jdbc_order){name, name, col};
+        good = good && name && orders_by_literal(col);
     }
     sq_rc rc = b.rc;
     if (rc == SQ_OK && !(info->order = sq_str_dup(arena, sq_buf_view(&b)).p))
         rc = SQ_NOMEM;
     if (key->n == 1)
         info->row_name = info->order;
+    info->norder = good ? key->n : 0;
     sq_buf_free(&b);
     return rc;
+}
+
+static bool digits_only(struct sq_str s, bool decimal)
+{
+    for (uint32_t i = 0; i < s.n; i++)
+        if (!(s.p[i] >= '0' && s.p[i] <= '9') && !(decimal && ((s.p[i] == '-' && i == 0) || s.p[i] == '.')))
+            return false;
+    return s.n > 0;
+}
+
+static sq_rc hex_literal(struct sq_buf *b, struct sq_str s)
+{
+    sq_buf_puts(b, "x'");
+    for (uint32_t i = 0; i < s.n; i++)
+        sq_buf_printf(b, "%02x", (unsigned char)s.p[i]);
+    return sq_buf_putc(b, '\'');
+}
+
+sq_rc sq_mysql_order_literal(struct sq_jdbc_conn *base, struct sq_buf *b, const struct sq_jdbc_column *col, const struct sq_jdbc_value *v)
+{
+    int p, s;
+    enum family f = family_of(col->type, &p, &s);
+    bool number = f == F_INT || f == F_YEAR || f == F_DECIMAL, bytes = f == F_BYTES || f == F_BINARY;
+    struct sq_str text = v->s;
+    if (number && v->kind == SQ_JDBC_INT)
+        return sq_buf_printf(b, "%lld", (long long)v->i);
+    if (number && v->kind == SQ_JDBC_TEXT && digits_only(text, f == F_DECIMAL))
+        return sq_buf_str(b, text);
+    if (bytes && v->kind == SQ_JDBC_BYTES)
+        return hex_literal(b, text);
+    if (number || bytes || v->kind != SQ_JDBC_TEXT)
+        return sq_fail(base->ctx, SQ_DATA, "a key cannot be compared with");
+    if (f == F_INSTANT && text.n && text.p[text.n - 1] == 'Z')
+        text.n--;                                        /* the session is in UTC */
+    return sq_mysql_text(b, text);
 }
 
 sq_rc sq_mysql_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struct sq_str table, struct sq_jdbc_info *info)
@@ -365,7 +438,7 @@ sq_rc sq_mysql_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, struc
         return SQ_NOMEM;
     SQ_TRY(read_columns(c, arena, own, info));
     SQ_TRY(read_keys(c, arena, info));
-    return order_by_key(arena, info);
+    return find_order(arena, info);
 }
 
 /* ---- mending a key ---- */

@@ -25,6 +25,7 @@ struct sq_jdbc_rows {
     uint32_t nkey;                       /* 0: every row is kept */
     struct sq_jdbc_row *rows;
     size_t n, cap;
+    size_t nremoved;                     /* of them: keys to be deleted */
     struct sq_buf bytes;
     size_t dead;                         /* of the bytes: no row's any more */
     uint32_t *index;                     /* open addressing: 1 + number of the row; 0: empty */
@@ -38,9 +39,8 @@ void sq_jdbc_rows_free(struct sq_jdbc_rows *);           /* of one that is all z
 void sq_jdbc_rows_clear(struct sq_jdbc_rows *);
 size_t sq_jdbc_rows_bytes(const struct sq_jdbc_rows *);
 sq_rc sq_jdbc_rows_add(struct sq_jdbc_rows *, const struct sq_batch *, uint32_t r, bool removed);
-/* Unpacks rows from *i on, up to a batch of them, into out: all, or those that are removed or put alone. */
-enum sq_jdbc_which { SQ_JDBC_ALL, SQ_JDBC_REMOVED, SQ_JDBC_PUT };
-sq_rc sq_jdbc_rows_next(struct sq_jdbc_rows *, enum sq_jdbc_which, size_t *i);
+/* Unpacks rows from *i on, up to a batch of them, into out: those to be deleted, or those to be put. */
+sq_rc sq_jdbc_rows_next(struct sq_jdbc_rows *, bool put, size_t *i);
 /* The rows of an epoch as bytes, and back. SQ_DATA: damaged; SQ_SEMANTIC: of a table with other columns or another key. */
 sq_rc sq_jdbc_rows_save(struct sq_jdbc_rows *, uint64_t epoch, struct sq_buf *);
 sq_rc sq_jdbc_rows_load(struct sq_jdbc_rows *, uint64_t epoch, struct sq_str);

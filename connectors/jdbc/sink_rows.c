@@ -58,7 +58,7 @@ void sq_jdbc_rows_clear(struct sq_jdbc_rows *g)
         g->index = NULL;
         g->cap = g->nindex = 0;
     }
-    g->n = g->dead = 0;
+    g->n = g->nremoved = g->dead = 0;
     sq_buf_reset(&g->bytes);
     if (g->index)
         memset(g->index, 0, g->nindex * sizeof *g->index);
@@ -181,6 +181,7 @@ sq_rc sq_jdbc_rows_add(struct sq_jdbc_rows *g, const struct sq_batch *b, uint32_
     size_t at = g->bytes.n;
     SQ_TRY(sq_buf_add(&g->bytes, g->packed.p, g->packed.n));
     SQ_TRY(sq_row_pack(&g->bytes, b->cols, NULL, b->ncols, r));
+    g->nremoved += (size_t)removed - (size_t)e->removed;
     e->removed = removed;
     return settle(g, e, at);
 }
@@ -197,12 +198,12 @@ static sq_rc unpack(struct sq_jdbc_rows *g, const char *p, size_t n, bool remove
     return sq_out_row(&g->out, removed ? SQ_DELETE : SQ_INSERT);
 }
 
-sq_rc sq_jdbc_rows_next(struct sq_jdbc_rows *g, enum sq_jdbc_which which, size_t *i)
+sq_rc sq_jdbc_rows_next(struct sq_jdbc_rows *g, bool put, size_t *i)
 {
     sq_out_reset(&g->out);
     for (; *i < g->n && g->out.n < SQ_BATCH_ROWS; ++*i) {
         const struct sq_jdbc_row *e = &g->rows[*i];
-        if (which == SQ_JDBC_ALL || e->removed == (which == SQ_JDBC_REMOVED))
+        if (e->removed != put)
             SQ_TRY(unpack(g, g->bytes.p + e->at + e->nkey, e->nrow, e->removed, "a gathered row is damaged"));
     }
     return SQ_OK;

@@ -33,37 +33,29 @@ static sq_rc write_row(struct sq_jdbc_writer *w, const struct sq_batch *b, uint3
     return w->d->run(w->put);
 }
 
-/* Deletes first: a key is there once, so the order means nothing to it, and a unique value that goes makes room for its next row. */
-static sq_rc write_many(struct sq_jdbc_writer *w)
+static sq_rc write_batch(struct sq_jdbc_writer *w, bool last)
 {
-    struct sq_jdbc_rows *g = &w->rows;
-    bool any = false;
-    for (size_t i = 0; i < g->n; i++)
-        any = any || g->rows[i].removed;
-    for (size_t i = 0; any && i < g->n;) {
-        SQ_TRY(sq_jdbc_rows_next(g, SQ_JDBC_REMOVED, &i));
-        SQ_TRY(w->d->remove_rows(w->conn, w->spec, sq_out_batch(&g->out), i == g->n));
-    }
-    for (size_t i = 0; i < g->n;) {
-        SQ_TRY(sq_jdbc_rows_next(g, SQ_JDBC_PUT, &i));
-        if (g->out.n)
-            SQ_TRY(w->d->put_rows(w->conn, w->spec, w->upserts, sq_out_batch(&g->out)));
-        SQ_TRY(sq_check_interrupt(w->ctx));
-    }
+    const struct sq_batch *b = sq_out_batch(&w->rows.out);
+    bool removes = b->rows && b->kind && b->kind[0] == SQ_DELETE;
+    if (w->d->put_rows && (removes || last))
+        SQ_TRY(w->d->remove_rows(w->conn, w->spec, b, last));
+    if (w->d->put_rows)
+        return b->rows && !removes ? w->d->put_rows(w->conn, w->spec, w->upserts, b) : SQ_OK;
+    for (uint32_t r = 0; r < b->rows; r++)
+        SQ_TRY(write_row(w, b, r));
     return SQ_OK;
 }
 
+/* Deletes first: a key is there once, so the order means nothing to it, and a unique value that goes makes room for its next row. */
 sq_rc sq_jdbc_write_rows(struct sq_jdbc_writer *w)
 {
-    if (w->d->put_rows)
-        return write_many(w);
-    for (size_t i = 0; i < w->rows.n;) {
-        SQ_TRY(sq_jdbc_rows_next(&w->rows, SQ_JDBC_ALL, &i));
-        const struct sq_batch *b = sq_out_batch(&w->rows.out);
-        for (uint32_t r = 0; r < b->rows; r++)
-            SQ_TRY(write_row(w, b, r));
-        SQ_TRY(sq_check_interrupt(w->ctx));
-    }
+    struct sq_jdbc_rows *g = &w->rows;
+    for (int put = 0; put < 2; put++)
+        for (size_t i = 0; i < g->n && (put || g->nremoved);) {
+            SQ_TRY(sq_jdbc_rows_next(g, put, &i));
+            SQ_TRY(write_batch(w, !put && i == g->n));
+            SQ_TRY(sq_check_interrupt(w->ctx));
+        }
     return SQ_OK;
 }
 

@@ -3,9 +3,17 @@
  * source.c: reads a table of a database once, from end to end.
  *
  * A split is the whole table, or, with the scan.partition.* options, a range of an integer column; rows outside all ranges are not
- * read, as in Flink. One SELECT of the wanted columns per split, a batch of rows per poll. Rows come in a stable
- * order (SQLite: by rowid, or by the primary key of tables without one), so the position is how many rows were read; a view
- * has no such order, and its position holds only while nobody changes it.
+ * read, as in Flink. One SELECT of the wanted columns per split, a batch of rows per poll.
+ *
+ * Rows come in the order of a key that has no NULLs (SQLite: the rowid, or the primary key of tables without one; MySQL: the primary key, or a unique
+ * one), and the position is the key of the last row: the scan goes on with the rows behind it. So a row that stays where it is comes once, whatever is
+ * done to others meanwhile; rows that come, go or change while a job is down are read as they are when the scan gets to their key, and those before it
+ * are not looked at again. A scan that has ended is over, also for later runs of an available-now job: a table is read once.
+ *
+ * Views, tables without such a key, and keys of types that cannot be compared with exactly (ENUM, FLOAT) have no order to go on in: a scan of them can
+ * begin anew and can be over, but one that was left in the middle is refused.
+ *
+ * Invariant: a split's `at` is empty, or the position behind the last batch that was given out.
  */
 #include "connectors/jdbc/jdbc.h"
 
@@ -17,6 +25,8 @@ struct range {
 struct split {
     struct range range;
     uint64_t rows;                 /* read so far */
+    bool ended;
+    struct sq_buf at;              /* struct sq_jdbc_position as bytes */
 };
 
 struct reader {
@@ -92,6 +102,8 @@ static void jdbc_close(struct sq_reader *self)
         r->d->close(r->conn);
     if (r->out.ctx)
         sq_out_free(&r->out);
+    for (size_t i = 0; i < r->nsplits; i++)
+        sq_buf_free(&r->splits[i].at);
     sq_free(r->ctx, r->splits);
     sq_arena_free(&r->arena);
     sq_free(r->ctx, r);
@@ -195,14 +207,92 @@ static sq_rc jdbc_add_split(struct sq_reader *self, const struct sq_split *in, s
 {
     struct reader *r = (struct reader *)(void *)self;
     struct split s = {.rows = 0};
-    if (in->payload.n != sizeof s.range || (position.p && position.n != sizeof s.rows))
+    struct sq_jdbc_position p = {.rows = 0};
+    if (in->payload.n != sizeof s.range)
         return sq_fail(r->ctx, SQ_INTERNAL, "split '%.*s' is damaged", SQ_FMT(in->id));
+    if (position.n && !sq_jdbc_position_read(position, &p))
+        return sq_fail(r->ctx, SQ_DATA, "the position of split '%.*s' is damaged", SQ_FMT(in->id));
     memcpy(&s.range, in->payload.p, sizeof s.range);
-    if (position.p)
-        memcpy(&s.rows, position.p, sizeof s.rows);
+    s.rows = p.rows;
+    s.ended = p.ended;
     SQ_TRY(sq_grow(r->ctx, &r->splits, &r->cap_splits, r->nsplits + 1, sizeof *r->splits));
+    sq_buf_init(&s.at, r->ctx);
+    SQ_TRY(sq_buf_add(&s.at, position.p, position.n));
     r->splits[r->nsplits++] = s;
     return SQ_OK;
+}
+
+/* ---- going on behind a row ---- */
+
+static uint64_t order_hash(const struct reader *r)
+{
+    uint64_t h = 14695981039346656037u;
+    for (const char *p = r->info.order ? r->info.order : ""; *p; p++)
+        h = (h ^ (unsigned char)*p) * 1099511628211u;
+    return h;
+}
+
+/* The keys of the row that the statement is at. */
+static sq_rc note_keys(struct reader *r, struct sq_jdbc_position *p)
+{
+    p->keyed = r->info.norder > 0;
+    for (uint32_t i = 0; p->keyed && i < r->info.norder; i++) {
+        struct sq_jdbc_value *v = &p->keys[p->nkeys++];
+        uint32_t at = r->spec->ncols + 1 + i;
+        SQ_TRY(r->d->value(r->stmt, at, v));
+        if (v->kind == SQ_JDBC_DATE || v->kind == SQ_JDBC_DATETIME || v->kind == SQ_JDBC_INSTANT)
+            *v = (struct sq_jdbc_value){.kind = SQ_JDBC_TEXT, .s = r->d->text(r->stmt, at)};
+        if (v->kind != SQ_JDBC_INT && v->kind != SQ_JDBC_DOUBLE && v->kind != SQ_JDBC_TEXT && v->kind != SQ_JDBC_BYTES)
+            p->keyed = false;
+    }
+    p->nkeys = p->keyed ? p->nkeys : 0;
+    return SQ_OK;
+}
+
+/* A row is read: from here on the scan goes on behind it. */
+static sq_rc note_position(struct reader *r, struct split *s, bool ended)
+{
+    struct sq_jdbc_position p = {.ended = ended, .rows = s->rows, .order = order_hash(r)};
+    if (!ended)
+        SQ_TRY(note_keys(r, &p));
+    sq_buf_reset(&s->at);
+    return sq_jdbc_position_write(&s->at, &p);
+}
+
+static sq_rc cannot_go_on(struct reader *r, const struct split *s, const char *why)
+{
+    sq_fail(r->ctx, SQ_EXTERNAL, "table '%.*s': a scan of table '%.*s' in database '%s' was left behind row %llu and cannot go on: %s", SQ_FMT(r->spec->table->name),
+            SQ_FMT(r->table->name), r->table->database, (unsigned long long)s->rows, why);
+    return sq_hint(r->ctx, "start the job anew, without its checkpoints; a table with a primary key can be gone on with");
+}
+
+/* "a > 1", "a >= 1 AND (a > 1 OR (b > 2 OR (b = 2 AND c > 3)))" */
+static sq_rc add_behind(struct reader *r, const struct split *s, struct sq_buf *sql)
+{
+    struct sq_jdbc_position p;
+    uint32_t n = r->info.norder;
+    struct sq_buf lit;
+    if (!sq_jdbc_position_read(sq_buf_view(&s->at), &p) || !p.keyed || n == 0)
+        return cannot_go_on(r, s, "its rows have no order of their own");
+    if (p.order != order_hash(r) || p.nkeys != n)
+        return cannot_go_on(r, s, "its key is another now");
+    sq_buf_init(&lit, r->ctx);
+    sq_rc rc = SQ_OK;
+    for (uint32_t i = 0; rc == SQ_OK && i < n; i++) {
+        const char *by = r->info.orders[i].by;
+        sq_buf_reset(&lit);
+        if (r->d->order_literal(r->conn, &lit, r->info.orders[i].col, &p.keys[i]) != SQ_OK) {
+            rc = r->ctx->err.rc == SQ_DATA ? cannot_go_on(r, s, "its key is of another type now, or the position is damaged") : r->ctx->err.rc;
+            break;
+        }
+        if (i == 0 && n > 1)
+            sq_buf_printf(sql, "%s >= %s AND ", by, lit.p);
+        rc = i + 1 < n ? sq_buf_printf(sql, "(%s > %s OR (%s = %s AND ", by, lit.p, by, lit.p) : sq_buf_printf(sql, "%s > %s", by, lit.p);
+    }
+    for (uint32_t i = 1; rc == SQ_OK && i < n; i++)
+        rc = sq_buf_puts(sql, "))");
+    sq_buf_free(&lit);
+    return rc;
 }
 
 static void add_literal(struct sq_buf *sql, int64_t v)
@@ -223,6 +313,8 @@ static sq_rc select_text(struct reader *r, const struct split *s, struct sq_buf 
         sq_buf_puts(sql, ", ");
     }
     sq_buf_puts(sql, r->info.row_name ? r->info.row_name : "NULL");
+    for (uint32_t i = 0; i < r->info.norder; i++)
+        sq_buf_printf(sql, ", %s", r->info.orders[i].get);
     sq_buf_puts(sql, " FROM ");
     r->d->quote(sql, r->table->name);
     if (!s->range.whole) {
@@ -234,11 +326,11 @@ static sq_rc select_text(struct reader *r, const struct split *s, struct sq_buf 
         sq_buf_puts(sql, " AND ");
         add_literal(sql, s->range.hi);
     }
-    if (r->info.order)
-        sq_buf_printf(sql, " ORDER BY %s", r->info.order);
-    if (s->rows)
-        sq_buf_printf(sql, " LIMIT 9223372036854775807 OFFSET %llu", (unsigned long long)s->rows);
-    return sql->rc;
+    if (s->rows) {
+        sq_buf_puts(sql, s->range.whole ? " WHERE " : " AND ");
+        SQ_TRY(add_behind(r, s, sql));
+    }
+    return r->info.order ? sq_buf_printf(sql, " ORDER BY %s", r->info.order) : sql->rc;
 }
 
 static sq_rc open_split(struct reader *r, const struct split *s)
@@ -290,12 +382,17 @@ static sq_rc jdbc_poll(struct sq_reader *self, struct sq_poll *p)
     if (r->cur == r->nsplits)
         return SQ_OK;
     struct split *s = &r->splits[r->cur];
-    bool more;
+    bool more = false;
     SQ_TRY(sq_check_interrupt(r->ctx));
-    if (!r->stmt)
-        SQ_TRY(open_split(r, s));
-    SQ_TRY(read_rows(r, s, &more));
-    s->rows += r->out.n;
+    sq_out_reset(&r->out);
+    if (!s->ended) {
+        if (!r->stmt)
+            SQ_TRY(open_split(r, s));
+        SQ_TRY(read_rows(r, s, &more));
+        s->rows += r->out.n;
+        s->ended = !more;
+        SQ_TRY(note_position(r, s, s->ended));
+    }
     r->stats.rows += r->out.n;
     r->stats.records += r->out.n;
     *p = (struct sq_poll){.state = more ? SQ_POLL_ROWS : SQ_POLL_SPLIT_END, .split = r->cur, .batch = r->out.n ? sq_out_batch(&r->out) : NULL};
@@ -312,12 +409,12 @@ static sq_rc jdbc_position(struct sq_reader *self, uint32_t split, struct sq_buf
     struct reader *r = (struct reader *)(void *)self;
     if (split >= r->nsplits)
         return sq_fail(r->ctx, SQ_INTERNAL, "there is no split %u", split);
-    return sq_buf_u64(out, r->splits[split].rows);
+    return sq_buf_add(out, r->splits[split].at.p, r->splits[split].at.n);
 }
 
 static void jdbc_stats(struct sq_reader *self, struct sq_source_stats *st) { *st = ((struct reader *)(void *)self)->stats; }
 
 const struct sq_source_class sq_jdbc_source = {
     .info = jdbc_info, .splits = jdbc_splits, .open = jdbc_open, .add_split = jdbc_add_split, .poll = jdbc_poll, .position = jdbc_position,
-    .stats = jdbc_stats, .close = jdbc_close,
+    .stats = jdbc_stats, .close = jdbc_close, .show_position = sq_jdbc_position_show,
 };

@@ -313,6 +313,24 @@ static sq_rc sqlite_literal(struct sq_buf *b, struct sq_str s)
     return sq_buf_putc(b, '\'');
 }
 
+/* Any column may hold a value of any kind. */
+static sq_rc sqlite_order_literal(struct sq_jdbc_conn *base, struct sq_buf *b, const struct sq_jdbc_column *col, const struct sq_jdbc_value *v)
+{
+    bool fits = v->kind == SQ_JDBC_INT || (col && ((v->kind == SQ_JDBC_TEXT && !memchr(v->s.p, 0, v->s.n)) || v->kind == SQ_JDBC_BYTES || (v->kind == SQ_JDBC_DOUBLE && !isnan(v->d))));
+    if (!fits)
+        return sq_fail(base->ctx, SQ_DATA, "a key cannot be compared with");
+    switch (v->kind) {
+    case SQ_JDBC_INT: return v->i == INT64_MIN ? sq_buf_puts(b, "(-9223372036854775807 - 1)") : sq_buf_printf(b, "%lld", (long long)v->i);
+    case SQ_JDBC_DOUBLE: return isinf(v->d) ? sq_buf_puts(b, v->d > 0 ? "9e999" : "-9e999") : sq_buf_printf(b, "%.16e", v->d);
+    case SQ_JDBC_TEXT: return sqlite_literal(b, v->s);
+    default:
+        sq_buf_puts(b, "x'");
+        for (uint32_t i = 0; i < v->s.n; i++)
+            sq_buf_printf(b, "%02x", (unsigned char)v->s.p[i]);
+        return sq_buf_putc(b, '\'');
+    }
+}
+
 static sq_rc sqlite_change(struct sq_jdbc_conn *base, const char *sql, uint64_t *rows)
 {
     struct conn *c = (struct conn *)base;
@@ -620,12 +638,14 @@ static sq_rc find_table(struct conn *c, struct sq_jdbc_info *info)
     return rc;
 }
 
-static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc_info *info)
+/* *ppk gets the columns of the primary key, in its order, *pnpk how many they are. */
+static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc_info *info, const uint32_t **ppk, uint32_t *pnpk)
 {
     struct sq_jdbc_stmt *s = NULL;
     uint32_t *pk = SQ_NEW_ARRAY(arena, uint32_t, MAX_COLUMNS), npk = 0;
     bool row = true;
     sq_rc rc = SQ_OK;
+    *ppk = pk;
     info->cols = SQ_NEW_ARRAY(arena, struct sq_jdbc_column, MAX_COLUMNS);
     if (!pk || !info->cols)
         return SQ_NOMEM;
@@ -651,6 +671,7 @@ static sq_rc read_columns(struct conn *c, struct sq_arena *arena, struct sq_jdbc
         info->keys[info->nkeys++] = (struct sq_jdbc_key){.cols = pk, .n = 1};
         info->cols[pk[0]].has_default = true;
     }
+    *pnpk = npk;
 out:
     sqlite_finalize(s);
     return rc;
@@ -722,28 +743,41 @@ static void find_rowid(struct conn *c, struct sq_arena *arena, struct sq_jdbc_in
         sq_buf_printf(&sql, "SELECT %s FROM ", names[i]);
         sqlite_quote(&sql, info->name);
         if (sql.rc == SQ_OK && c->lib.prepare_v2(c->db, sql.p, -1, &s, NULL) == SQLITE_OK)
-            info->row_name = info->order = names[i];
+            info->row_name = names[i];
         c->lib.finalize(s);
         sq_buf_free(&sql);
         return;
     }
 }
 
-static sq_rc order_by_key(struct sq_arena *arena, struct sq_jdbc_info *info)
+/* By rowid; tables without one by their primary key, which has no NULLs there. Texts as bytes, whatever the key's collation is: that tells them apart too. */
+static sq_rc find_order(struct sq_arena *arena, struct sq_jdbc_info *info, const uint32_t *pk, uint32_t npk)
 {
-    struct sq_buf b;
-    if (info->order || info->nkeys == 0)
+    struct sq_buf all, one;
+    uint32_t n = info->row_name ? 1 : info->view ? 0 : npk;
+    if (n == 0)
         return SQ_OK;
-    sq_buf_init(&b, arena->ctx);
-    for (uint32_t i = 0; i < info->keys[0].n; i++) {
-        if (i)
-            sq_buf_puts(&b, ", ");
-        sqlite_quote(&b, info->cols[info->keys[0].cols[i]].name);
+    sq_buf_init(&all, arena->ctx);
+    sq_buf_init(&one, arena->ctx);
+    info->orders = SQ_NEW_ARRAY(arena, struct sq_jdbc_order, n);
+    sq_rc rc = info->orders ? SQ_OK : SQ_NOMEM;
+    for (uint32_t i = 0; rc == SQ_OK && i < n; i++) {
+        struct sq_jdbc_order *o = &info->orders[i];
+        sq_buf_reset(&one);
+        if (info->row_name)
+            sq_buf_puts(&one, info->row_name);
+        else
+            sqlite_quote(&one, info->cols[pk[i]].name);
+        o->col = info->row_name ? NULL : &info->cols[pk[i]];
+        o->get = one.rc == SQ_OK ? sq_str_dup(arena, sq_buf_view(&one)).p : NULL;
+        o->by = info->row_name ? o->get : o->get ? sq_arena_printf(arena, "%s COLLATE BINARY", o->get) : NULL;
+        rc = o->by ? sq_buf_printf(&all, "%s%s", i ? ", " : "", o->by) : SQ_NOMEM;
     }
-    sq_rc rc = b.rc;
-    if (rc == SQ_OK && !(info->order = sq_arena_printf(arena, "%s", b.p)))
+    if (rc == SQ_OK && !(info->order = sq_str_dup(arena, sq_buf_view(&all)).p))
         rc = SQ_NOMEM;
-    sq_buf_free(&b);
+    info->norder = n <= SQ_JDBC_ORDER_MAX ? n : 0;
+    sq_buf_free(&all);
+    sq_buf_free(&one);
     return rc;
 }
 
@@ -757,10 +791,12 @@ static sq_rc sqlite_describe(struct sq_jdbc_conn *base, struct sq_arena *arena, 
     info->keys = SQ_NEW_ARRAY(arena, struct sq_jdbc_key, MAX_KEYS);
     if (!info->keys)
         return SQ_NOMEM;
-    SQ_TRY(read_columns(c, arena, info));
+    const uint32_t *pk;
+    uint32_t npk = 0;
+    SQ_TRY(read_columns(c, arena, info, &pk, &npk));
     SQ_TRY(read_keys(c, arena, info));
     find_rowid(c, arena, info);
-    return order_by_key(arena, info);
+    return find_order(arena, info, pk, npk);
 }
 
 const struct sq_jdbc_dialect sq_jdbc_sqlite = {
@@ -770,6 +806,7 @@ const struct sq_jdbc_dialect sq_jdbc_sqlite = {
     .rollback = sqlite_rollback, .exec = sqlite_exec, .prepare = sqlite_prepare, .bind = sqlite_bind, .scan = sqlite_scan, .run = sqlite_run,
     .step = sqlite_step, .value = sqlite_value, .text = text_of, .finalize = sqlite_finalize, .trouble = sqlite_trouble,
     .literal = sqlite_literal, .change = sqlite_change, .first = sqlite_first, .durable = sqlite_durable,
+    .order_literal = sqlite_order_literal,
     .make_marker = "CREATE TABLE " SQ_JDBC_MARKERS " (job TEXT NOT NULL, sink TEXT NOT NULL, epoch INTEGER NOT NULL, owner TEXT NOT NULL, updated TEXT NOT NULL, "
                    "PRIMARY KEY (job, sink))",
 };

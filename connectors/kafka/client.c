@@ -65,42 +65,75 @@ static sq_rc set(struct sq_kafka_client *c, rd_kafka_conf_t *conf, const char *k
     return sq_fail(c->ctx, SQ_SEMANTIC, "'properties.%s': librdkafka %s does not take its value: %s", given, c->api.version_str(), why);
 }
 
-static sq_rc configure(struct sq_kafka_client *c, rd_kafka_conf_t *conf, const char *reset, uint32_t queue_kb)
+static sq_rc set_number(struct sq_kafka_client *c, rd_kafka_conf_t *conf, const char *key, int64_t v)
 {
-    char number[32];
-    const struct sq_kafka_properties *p = &c->table->props;
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)v);
+    return set(c, conf, key, text, NULL);
+}
 
-    SQ_TRY(set(c, conf, "client.id", "sqluice", NULL));
+static sq_rc configure_consumer(struct sq_kafka_client *c, rd_kafka_conf_t *conf, const struct sq_kafka_role *role)
+{
     SQ_TRY(set(c, conf, "isolation.level", "read_uncommitted", NULL));   /* Java's default; librdkafka's is the other */
     SQ_TRY(set(c, conf, "enable.partition.eof", "true", NULL));
-    SQ_TRY(set(c, conf, "log.queue", "true", NULL));
     SQ_TRY(set(c, conf, "enable.auto.offset.store", "false", NULL));
-    SQ_TRY(set(c, conf, "auto.offset.reset", reset, NULL));
+    SQ_TRY(set(c, conf, "auto.offset.reset", role->reset, NULL));
+    if (role->watch_topics)
+        SQ_TRY(set(c, conf, "debug", "topic", NULL));                    /* some lines when something happens to a topic: take_log */
+    return role->queue_kb ? set_number(c, conf, "queued.max.messages.kbytes", role->queue_kb) : SQ_OK;
+}
+
+/* Java's defaults where the two differ and it matters; only what fails is reported. */
+static sq_rc configure_producer(struct sq_kafka_client *c, rd_kafka_conf_t *conf, const struct sq_kafka_role *role)
+{
+    const struct sq_kafka_properties *p = &c->table->props;
+    SQ_TRY(set(c, conf, "delivery.report.only.error", "true", NULL));
+    SQ_TRY(set(c, conf, "linger.ms", "0", NULL));
+    SQ_TRY(set(c, conf, "queue.buffering.max.kbytes", "65536", NULL));
+    SQ_TRY(set(c, conf, "queue.buffering.max.messages", "1000000", NULL));
+    SQ_TRY(set_number(c, conf, "message.max.bytes", p->max_request));
+    SQ_TRY(set(c, conf, "enable.idempotence", p->idempotent || role->transactional_id ? "true" : "false", NULL));
+    if (!role->transactional_id)
+        return set(c, conf, "message.timeout.ms", "120000", NULL);
+    SQ_TRY(set(c, conf, "transactional.id", role->transactional_id, NULL));
+    return set_number(c, conf, "transaction.timeout.ms", role->transaction_ms);
+}
+
+static sq_rc configure(struct sq_kafka_client *c, rd_kafka_conf_t *conf, const struct sq_kafka_role *role)
+{
+    const struct sq_kafka_properties *p = &c->table->props;
+    enum sq_kafka_side other = role->producer ? SQ_KAFKA_CONSUMER : SQ_KAFKA_PRODUCER;
+
+    SQ_TRY(set(c, conf, "client.id", "sqluice", NULL));
+    SQ_TRY(set(c, conf, "log.queue", "true", NULL));
     SQ_TRY(set(c, conf, "reconnect.backoff.max.ms", "2000", NULL));
-    if (queue_kb) {
-        snprintf(number, sizeof number, "%u", queue_kb);
-        SQ_TRY(set(c, conf, "queued.max.messages.kbytes", number, NULL));
-    }
+    SQ_TRY(role->producer ? configure_producer(c, conf, role) : configure_consumer(c, conf, role));
     for (uint32_t i = 0; i < p->nconf; i++)
-        SQ_TRY(set(c, conf, p->conf[i].key, p->conf[i].value, p->conf[i].given));
-    SQ_TRY(set(c, conf, "enable.auto.commit", "false", NULL));           /* the reader commits what it handed on */
-    c->api.conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+        if (p->conf[i].side != other)
+            SQ_TRY(set(c, conf, p->conf[i].key, p->conf[i].value, p->conf[i].given));
+    if (role->group)
+        SQ_TRY(set(c, conf, "group.id", role->group, NULL));
+    if (role->isolation)
+        SQ_TRY(set(c, conf, "isolation.level", role->isolation, NULL));
+    if (!role->producer)
+        SQ_TRY(set(c, conf, "enable.auto.commit", "false", NULL));       /* the reader commits what it handed on */
+    c->api.conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG | (role->producer ? RD_KAFKA_EVENT_DR : 0));
     return SQ_OK;
 }
 
-sq_rc sq_kafka_connect(struct sq_ctx *ctx, const struct sq_kafka_table *table, const char *reset, uint32_t queue_kb, struct sq_kafka_client *c)
+sq_rc sq_kafka_connect(struct sq_ctx *ctx, const struct sq_kafka_table *table, const struct sq_kafka_role *role, struct sq_kafka_client *c)
 {
     char why[300] = "";
     *c = (struct sq_kafka_client){.ctx = ctx, .table = table};
     SQ_TRY(sq_kafka_load(ctx, &c->api));
     rd_kafka_conf_t *conf = c->api.conf_new();
-    sq_rc rc = configure(c, conf, reset, queue_kb);
+    sq_rc rc = configure(c, conf, role);
     if (rc != SQ_OK) {
         c->api.conf_destroy(conf);
         sq_kafka_unload(&c->api);
         return rc;
     }
-    c->rk = c->api.new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    c->rk = c->api.new(role->producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (!c->rk) {
         c->api.conf_destroy(conf);
         sq_kafka_unload(&c->api);
@@ -149,7 +182,7 @@ static bool is_refusal(rd_kafka_resp_err_t err)
 }
 
 /* Texts such as "sasl_plaintext://127.0.0.1:9094/bootstrap: SASL authentication error: … (after 311ms in state AUTH_REQ)". */
-static void keep(struct sq_kafka_client *c, const char *text)
+void sq_kafka_keep(struct sq_kafka_client *c, const char *text)
 {
     size_t n = strlen(text);
     const char *cut = strstr(text, " (after ");
@@ -176,16 +209,45 @@ static void take_error(struct sq_kafka_client *c, rd_kafka_event_t *ev)
     if (is_refusal(err))
         c->refused = err;
     if (text)
-        keep(c, text);
+        sq_kafka_keep(c, text);
+}
+
+/* Two kinds of log lines count, of what comes in no other way: why a transaction failed, and that a broker has no such topic (librdkafka asks
+ * again, and goes on at the same offset when there is one; which of the name it is it cannot tell). */
+static void take_log(struct sq_kafka_client *c, rd_kafka_event_t *ev)
+{
+    const char *facility, *text, *colon;
+    int level;
+    if (c->api.event_log(ev, &facility, &text, &level) != 0)
+        return;
+    if (strcmp(facility, "BROKERUA") == 0 || strcmp(facility, "LEADERUA") == 0)
+        c->doubt |= strstr(text, c->api.err2str(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)) != NULL;
+    if (strcmp(facility, "TXNERR") != 0)
+        return;
+    colon = strstr(text, "failed in state ");           /* "[thrd:main]: Current transaction failed in state InTransaction: why (_NAME)" */
+    colon = colon ? strchr(colon, ':') : NULL;
+    sq_kafka_keep(c, colon && colon[1] ? colon + 2 : text);
 }
 
 void sq_kafka_serve(struct sq_kafka_client *c)
 {
     rd_kafka_event_t *ev;
     for (int i = 0; i < 64 && (ev = c->api.queue_poll(c->events, 0)) != NULL; i++) {
-        if (c->api.event_type(ev) == RD_KAFKA_EVENT_ERROR)
+        switch (c->api.event_type(ev)) {
+        case RD_KAFKA_EVENT_ERROR:
             take_error(c, ev);
-        c->api.event_destroy(ev);                       /* log lines are dropped: what matters comes as an error too */
+            break;
+        case RD_KAFKA_EVENT_LOG:
+            take_log(c, ev);
+            break;
+        case RD_KAFKA_EVENT_DR:
+            if (c->delivered)
+                c->delivered(c->arg, ev);
+            break;
+        default:
+            break;
+        }
+        c->api.event_destroy(ev);
     }
 }
 
@@ -202,6 +264,8 @@ sq_rc sq_kafka_wait_begin(struct sq_kafka_client *c, struct sq_kafka_wait *w)
 sq_rc sq_kafka_unreachable(struct sq_kafka_client *c, const char *what, int64_t waited_ms)
 {
     const char *servers = c->table->props.servers;
+    if (c->refused == RD_KAFKA_RESP_ERR__FATAL)
+        return sq_fail(c->ctx, SQ_EXTERNAL, "kafka at '%s', asked for %s: %s", servers, what, c->said);
     if (c->refused) {
         sq_fail(c->ctx, SQ_EXTERNAL, "kafka at '%s' refuses the connection: %s", servers, c->said);
         return sq_hint(c->ctx, c->refused == RD_KAFKA_RESP_ERR__SSL ? "see 'properties.security.protocol' and 'properties.ssl.*'"
@@ -226,7 +290,7 @@ sq_rc sq_kafka_wait_again(struct sq_kafka_client *c, struct sq_kafka_wait *w, rd
     if (waited_ms >= c->table->props.timeout_ms)
         return sq_kafka_unreachable(c, what, waited_ms);
     if (!c->said[0])
-        keep(c, c->api.err2str(err));
+        sq_kafka_keep(c, c->api.err2str(err));
     if (!w->told && waited_ms >= QUIET_MS) {            /* a coordinator that is just being made is no news */
         w->told = true;
         sq_notice(c->ctx, "kafka at '%s' does not answer (%s); trying again for %lld s", c->table->props.servers, c->said,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * kafka.h: what the parts of the kafka connector share: kafka.c (options, the descriptor), properties.c (Java's properties as
- * librdkafka's), pattern.c (topic patterns), splits.c (partitions and where to begin and end), source.c (the reader), client.c (the library).
+ * kafka.h: what the parts of the connectors kafka and upsert-kafka share: kafka.c (options, checks, the descriptors), properties.c (Java's
+ * properties as librdkafka's), pattern.c (topic patterns), client.c (the library); reading: splits.c (partitions and where to begin and end), source.c (the
+ * reader); writing: sink.c (the writer), producer.c, transaction.c, upsert.c (its buffer).
  */
 #ifndef SQ_CONNECTORS_KAFKA_H
 #define SQ_CONNECTORS_KAFKA_H
@@ -13,22 +14,33 @@ enum sq_kafka_startup { SQ_KAFKA_EARLIEST, SQ_KAFKA_LATEST, SQ_KAFKA_GROUP, SQ_K
 enum sq_kafka_bounded { SQ_KAFKA_UNBOUNDED, SQ_KAFKA_TO_LATEST, SQ_KAFKA_TO_GROUP, SQ_KAFKA_TO_TIMESTAMP, SQ_KAFKA_TO_SPECIFIC };
 enum { SQ_KAFKA_FIELDS_ALL, SQ_KAFKA_FIELDS_EXCEPT_KEY };
 
+enum sq_kafka_guarantee { SQ_KAFKA_AT_LEAST_ONCE, SQ_KAFKA_EXACTLY_ONCE, SQ_KAFKA_NO_GUARANTEE };
+enum sq_kafka_partitioner { SQ_KAFKA_BY_KEY, SQ_KAFKA_FIXED, SQ_KAFKA_ROUND_ROBIN };
+
 struct sq_kafka_options {
-    struct sq_str topic, topic_pattern, key_fields, key_prefix, start_offsets, stop_offsets, sink_text;
+    struct sq_str topic, topic_pattern, key_fields, key_prefix, start_offsets, stop_offsets, partitioner, id_prefix;
     struct sq_option_map properties, legacy_offsets;
-    int64_t start_timestamp, stop_timestamp, discovery_ms, scan_parallelism, sink_parallelism;
-    int startup, bounded, fields_include, sink_choice;
+    int64_t start_timestamp, stop_timestamp, discovery_ms, scan_parallelism, sink_parallelism, flush_rows, flush_ms;
+    int startup, bounded, fields_include, guarantee, naming;
 };
 
 struct sq_kafka_offset { int32_t partition; int64_t offset; };
 struct sq_kafka_offsets { struct sq_kafka_offset *at; uint32_t n; };
 
 /* What properties.c makes of 'properties.*'. Strings are 0-terminated. */
-struct sq_kafka_conf { const char *key, *value, *given; };   /* given: the property's name as written, for errors */
+enum sq_kafka_side { SQ_KAFKA_BOTH, SQ_KAFKA_CONSUMER, SQ_KAFKA_PRODUCER };
+struct sq_kafka_conf {
+    const char *key, *value, *given;     /* given: the property's name as written, for errors */
+    enum sq_kafka_side side;             /* which clients take it */
+};
 struct sq_kafka_properties {
     struct sq_kafka_conf *conf;
     uint32_t nconf;
     const char *servers, *group;
+    bool group_given;
+    bool idempotent;                     /* of 'enable.idempotence', and of what does not go with it */
+    int64_t transaction_ms;              /* of 'transaction.timeout.ms'; 0: not given */
+    int64_t max_request;                 /* of 'max.request.size': bytes */
     const char *reset;                   /* of 'auto.offset.reset': "earliest", "latest", or NULL: none */
     int64_t timeout_ms;                  /* of 'default.api.timeout.ms': how long to try */
     int64_t commit_ms;                   /* of 'auto.commit.interval.ms' with 'enable.auto.commit'; 0: offsets are not committed */
@@ -43,6 +55,8 @@ struct sq_kafka_table {                  /* the connector's sq_table_ext */
     struct sq_kafka_offsets start, stop; /* specific-offsets, in the order of their partitions */
     uint8_t *from_key;                   /* by column of the table: its place among the fields of the key, from 1; 0: not in the key */
     uint32_t nkey;
+    bool upsert;                         /* connector upsert-kafka: the key is the PRIMARY KEY, a message without a value deletes */
+    enum sq_kafka_partitioner partitioner;
 };
 
 static inline const struct sq_kafka_table *sq_kafka_table_of(const struct sq_table_ext *ext)
@@ -81,10 +95,24 @@ sq_rc sq_kafka_splits(struct sq_ctx *, struct sq_arena *, const struct sq_scan_s
 struct sq_kafka_client;
 /* The partitions that are there now, each from its beginning; waits no longer than timeout_ms, and finds none when that was too short. */
 sq_rc sq_kafka_rediscover(struct sq_kafka_client *, struct sq_arena *, int timeout_ms, struct sq_split **, uint32_t *n);
-const char *sq_kafka_reset(const struct sq_kafka_table *);
-/* kafka.c: shared checks of a scan; what a build without librdkafka can still say. */
+/* Sets each one's stop to the end that it has now: of what is committed, with isolation.level = read_committed. */
+sq_rc sq_kafka_ends(struct sq_kafka_client *, struct sq_kafka_range *, size_t n);
+uint64_t sq_kafka_hash(uint64_t seed, const char *, size_t);   /* upsert.c */
+/* kafka.c: shared checks of a scan and of a sink; what a build without librdkafka can still say. */
 sq_rc sq_kafka_info(struct sq_ctx *, const struct sq_table_spec *, const struct sq_table_ext *, struct sq_source_info *);
+sq_rc sq_kafka_accept(struct sq_ctx *, const struct sq_table_spec *, const struct sq_table_ext *, unsigned *modes);
+bool sq_kafka_shows_changes(const struct sq_table_spec *, const struct sq_table_ext *);
+enum sq_sink_promise sq_kafka_promise(const struct sq_table_spec *, const struct sq_table_ext *);
+/* Is column i of the table in the key, in the value? */
+static inline bool sq_kafka_in_key(const struct sq_kafka_table *k, uint32_t i) { return k->from_key[i] != 0; }
+static inline bool sq_kafka_in_value(const struct sq_kafka_table *k, const struct sq_table_spec *t, uint32_t i)
+{
+    return t->cols[i].role == SQ_COL_PHYSICAL && !(k->from_key[i] && k->options.fields_include == SQ_KAFKA_FIELDS_EXCEPT_KEY);
+}
+/* Which metadata a key names; -1: none. */
+int sq_kafka_meta(struct sq_str key);
 
 extern const struct sq_source_class sq_kafka_source;
+extern const struct sq_sink_class sq_kafka_sink;
 
 #endif

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * properties.c: 'properties.*' as they are written for Java's client, as librdkafka takes them. An allow-list: a property goes on only
- * with a row here. What would load code or run a command is refused; what only tunes Java's client is listed in one notice, once per table.
+ * with a row here, to the clients that take it. What would load code or run a command is refused; what only tunes Java's client is listed in one
+ * notice, once per table.
  *
  * TLS: Java's stores become files in PEM ('ssl.truststore.type' = 'PEM') or PKCS#12 (a keystore); JKS is refused, with the way to PEM. SASL: the
  * user name and password of 'sasl.jaas.config' are taken out of it, for PLAIN and SCRAM.
  */
+#include "base/text.h"
 #include "connectors/kafka/kafka.h"
 
 #include <stdio.h>
 
 enum what {
     PASS,        /* to librdkafka, under `to` or the same name */
+    IN, OUT,     /* the same, for consumers, for producers only */
     HERE,        /* used by the connector itself */
     JAVA,        /* tunes Java's client: no effect */
     REFUSE       /* with the reason */
@@ -21,6 +24,7 @@ enum what {
 #define CODE "it would load code into the job"
 #define OAUTH "OAUTHBEARER is not supported; PLAIN and SCRAM are"
 #define JAVA_KEY(k) {k, JAVA, NULL}
+#define TRANSACTIONS "the sink names and ends its transactions itself: 'sink.delivery-guarantee' and 'sink.transactional-id-prefix'"
 
 static const struct row {
     const char *key;
@@ -34,23 +38,36 @@ static const struct row {
     {"ssl.endpoint.identification.algorithm", HERE, SAME},
 
     {"client.id", PASS, SAME}, {"client.rack", PASS, SAME}, {"client.dns.lookup", PASS, SAME}, {"metadata.max.age.ms", PASS, SAME},
-    {"check.crcs", PASS, SAME}, {"isolation.level", PASS, SAME}, {"reconnect.backoff.ms", PASS, SAME}, {"reconnect.backoff.max.ms", PASS, SAME},
+    {"check.crcs", IN, SAME}, {"isolation.level", IN, SAME}, {"reconnect.backoff.ms", PASS, SAME}, {"reconnect.backoff.max.ms", PASS, SAME},
     {"retry.backoff.ms", PASS, SAME}, {"connections.max.idle.ms", PASS, SAME}, {"socket.connection.setup.timeout.ms", PASS, SAME},
-    {"fetch.min.bytes", PASS, SAME}, {"fetch.max.bytes", PASS, SAME}, {"max.partition.fetch.bytes", PASS, SAME},
-    {"fetch.max.wait.ms", PASS, "fetch.wait.max.ms"}, {"request.timeout.ms", PASS, "socket.timeout.ms"},
+    {"fetch.min.bytes", IN, SAME}, {"fetch.max.bytes", IN, SAME}, {"max.partition.fetch.bytes", IN, SAME},
+    {"fetch.max.wait.ms", IN, "fetch.wait.max.ms"}, {"request.timeout.ms", PASS, "socket.timeout.ms"},
     {"receive.buffer.bytes", PASS, "socket.receive.buffer.bytes"}, {"send.buffer.bytes", PASS, "socket.send.buffer.bytes"},
     {"ssl.key.password", PASS, SAME}, {"ssl.keystore.key", PASS, "ssl.key.pem"}, {"ssl.keystore.certificate.chain", PASS, "ssl.certificate.pem"},
     {"ssl.truststore.certificates", PASS, "ssl.ca.pem"}, {"sasl.kerberos.service.name", PASS, SAME},
 
+    {"transaction.timeout.ms", HERE, SAME}, {"enable.idempotence", HERE, SAME}, {"max.request.size", HERE, SAME}, {"message.max.bytes", HERE, SAME},
+    {"buffer.memory", HERE, SAME}, {"batch.size", HERE, SAME}, {"compression.gzip.level", HERE, SAME}, {"compression.lz4.level", HERE, SAME},
+    {"compression.zstd.level", HERE, SAME}, {"max.block.ms", HERE, SAME},
+    {"acks", OUT, SAME}, {"compression.type", OUT, SAME}, {"linger.ms", OUT, SAME}, {"delivery.timeout.ms", OUT, "message.timeout.ms"},
+    {"retries", OUT, "message.send.max.retries"}, {"max.in.flight.requests.per.connection", OUT, SAME},
+
     /* librdkafka's own names, for who knows them */
     {"sasl.username", PASS, SAME}, {"sasl.password", PASS, SAME}, {"ssl.ca.location", PASS, SAME}, {"ssl.ca.pem", PASS, SAME},
     {"ssl.certificate.location", PASS, SAME}, {"ssl.certificate.pem", PASS, SAME}, {"ssl.key.location", PASS, SAME}, {"ssl.key.pem", PASS, SAME},
-    {"enable.ssl.certificate.verification", PASS, SAME}, {"fetch.wait.max.ms", PASS, SAME}, {"fetch.message.max.bytes", PASS, SAME},
-    {"fetch.error.backoff.ms", PASS, SAME}, {"receive.message.max.bytes", PASS, SAME}, {"queued.min.messages", PASS, SAME},
-    {"queued.max.messages.kbytes", PASS, SAME}, {"socket.timeout.ms", PASS, SAME}, {"socket.keepalive.enable", PASS, SAME},
+    {"enable.ssl.certificate.verification", PASS, SAME}, {"fetch.wait.max.ms", IN, SAME}, {"fetch.message.max.bytes", IN, SAME},
+    {"fetch.error.backoff.ms", IN, SAME}, {"receive.message.max.bytes", PASS, SAME}, {"queued.min.messages", IN, SAME},
+    {"queued.max.messages.kbytes", IN, SAME}, {"socket.timeout.ms", PASS, SAME}, {"socket.keepalive.enable", PASS, SAME},
     {"socket.nagle.disable", PASS, SAME}, {"socket.receive.buffer.bytes", PASS, SAME}, {"socket.send.buffer.bytes", PASS, SAME},
     {"broker.address.family", PASS, SAME}, {"broker.address.ttl", PASS, SAME}, {"topic.metadata.refresh.interval.ms", PASS, SAME},
 
+    {"request.required.acks", OUT, "acks"}, {"compression.codec", OUT, "compression.type"}, {"compression.level", OUT, SAME},
+    {"queue.buffering.max.ms", OUT, "linger.ms"}, {"queue.buffering.max.messages", OUT, SAME}, {"queue.buffering.max.kbytes", OUT, SAME},
+    {"batch.num.messages", OUT, SAME}, {"message.timeout.ms", OUT, SAME}, {"message.send.max.retries", OUT, SAME}, {"max.in.flight", OUT, "max.in.flight.requests.per.connection"},
+    {"sticky.partitioning.linger.ms", OUT, SAME},
+
+    {"transactional.id", REFUSE, TRANSACTIONS}, {"partitioner.class", REFUSE, "it names a Java class; 'sink.partitioner' says which partition a message goes to"},
+    {"partitioner", REFUSE, "'sink.partitioner' says which partition a message goes to"},
     {"plugin.library.paths", REFUSE, CODE}, {"ssl.engine.location", REFUSE, CODE}, {"ssl.engine.id", REFUSE, CODE}, {"ssl.engine.factory.class", REFUSE, CODE},
     {"ssl.providers", REFUSE, CODE}, {"security.providers", REFUSE, CODE}, {"interceptor.classes", REFUSE, "it names a Java class, and there is no Java here"},
     {"sasl.client.callback.handler.class", REFUSE, "it names a Java class, and there is no Java here"},
@@ -65,10 +82,11 @@ static const struct row {
     JAVA_KEY("flink.partition-discovery.interval-millis"), JAVA_KEY("partition.discovery.interval.ms"), JAVA_KEY("group.instance.id"), JAVA_KEY("group.protocol"),
     JAVA_KEY("group.remote.assignor"), JAVA_KEY("heartbeat.interval.ms"), JAVA_KEY("internal.leave.group.on.close"), JAVA_KEY("key.deserializer"),
     JAVA_KEY("max.poll.interval.ms"), JAVA_KEY("max.poll.records"), JAVA_KEY("metric.reporters"), JAVA_KEY("metrics.num.samples"),
-    JAVA_KEY("metrics.recording.level"), JAVA_KEY("metrics.sample.window.ms"), JAVA_KEY("partition.assignment.strategy"), JAVA_KEY("retries"),
+    JAVA_KEY("metrics.recording.level"), JAVA_KEY("metrics.sample.window.ms"), JAVA_KEY("partition.assignment.strategy"),
     JAVA_KEY("session.timeout.ms"), JAVA_KEY("socket.connection.setup.timeout.max.ms"), JAVA_KEY("ssl.enabled.protocols"), JAVA_KEY("ssl.protocol"),
     JAVA_KEY("ssl.provider"), JAVA_KEY("ssl.secure.random.implementation"), JAVA_KEY("value.deserializer"), JAVA_KEY("zookeeper.connect"),
-    JAVA_KEY("client.id.prefix"), JAVA_KEY("commit.offsets.on.checkpoint"), JAVA_KEY("register.consumer.metrics"),
+    JAVA_KEY("key.serializer"), JAVA_KEY("value.serializer"), JAVA_KEY("metadata.max.idle.ms"), JAVA_KEY("partitioner.ignore.keys"),
+    JAVA_KEY("partitioner.adaptive.partitioning.enable"), JAVA_KEY("partitioner.availability.timeout.ms"), JAVA_KEY("client.id.prefix"), JAVA_KEY("commit.offsets.on.checkpoint"), JAVA_KEY("register.consumer.metrics"),
 };
 
 struct map {
@@ -94,16 +112,18 @@ static const struct sq_kv *given(const struct map *m, const char *key)
     return kv && kv->value.p ? kv : NULL;
 }
 
-static sq_rc add(struct map *m, const char *key, struct sq_str value, const struct sq_kv *from)
+static sq_rc add_for(struct map *m, enum sq_kafka_side side, const char *key, struct sq_str value, const struct sq_kv *from)
 {
     struct sq_str v = sq_str_dup(m->arena, value), name = sq_str_dup(m->arena, from->key);
     if (!v.p || !name.p)
         return SQ_NOMEM;
     if (memchr(v.p, 0, v.n))
         return sq_fail_at(m->ctx, SQ_SEMANTIC, from->value_span, "'properties.%s' holds a NUL byte", name.p);
-    m->out->conf[m->out->nconf++] = (struct sq_kafka_conf){key, v.p, name.p};
+    m->out->conf[m->out->nconf++] = (struct sq_kafka_conf){key, v.p, name.p, side};
     return SQ_OK;
 }
+
+static sq_rc add(struct map *m, const char *key, struct sq_str value, const struct sq_kv *from) { return add_for(m, SQ_KAFKA_BOTH, key, value, from); }
 
 /* ---- the descriptors of old: 'connector.properties.0.key' = 'group.id', 'connector.properties.0.value' = 'g' ---- */
 
@@ -350,7 +370,8 @@ static sq_rc offsets(struct map *m)
             return sq_hint(m->ctx, "it can be 'earliest', 'latest', 'none'");
         }
     }
-    SQ_TRY(number(m, "default.api.timeout.ms", 60000, &m->out->timeout_ms));
+    SQ_TRY(number(m, "max.block.ms", 60000, &m->out->timeout_ms));
+    SQ_TRY(number(m, "default.api.timeout.ms", m->out->timeout_ms, &m->out->timeout_ms));
     if (commit && !sq_str_iis(commit->value, "true") && !sq_str_iis(commit->value, "false"))
         return sq_fail_at(m->ctx, SQ_SEMANTIC, commit->value_span, "'properties.enable.auto.commit' is 'true' or 'false'");
     if (!commit || sq_str_iis(commit->value, "false"))
@@ -377,9 +398,88 @@ static sq_rc servers_and_group(struct map *m, const struct sq_table_spec *t)
     const char *name = group ? NULL : sq_arena_printf(m->arena, "KafkaSource-%.*s", SQ_FMT(t->name));
     if (!group && !name)
         return SQ_NOMEM;
-    SQ_TRY(add(m, "group.id", group ? group->value : sq_str_of(name), group ? group : &dflt_group));
+    SQ_TRY(add_for(m, SQ_KAFKA_CONSUMER, "group.id", group ? group->value : sq_str_of(name), group ? group : &dflt_group));
     m->out->group = m->out->conf[m->out->nconf - 1].value;
+    m->out->group_given = group != NULL;
     return SQ_OK;
+}
+
+/* ---- what a producer is told ---- */
+
+static bool is_one_of(const struct sq_kv *kv, const char *a, const char *b)
+{
+    return sq_str_iis(sq_str_trim(kv->value), a) || sq_str_iis(sq_str_trim(kv->value), b);
+}
+
+static sq_rc bytes(struct map *m, const char *key, int64_t least, int64_t *out)
+{
+    const struct sq_kv *kv = given(m, key);
+    if (!kv || (sq_parse_int(sq_str_trim(kv->value), out) && *out >= least && *out <= 1000000000))
+        return SQ_OK;
+    return sq_fail_at(m->ctx, SQ_SEMANTIC, kv->value_span, "'properties.%s': '%.*s' is not a number of bytes from %lld to 1000000000", key, SQ_FMT(kv->value), (long long)least);
+}
+
+static sq_rc add_number(struct map *m, const char *key, int64_t v, const struct sq_kv *from)
+{
+    char text[32];
+    return add_for(m, SQ_KAFKA_PRODUCER, key, (struct sq_str){text, (uint32_t)sq_print_int(v, text)}, from);
+}
+
+/* As Java's producer: idempotent, unless a property that was given does not go with it. */
+static sq_rc idempotence(struct map *m)
+{
+    const struct sq_kv *kv = given(m, "enable.idempotence"), *acks = given(m, "acks"), *retries = given(m, "retries"), *flight;
+    int64_t n;
+    if (!acks)
+        acks = given(m, "request.required.acks");
+    if (!retries)
+        retries = given(m, "message.send.max.retries");
+    flight = given(m, "max.in.flight.requests.per.connection");
+    if (!flight)
+        flight = given(m, "max.in.flight");
+    const struct sq_kv *against = acks && !is_one_of(acks, "all", "-1") ? acks : retries && is_one_of(retries, "0", "0") ? retries : NULL;
+    if (!against && flight && sq_parse_int(sq_str_trim(flight->value), &n) && n > 5)
+        against = flight;
+    if (kv && !is_one_of(kv, "true", "false"))
+        return sq_fail_at(m->ctx, SQ_SEMANTIC, kv->value_span, "'properties.enable.idempotence' is 'true' or 'false'");
+    m->out->idempotent = kv ? is_one_of(kv, "true", "true") : !against;
+    if (kv && m->out->idempotent && against)
+        return sq_fail_at(m->ctx, SQ_SEMANTIC, against->value_span, "'properties.%.*s' = '%.*s' does not go with 'properties.enable.idempotence' = 'true'", SQ_FMT(against->key),
+                          SQ_FMT(against->value));
+    return SQ_OK;
+}
+
+/* 'compression.zstd.level' counts where 'compression.type' is 'zstd'. */
+static sq_rc compression(struct map *m)
+{
+    static const char *const levels[][2] = {{"compression.gzip.level", "gzip"}, {"compression.lz4.level", "lz4"}, {"compression.zstd.level", "zstd"}};
+    const struct sq_kv *type = given(m, "compression.type");
+    for (size_t i = 0; i < SQ_LEN(levels); i++) {
+        const struct sq_kv *level = given(m, levels[i][0]);
+        if (level && type && is_one_of(type, levels[i][1], levels[i][1]))
+            SQ_TRY(add_for(m, SQ_KAFKA_PRODUCER, "compression.level", level->value, level));
+    }
+    return SQ_OK;
+}
+
+static sq_rc producing(struct map *m)
+{
+    const struct sq_kv *memory = given(m, "buffer.memory"), *batch = given(m, "batch.size"), *timeout = given(m, "transaction.timeout.ms");
+    const char *size = given(m, "max.request.size") ? "max.request.size" : "message.max.bytes";
+    int64_t n = 0;
+    m->out->max_request = 1 << 20;
+    SQ_TRY(bytes(m, size, 1000, &m->out->max_request));
+    SQ_TRY(bytes(m, "buffer.memory", 1, &n));
+    if (memory)
+        SQ_TRY(add_number(m, "queue.buffering.max.kbytes", (n + 1023) / 1024, memory));
+    SQ_TRY(bytes(m, "batch.size", 0, &n));
+    if (batch)
+        SQ_TRY(n ? add_number(m, "batch.size", n, batch) : add_number(m, "batch.num.messages", 1, batch));
+    SQ_TRY(number(m, "transaction.timeout.ms", 0, &m->out->transaction_ms));
+    if (timeout && m->out->transaction_ms < 1000)
+        return sq_fail_at(m->ctx, SQ_SEMANTIC, timeout->value_span, "'properties.transaction.timeout.ms' must be at least 1000");
+    SQ_TRY(idempotence(m));
+    return compression(m);
 }
 
 /* ---- all of them ---- */
@@ -404,13 +504,15 @@ static sq_rc one(struct map *m, const struct sq_kv *kv)
         return note_idle(m, kv, r);
     if (r->what == REFUSE)
         return sq_fail_at(m->ctx, SQ_UNSUPPORTED, kv->key_span, "'properties.%s' is not allowed: %s", r->key, r->to);
-    return r->what == PASS ? add(m, r->to ? r->to : r->key, kv->value, kv) : SQ_OK;
+    if (r->what == HERE)
+        return SQ_OK;
+    return add_for(m, r->what == IN ? SQ_KAFKA_CONSUMER : r->what == OUT ? SQ_KAFKA_PRODUCER : SQ_KAFKA_BOTH, r->to ? r->to : r->key, kv->value, kv);
 }
 
 static sq_rc map_all(struct map *m, const struct sq_table_spec *t, const struct sq_option_map *in)
 {
     SQ_TRY(join_numbered(m, in));
-    m->out->conf = SQ_NEW_ARRAY(m->arena, struct sq_kafka_conf, m->n + 16);
+    m->out->conf = SQ_NEW_ARRAY(m->arena, struct sq_kafka_conf, 2 * m->n + 16);
     if (!m->out->conf)
         return SQ_NOMEM;
     SQ_TRY(servers_and_group(m, t));
@@ -419,6 +521,7 @@ static sq_rc map_all(struct map *m, const struct sq_table_spec *t, const struct 
     SQ_TRY(sasl(m));
     SQ_TRY(tls(m));
     SQ_TRY(offsets(m));
+    SQ_TRY(producing(m));
     if (m->idle.n)
         sq_notice(m->ctx, "table '%.*s': these 'properties.*' have no effect here: %s", SQ_FMT(t->name), m->idle.p);
     return SQ_OK;

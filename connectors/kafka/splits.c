@@ -63,9 +63,8 @@ static sq_rc add_topic(struct list *l, const struct rd_kafka_metadata_topic *t)
     return SQ_OK;
 }
 
-static sq_rc no_topic(struct list *l, const char *topic)
+sq_rc sq_kafka_no_topic(struct sq_kafka_client *c, struct sq_arena *arena, const char *topic)
 {
-    struct sq_kafka_client *c = l->c;
     const struct rd_kafka_metadata *md = NULL;
     struct sq_str near, *names;
     char shown[SQ_HINT_MAX / 2] = "";
@@ -73,7 +72,7 @@ static sq_rc no_topic(struct list *l, const char *topic)
     sq_fail(c->ctx, SQ_EXTERNAL, "kafka at '%s' has no topic '%s'", c->table->props.servers, topic);
     if (c->api.metadata(c->rk, 1, NULL, &md, SQ_KAFKA_STEP_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return SQ_EXTERNAL;
-    names = SQ_NEW_ARRAY(l->arena, struct sq_str, md->topic_cnt + 1);
+    names = SQ_NEW_ARRAY(arena, struct sq_str, md->topic_cnt + 1);
     uint32_t n = 0;
     for (int i = 0; names && i < md->topic_cnt; i++) {
         if (strncmp(md->topics[i].topic, "__", 2) == 0)
@@ -160,7 +159,7 @@ static sq_rc list_partitions(struct list *l)
     for (uint32_t i = 0; i < c->table->ntopics; i++)
         while (rc == SQ_OK && (err = ask_topic(l, c->table->topic[i], SQ_KAFKA_STEP_MS, &rc)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
             if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-                return no_topic(l, c->table->topic[i]);
+                return sq_kafka_no_topic(c, l->arena, c->table->topic[i]);
             if (err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
                 return sq_fail(c->ctx, SQ_EXTERNAL, "kafka at '%s' does not let this user read the topic '%s'", c->table->props.servers, c->table->topic[i]);
             rc = sq_kafka_wait_again(c, &w, err, "the topics");
@@ -340,16 +339,20 @@ static sq_rc stop_offsets(struct list *l)
     return SQ_OK;
 }
 
-/* ---- splits ---- */
-
-const char *sq_kafka_reset(const struct sq_kafka_table *t)
+sq_rc sq_kafka_ends(struct sq_kafka_client *c, struct sq_kafka_range *at, size_t n)
 {
-    switch (t->options.startup) {
-    case SQ_KAFKA_LATEST: case SQ_KAFKA_TIMESTAMP: return "latest";
-    case SQ_KAFKA_GROUP: return t->props.reset ? t->props.reset : "error";
-    default: return "earliest";
-    }
+    struct sq_arena arena;
+    struct list l = {.c = c, .arena = &arena, .at = at, .n = n};
+    int64_t *latest;
+    sq_arena_init(&arena, c->ctx);
+    sq_rc rc = offsets(&l, LATEST, &latest);
+    for (size_t i = 0; rc == SQ_OK && i < n; i++)
+        at[i].stop = latest[i];
+    sq_arena_free(&arena);
+    return rc;
 }
+
+/* ---- splits ---- */
 
 static sq_rc as_splits(struct list *l, struct sq_split **out, uint32_t *n)
 {
@@ -372,7 +375,7 @@ sq_rc sq_kafka_splits(struct sq_ctx *ctx, struct sq_arena *arena, const struct s
     sq_rc rc;
     (void)want;                                         /* a partition is read by one reader */
     *n = 0;
-    SQ_TRY(sq_kafka_connect(ctx, t, sq_kafka_reset(t), 0, &c));
+    SQ_TRY(sq_kafka_connect(ctx, t, &(struct sq_kafka_role){.reset = "error"}, &c));
     SQ_TRY_OUT(list_partitions(&l));
     if (l.n == 0)
         sq_notice(ctx, "table '%.*s': no topic matches the pattern '%.*s' yet", SQ_FMT(spec->table->name), SQ_FMT(t->options.topic_pattern));

@@ -157,14 +157,22 @@ sq_rc sq_store_open(struct sq_ctx *ctx, const char *dir, struct sq_str job_name,
     return sq_store_enter(ctx, dir, job_name, SQ_STORE_MAKE, NULL, out);
 }
 
+void sq_store_use(struct sq_store *s, struct sq_ctx *ctx)
+{
+    s->ctx = ctx;
+    s->index.ctx = ctx;
+}
+
 void sq_store_close(struct sq_store *s)
 {
     if (!s)
         return;
     sq_store_abort(s->writer);
+    sq_store_sweep(s);
     sq_store_db_close(&s->index);
     if (s->lock >= 0)
         s->ctx->os->close(s->ctx->os->arg, s->lock);     /* last: the index is whole before another may have it */
+    sq_free(s->ctx, s->retired);
     sq_free(s->ctx, s->name);
     sq_free(s->ctx, s);
 }
@@ -291,9 +299,19 @@ static sq_rc done(struct sq_store *s, struct sq_arena *a, uint64_t epoch, uint32
         }
     SQ_TRY(sq_store_index_done(s, epoch, keep_from));
     for (uint32_t i = 0; i < n; i++)
-        if (e[i].epoch < keep_from)
-            remove_file(s, e[i].epoch);
+        if (e[i].epoch < keep_from) {
+            if (sq_grow(s->ctx, &s->retired, &s->retired_cap, s->nretired + 1, sizeof *s->retired) == SQ_OK)
+                s->retired[s->nretired++] = e[i].epoch;
+            else
+                remove_file(s, e[i].epoch);
+        }
     return SQ_OK;
+}
+
+void sq_store_sweep(struct sq_store *s)
+{
+    while (s->nretired)
+        remove_file(s, s->retired[--s->nretired]);
 }
 
 sq_rc sq_store_done(struct sq_store *s, uint64_t epoch, uint32_t retained)

@@ -11,7 +11,13 @@
  * mode 0600, directories 0700. What is read is not trusted: every blob has a checksum (XXH3), the file's content one over all of them, in the index and in the file;
  * a file that was cut off, changed or is of another version is damaged, and said to be so.
  *
- * Threads: a store belongs to one thread at a time.
+ * After a crash files and index are brought together at open; an index that is lost or damaged is made anew from the files, with a notice. Then the newest
+ * checkpoint counts as PREPARED though it may have been DONE, so the runtime asks the sinks again (store_index.c says why that is safe).
+ *
+ * Errors: SQ_IO for a file or the disk, with its name; SQ_DATA for damage; SQ_EXTERNAL for another process; SQ_MISUSE and SQ_INTERNAL for the caller's mistakes.
+ * After an error the store is as it was before the call, or, of a step that makes something durable, as after it; the call may be repeated.
+ *
+ * Threads: a store, its writer, its readers and the context it was opened with belong to one thread at a time.
  */
 #ifndef SQ_EXECUTOR_STORE_H
 #define SQ_EXECUTOR_STORE_H
@@ -22,10 +28,12 @@ struct sq_store;
 struct sq_store_writer;
 struct sq_store_reader;
 
-/* Makes the directory where it is missing and takes its lock. SQ_EXTERNAL when another process has it ("… is used by process 4711"). A store without
- * checkpoints gets a new UUID. */
+/* Makes the directory where it is missing and takes its lock. SQ_EXTERNAL when another process has it ("… is used by process 4711"), SQ_SEMANTIC when there are
+ * checkpoints of a job of another name. A new store gets a new UUID. */
 sq_rc sq_store_open(struct sq_ctx *, const char *dir, struct sq_str job_name, struct sq_store **);
 void sq_store_close(struct sq_store *);                  /* NULL is fine */
+/* Another thread takes the store over: errors go to its context from here on. */
+void sq_store_use(struct sq_store *, struct sq_ctx *);
 struct sq_str sq_store_job(const struct sq_store *);     /* the UUID */
 struct sq_str sq_store_old_job(const struct sq_store *); /* the one before sq_store_renew in this or an earlier run; empty: none */
 /* Begins anew: a new UUID, no checkpoints; their files go away. */
@@ -46,14 +54,19 @@ sq_rc sq_store_list(struct sq_store *, struct sq_arena *, struct sq_store_entry 
 
 /* ---- writing ---- */
 
-/* Begins the file of an epoch; chunks come in any order of operators, ascending seq within each. */
+/* Begins the file of an epoch, one at a time: newer than all there are, of which none may be PREPARED (SQ_MISUSE). Chunks come in any order; those of 256 KB
+ * to 1 MB are fast. */
 sq_rc sq_store_begin(struct sq_store *, uint64_t epoch, struct sq_store_writer **);
 sq_rc sq_store_chunk(struct sq_store_writer *, uint64_t uid, uint32_t worker, uint32_t seq, const void *, size_t);
-/* Everything but the chunks; then PREPARED, durably. Frees the writer, also on failure (then nothing is left of it). *bytes: size of the file. */
+/* Everything but the chunks; then PREPARED, durably. Frees the writer, also on failure (then nothing is left of it). *bytes: size of the file. SQ_INTERNAL when
+ * the chunks are not exactly those that the operators say they have. */
 sq_rc sq_store_prepared(struct sq_store_writer *, const struct sq_saved *, int64_t *bytes);
 void sq_store_abort(struct sq_store_writer *);           /* NULL is fine */
-/* DONE, durably; then older ones than the newest `retained` DONE go away. */
+/* DONE, durably; older ones than the newest `retained` DONE are no longer listed. */
 sq_rc sq_store_done(struct sq_store *, uint64_t epoch, uint32_t retained);
+/* Removes the files of those; sq_store_begin and sq_store_close do it, too. A call by itself, for a large file takes a while (0.2 s for 1 GB in the page
+ * cache) and nobody needs to wait for it. */
+void sq_store_sweep(struct sq_store *);
 /* Takes a PREPARED one out that did not happen, or one that is damaged. */
 sq_rc sq_store_drop(struct sq_store *, uint64_t epoch);
 
@@ -85,6 +98,9 @@ sq_rc sq_store_copy(struct sq_ctx *, const char *from, const char *to);
 /* Where a savepoint of an epoch goes: `path` itself; in a directory (one that is there, or a name that ends with /) savepoint-<epoch>.db, or
  * savepoint-<epoch>-2.db where there is such a file already, and so on. Appended to the buffer. */
 sq_rc sq_store_savepoint_path(struct sq_ctx *, const char *path, uint64_t epoch, struct sq_buf *);
+
+/* The newest DONE checkpoint of a directory that no process uses: its path is appended. SQ_EXTERNAL: there is none, or a job runs there. */
+sq_rc sq_store_newest(struct sq_ctx *, const char *dir, struct sq_buf *path);
 
 /* Another process asks the job that has the lock of `dir` for a savepoint at `path` (a file or a directory, see above; NULL: dir) and waits for it, at most
  * timeout_ms or until the context is interrupted: the name of the file is appended to `made`. When no process has the lock, or the one that has it dies, the

@@ -97,6 +97,8 @@ struct sq_store {
     char job[SQ_STORE_UUID + 1], old_job[SQ_STORE_UUID + 1];
     char *name;
     struct sq_store_writer *writer;                      /* the one that is open */
+    uint64_t *retired;                                   /* out of the index; their files are to be removed */
+    size_t nretired, retired_cap;
     struct timespec seen;                                /* requests: the directory's time when it was listed last */
     bool quiet;                                          /* nobody asked then */
 };

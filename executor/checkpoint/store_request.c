@@ -22,6 +22,7 @@
 enum {
     COPY_BYTES = 1 << 20,
     POLL_US = 20000,
+    GRACE_US = 1000000,                  /* the job takes a request away only when who asked has given up */
     NOTE_BYTES = 4096 + SQ_STORE_PATH,   /* of a request or an answer */
     RACY_US = 2000000,                   /* a directory's time this new may stay the same when it changes once more */
     TORN_US = 60000000                   /* a request that is not whole after so long never will be */
@@ -210,7 +211,7 @@ static sq_rc begin_asking(struct asking *a, const char *path)
 static sq_rc ask(struct asking *a, int64_t timeout_ms)
 {
     char text[SQ_STORE_PATH + 64];
-    const int64_t until = a->ctx->os->now_us(a->ctx->os->arg) + timeout_ms * 1000;
+    const int64_t until = a->ctx->os->now_us(a->ctx->os->arg) + timeout_ms * 1000 + GRACE_US;
     snprintf(text, sizeof text, "savepoint %" PRId64 " %zu\n%s", until, strlen(a->path), a->path);
     SQ_TRY(write_note(a->ctx, a->request, text));
     a->asked = true;
@@ -234,22 +235,31 @@ static bool answered(struct asking *a, sq_rc *rc)
     return true;
 }
 
-static sq_rc copy_newest(struct sq_ctx *ctx, struct sq_store *s, struct sq_arena *arena, const char *path, struct sq_buf *made)
+/* The newest that is done and there. */
+static sq_rc newest_done(struct sq_ctx *ctx, struct sq_store *s, struct sq_arena *arena, struct sq_store_entry *out)
 {
     struct sq_store_entry *e;
     uint32_t n, i = 0;
-    struct sq_buf to = {.ctx = ctx};
     SQ_TRY(sq_store_list(s, arena, &e, &n));
     while (i < n && (e[i].status != SQ_STORE_DONE || !e[i].path))
         i++;
     if (i == n)
         return sq_fail(ctx, SQ_EXTERNAL, "no process runs the job of %s, and it has no checkpoint that is done", s->dir);
     if (i > 0)
-        sq_notice(ctx, "checkpoint %llu of %s is not done, as the job did not end by itself: the savepoint is of checkpoint %llu; run the job once more and "
-                  "take it then if sinks may have got further", (unsigned long long)e[0].epoch, s->dir, (unsigned long long)e[i].epoch);
-    sq_rc rc = sq_store_savepoint_path(ctx, path, e[i].epoch, &to);
+        sq_notice(ctx, "checkpoint %llu of %s is not done, for the job did not end by itself: checkpoint %llu is taken; should sinks have got further, run the "
+                  "job once more first", (unsigned long long)e[0].epoch, s->dir, (unsigned long long)e[i].epoch);
+    *out = e[i];
+    return SQ_OK;
+}
+
+static sq_rc copy_newest(struct sq_ctx *ctx, struct sq_store *s, struct sq_arena *arena, const char *path, struct sq_buf *made)
+{
+    struct sq_store_entry e;
+    struct sq_buf to = {.ctx = ctx};
+    SQ_TRY(newest_done(ctx, s, arena, &e));
+    sq_rc rc = sq_store_savepoint_path(ctx, path, e.epoch, &to);
     if (rc == SQ_OK)
-        rc = sq_store_copy(ctx, e[i].path, to.p);
+        rc = sq_store_copy(ctx, e.path, to.p);
     if (rc == SQ_OK)
         rc = sq_buf_puts(made, to.p);
     sq_buf_free(&to);
@@ -311,6 +321,28 @@ sq_rc sq_store_request(struct sq_ctx *ctx, const char *dir, const char *path, in
     sq_rc rc = wait_for_answer(&a, timeout_ms);
     if (a.asked)
         sq_store_unlink(ctx, a.request);
+    return rc;
+}
+
+sq_rc sq_store_newest(struct sq_ctx *ctx, const char *dir, struct sq_buf *path)
+{
+    char lock[SQ_STORE_PATH];
+    struct sq_store *s;
+    struct sq_store_entry e;
+    struct sq_arena arena;
+    bool used = false;
+    SQ_TRY(sq_store_path(ctx, lock, "%s/lock", dir));
+    SQ_TRY(sq_store_enter(ctx, dir, (struct sq_str){NULL, 0}, SQ_STORE_IF_FREE, &used, &s));
+    if (used) {
+        sq_fail(ctx, SQ_EXTERNAL, "checkpoint directory %s is used by process %lld, which will remove its checkpoints", dir, (long long)sq_store_holder(ctx, lock));
+        return sq_hint(ctx, "ask it for a savepoint, and take that");
+    }
+    sq_arena_init(&arena, ctx);
+    sq_rc rc = newest_done(ctx, s, &arena, &e);
+    if (rc == SQ_OK)
+        rc = sq_buf_puts(path, e.path);
+    sq_arena_free(&arena);
+    sq_store_close(s);
     return rc;
 }
 

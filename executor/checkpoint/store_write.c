@@ -58,6 +58,7 @@ sq_rc sq_store_begin(struct sq_store *s, uint64_t epoch, struct sq_store_writer 
 
     *out = NULL;
     SQ_TRY(sq_store_ours(s));
+    sq_store_sweep(s);
     sq_arena_init(&arena, s->ctx);
     sq_rc rc = sq_store_index_lines(s, &arena, &lines, &n);
     if (rc == SQ_OK && (s->writer || epoch == 0 || epoch > INT64_MAX))

@@ -259,11 +259,11 @@ static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *
 {
     struct sq_str key = sq_view_str(&e->key);
 
-    SQ_TRY(sq_buf_putc(b, 'G'));
-    SQ_TRY(sq_buf_u64(b, e->hash));
-    SQ_TRY(sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0));
-    SQ_TRY(put_key(b, key.p, key.n));
-    SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
+    sq_buf_putc(b, 'G');
+    sq_buf_u64(b, e->hash);
+    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+    put_key(b, key.p, key.n);
+    sq_buf_u64(b, (uint64_t)group_of(e)->rows);
     SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
     for (uint32_t i = 0; i < a->nitems; i++)
         SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
@@ -286,36 +286,29 @@ static sq_rc save_seen(uint32_t set, struct sq_entry *e, struct sq_buf *b)
     return put_key(b, key.p + 8, key.n - 8);
 }
 
-static sq_rc snapshot(struct aggregate *a, struct sq_buf *b, struct sq_snapshot_out *out)
+sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 {
+    struct aggregate *a = SQ_OP(op, struct aggregate);
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
+    struct sq_buf *b;
 
     while ((e = sq_hashtab_next(&a->groups, &it))) {
-        sq_buf_reset(b);
+        if (!(b = out->begin(out->arg, sq_key_group(e->hash))))
+            return op->ctx->err.rc;
         SQ_TRY(save_group(a, e, b));
-        SQ_TRY(out->put(out->arg, sq_key_group(e->hash), b->p, b->n));
+        out->done(out->arg);
     }
     for (uint32_t i = 0; i < a->nsets; i++) {
         it = (struct sq_hashtab_iter){0};
         while ((e = sq_hashtab_next(&a->sets[i].seen, &it))) {
-            sq_buf_reset(b);
+            if (!(b = out->begin(out->arg, sq_key_group(((struct seen *)SQ_PAYLOAD(e))->group_hash))))
+                return op->ctx->err.rc;
             SQ_TRY(save_seen(i, e, b));
-            SQ_TRY(out->put(out->arg, sq_key_group(((struct seen *)SQ_PAYLOAD(e))->group_hash), b->p, b->n));
+            out->done(out->arg);
         }
     }
     return SQ_OK;
-}
-
-sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
-{
-    struct sq_buf b;
-    sq_rc rc;
-
-    sq_buf_init(&b, op->ctx);
-    rc = snapshot(SQ_OP(op, struct aggregate), &b, out);
-    sq_buf_free(&b);
-    return rc;
 }
 
 static sq_rc damaged(struct aggregate *a)
@@ -341,18 +334,20 @@ static bool take_key(const char **p, const char *end, struct sq_str *key)
     return true;
 }
 
-static sq_rc load_group(struct aggregate *a, const char *p, const char *end, uint64_t base)
-{
-    struct sq_entry *e;
-    struct sq_view key;
-    struct sq_str s;
-    uint64_t hash;
-    uint8_t null;
+/* Groups are looked up many at a time, as a batch's are: one after the other, each would wait for memory alone. */
+enum { LOADED = 512 };
+struct loading {
+    struct sq_buf bytes;                   /* the records, copied: they are good until the next one only */
+    uint32_t n;
+    struct { size_t at, end; } record[LOADED];
+    uint64_t hash[LOADED];
+    struct sq_view key[LOADED];
+    uint8_t null[LOADED];
+    struct sq_entry *entry[LOADED];
+};
 
-    if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take_key(&p, end, &s))
-        return damaged(a);
-    key = sq_view_of(s.p, s.n);
-    SQ_TRY(sq_hashtab_upsert(&a->groups, 1, &hash, &key, &null, &e));
+static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+{
     if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8) || !take(&p, end, &group_of(e)->serial, 8))
         return damaged(a);
     group_of(e)->serial += base;
@@ -361,6 +356,34 @@ static sq_rc load_group(struct aggregate *a, const char *p, const char *end, uin
     for (uint32_t i = 0; i < a->nitems; i++)
         SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, &p, end));
     return p == end ? SQ_OK : damaged(a);
+}
+
+static sq_rc load_groups(struct aggregate *a, struct loading *l, uint64_t base)
+{
+    const char *bytes = l->bytes.p;
+
+    for (uint32_t i = 0; i < l->n; i++) {
+        const char *p = bytes + l->record[i].at, *end = bytes + l->record[i].end;
+        struct sq_str s;
+        if (!take(&p, end, &l->hash[i], 8) || !take(&p, end, &l->null[i], 1) || !take_key(&p, end, &s))
+            return damaged(a);
+        l->key[i] = sq_view_of(s.p, s.n);
+        l->record[i].at = (size_t)(p - bytes);
+    }
+    SQ_TRY(sq_hashtab_upsert(&a->groups, l->n, l->hash, l->key, l->null, l->entry));
+    for (uint32_t i = 0; i < l->n; i++)
+        SQ_TRY(fill_group(a, l->entry[i], bytes + l->record[i].at, bytes + l->record[i].end, base));
+    l->n = 0;
+    sq_buf_reset(&l->bytes);
+    return SQ_OK;
+}
+
+static sq_rc load_group(struct aggregate *a, struct loading *l, const char *p, size_t n, uint64_t base)
+{
+    l->record[l->n].at = l->bytes.n;
+    SQ_TRY(sq_buf_add(&l->bytes, p, n));
+    l->record[l->n++].end = l->bytes.n;
+    return l->n == LOADED ? load_groups(a, l, base) : SQ_OK;
 }
 
 static sq_rc load_seen(struct aggregate *a, const char *p, const char *end, uint64_t base)
@@ -386,9 +409,8 @@ static sq_rc load_seen(struct aggregate *a, const char *p, const char *end, uint
     return SQ_OK;
 }
 
-sq_rc sq_agg_restore(struct sq_op *op, struct sq_snapshot_in *in)
+static sq_rc load_all(struct aggregate *a, struct loading *l, struct sq_snapshot_in *in)
 {
-    struct aggregate *a = SQ_OP(op, struct aggregate);
     uint64_t base = a->serial;             /* the serials of another old worker must not meet those already here */
     uint32_t group;
     const char *p;
@@ -397,12 +419,26 @@ sq_rc sq_agg_restore(struct sq_op *op, struct sq_snapshot_in *in)
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)
-            return SQ_OK;
+            return l->n ? load_groups(a, l, base) : SQ_OK;
         if (n > 0 && *p == 'G')
-            SQ_TRY(load_group(a, p + 1, p + n, base));
+            SQ_TRY(load_group(a, l, p + 1, n - 1, base));
         else if (n > 0 && *p == 'D')
             SQ_TRY(load_seen(a, p + 1, p + n, base));
         else
             return damaged(a);
     }
+}
+
+sq_rc sq_agg_restore(struct sq_op *op, struct sq_snapshot_in *in)
+{
+    struct loading *l = sq_calloc(op->ctx, sizeof *l);
+    sq_rc rc;
+
+    if (!l)
+        return SQ_NOMEM;
+    sq_buf_init(&l->bytes, op->ctx);
+    rc = load_all(SQ_OP(op, struct aggregate), l, in);
+    sq_buf_free(&l->bytes);
+    sq_free(op->ctx, l);
+    return rc;
 }

@@ -43,11 +43,15 @@ static const struct sq_sink_class *sink_of(const struct sq_op *op)
     return op->plan->u.sink.connector->sink;
 }
 
-/* What the writer has to say of its failure. */
+/* What the writer has to say of its failure; one of a buffer that it was given is said by that buffer's context. */
 static sq_rc told(struct sq_op *op, struct sq_ctx *to, sq_rc rc)
 {
-    if (rc != SQ_OK)
-        to->err = SQ_OP(op, struct sink)->own.err;
+    const struct sq_error *own = &SQ_OP(op, struct sink)->own.err;
+
+    if (rc != SQ_OK && own->rc != SQ_OK)
+        to->err = *own;
+    else if (rc != SQ_OK && to->err.rc == SQ_OK)
+        sq_fail(to, rc, "the sink failed without a message");
     return rc;
 }
 
@@ -314,6 +318,12 @@ sq_rc sq_sink_recover(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, stru
     if (!sink_of(op)->recover)
         return SQ_OK;
     return told(op, ctx, sink_of(op)->recover(SQ_OP(op, struct sink)->writer, epoch, pending));
+}
+
+void sq_sink_last(struct sq_op *op)
+{
+    if (sink_of(op)->last)
+        sink_of(op)->last(SQ_OP(op, struct sink)->writer);
 }
 
 sq_rc sq_sink_prepare(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, struct sq_buf *pending)

@@ -206,6 +206,7 @@ static const char *label(const struct sq_plan *p)
     case SQ_N_JOIN: return "join";
     case SQ_N_SORT: return "sort";
     case SQ_N_LIMIT: return "limit";
+    case SQ_N_NORMALIZE: return "normalize";
     case SQ_N_SINK: return "write";
     case SQ_N_COLLECT: return "show";
     default: return NULL;                       /* rows pass one by one: not worth a line */

@@ -12,6 +12,8 @@
 
 #include <signal.h>
 
+enum { KEPT_BYTES = 1 << 20, KEPT_MS = 60 * 1000 };
+
 /* ---- chunks ---- */
 
 sq_rc sq_commit_chunk(void *arg, const struct sq_saved_op *op, uint32_t seq, struct sq_buf *b)
@@ -38,6 +40,38 @@ static void free_chunk(struct sq_epochs *e, struct sq_epoch_chunk *c)
     sq_free(&e->ctx, c);
 }
 
+/* Memory that was filled before needs no page faults. It is kept where the next epoch is near, and thrown away where it would lie idle for long. */
+static void keep_chunk(struct sq_epochs *e, struct sq_epoch_chunk *c)
+{
+    if (c->bytes.cap < KEPT_BYTES || sq_epoch_period_ms(e) > KEPT_MS) {
+        free_chunk(e, c);
+        return;
+    }
+    sq_buf_reset(&c->bytes);
+    pthread_mutex_lock(&e->lock);
+    c->next = e->spare;
+    e->spare = c;
+    pthread_mutex_unlock(&e->lock);
+}
+
+bool sq_commit_spare(void *arg, struct sq_buf *b)
+{
+    struct sq_epochs *e = arg;
+    struct sq_epoch_chunk *c;
+
+    pthread_mutex_lock(&e->lock);
+    c = e->spare;
+    if (c)
+        e->spare = c->next;
+    pthread_mutex_unlock(&e->lock);
+    if (!c)
+        return false;
+    c->bytes.ctx = b->ctx;
+    *b = c->bytes;
+    sq_free(b->ctx, c);
+    return true;
+}
+
 static sq_rc open_writer(struct sq_epochs *e)
 {
     return e->writer ? SQ_OK : sq_store_begin(e->store, e->epoch + 1, &e->writer);
@@ -49,7 +83,7 @@ static sq_rc write_chunk(struct sq_epochs *e, struct sq_epoch_chunk *c)
 
     if (rc == SQ_OK)
         rc = sq_store_chunk(e->writer, c->uid, c->worker, c->seq, c->bytes.p, c->bytes.n);
-    free_chunk(e, c);
+    keep_chunk(e, c);
     return rc;
 }
 
@@ -64,6 +98,8 @@ static sq_rc prepare_sinks(struct sq_epochs *e, uint64_t n)
 {
     for (uint32_t i = 0; i < e->nsinks; i++) {
         sq_buf_reset(&e->pending[i]);
+        if (e->last)
+            sq_sink_last(e->sinks[i]);
         SQ_TRY(sq_sink_prepare(e->sinks[i], &e->ctx, n, sq_wants_pending(e, e->sinks[i]) ? &e->pending[i] : NULL));
         SQ_FAULT(&e->ctx, "epoch.sink-prepared");
     }
@@ -190,6 +226,8 @@ static void *run(void *arg)
     for (;;) {
         bool commit;
         struct sq_epoch_chunk *c = next_work(e, &commit);
+        if (e->store && (c || commit))
+            sq_store_use(e->store, &e->ctx);
         if (c && rc == SQ_OK) {
             rc = write_chunk(e, c);
             if (rc != SQ_OK)
@@ -227,6 +265,15 @@ void sq_commit_complete(struct sq_epochs *e)
     pthread_mutex_unlock(&e->lock);
 }
 
+static void free_list(struct sq_epochs *e, struct sq_epoch_chunk *c)
+{
+    while (c) {
+        struct sq_epoch_chunk *next = c->next;
+        free_chunk(e, c);
+        c = next;
+    }
+}
+
 void sq_commit_close(struct sq_epochs *e)
 {
     if (e->thread_there) {
@@ -237,11 +284,11 @@ void sq_commit_close(struct sq_epochs *e)
         pthread_join(e->thread, NULL);
         e->thread_there = false;
     }
-    while (e->first) {
-        struct sq_epoch_chunk *c = e->first;
-        e->first = c->next;
-        free_chunk(e, c);
-    }
+    if (e->store)
+        sq_store_use(e->store, e->job->ctx);
+    free_list(e, e->first);
+    free_list(e, e->spare);
+    e->first = e->spare = NULL;
     sq_store_abort(e->writer);
     e->writer = NULL;
 }

@@ -2,19 +2,22 @@
  *
  * cut.c: collects the state of a job at a barrier (cut.h).
  *
- * State is written as records (u32 key group, u64 length, bytes), gathered into chunks of about a megabyte that hold whole records. Exchanges keep nothing:
+ * State is written as records (u32 key group, u64 length, bytes), gathered into chunks of about eight megabytes that hold whole records: so large that their
+ * memory can come in huge pages, as a page fault for each 4 KB costs as much as what is written there. Exchanges keep nothing:
  * what was in them before the barrier has come through when the cut is whole.
  */
 #include "executor/runtime/cut.h"
 
+#include "base/os.h"
 #include "executor/runtime/runtime.h"
 
-enum { CHUNK = 1 << 20 };
+enum { CHUNK = 8 << 20, HEADER = 12, SMALL = 1 << 10 };
 
 struct saver {
     struct sq_cut *cut;
     struct sq_saved_op *to;
     struct sq_buf buf;
+    size_t record;                         /* where the one under way begins */
 };
 
 sq_rc sq_cut_init(struct sq_cut *cut, struct sq_job *job, uint64_t barrier, bool state)
@@ -52,29 +55,60 @@ static sq_rc hand_on(struct saver *s)
     return rc;
 }
 
+/* The first chunk of an operator grows as it fills: most have little state. */
+static sq_rc room(struct saver *s, size_t n)
+{
+    if (s->buf.n && s->buf.n + n > CHUNK)
+        SQ_TRY(hand_on(s));
+    if (s->buf.p || s->to->nchunks == 0 || n > CHUNK)
+        return sq_buf_reserve(&s->buf, n);
+    if (s->cut->spare && s->cut->spare(s->cut->arg, &s->buf))
+        return sq_buf_reserve(&s->buf, n);
+    SQ_TRY(sq_buf_reserve(&s->buf, CHUNK));
+    sq_os_huge_pages(s->buf.p, s->buf.cap);
+    return SQ_OK;
+}
+
+static void put_header(struct saver *s, uint32_t key_group, uint64_t len)
+{
+    memcpy(s->buf.p + s->buf.n, &key_group, 4);
+    memcpy(s->buf.p + s->buf.n + 4, &len, 8);
+    s->buf.n += HEADER;
+    s->to->records++;
+}
+
 static sq_rc put_record(void *arg, uint32_t key_group, const void *p, size_t n)
 {
     struct saver *s = arg;
-    uint64_t len = n;
-    char *at;
 
-    if (s->buf.n && s->buf.n + n + 12 > CHUNK)
-        SQ_TRY(hand_on(s));
-    if (s->buf.cap < CHUNK || s->buf.cap - s->buf.n < n + 13)
-        SQ_TRY(sq_buf_reserve(&s->buf, s->buf.n == 0 && n + 12 < CHUNK ? CHUNK : n + 12));
-    at = s->buf.p + s->buf.n;
-    memcpy(at, &key_group, 4);
-    memcpy(at + 4, &len, 8);
-    memcpy(at + 12, p, n);
-    s->buf.n += n + 12;
-    s->to->records++;
-    return SQ_OK;
+    SQ_TRY(room(s, n + HEADER));
+    put_header(s, key_group, n);
+    return sq_buf_add(&s->buf, p, n);
+}
+
+static struct sq_buf *begin_record(void *arg, uint32_t key_group)
+{
+    struct saver *s = arg;
+
+    if (room(s, SMALL + HEADER) != SQ_OK)
+        return NULL;
+    s->record = s->buf.n;
+    put_header(s, key_group, 0);
+    return &s->buf;
+}
+
+static void end_record(void *arg)
+{
+    struct saver *s = arg;
+    uint64_t len = s->buf.n - s->record - HEADER;
+
+    memcpy(s->buf.p + s->record + 4, &len, 8);
 }
 
 static sq_rc save_state(struct sq_op *op, struct sq_cut *cut, struct sq_saved_op *to)
 {
     struct saver s = {.cut = cut, .to = to};
-    struct sq_snapshot_out out = {.arg = &s, .put = put_record};
+    struct sq_snapshot_out out = {.arg = &s, .put = put_record, .begin = begin_record, .done = end_record};
     sq_rc rc;
 
     sq_buf_init(&s.buf, op->ctx);

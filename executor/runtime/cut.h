@@ -24,6 +24,7 @@ struct sq_cut {
     _Atomic uint32_t left;                 /* workers that have not handed over everything */
     /* A full chunk; may take the buffer's memory and leave it empty. On the worker's thread. */
     sq_rc (*chunk)(void *arg, const struct sq_saved_op *, uint32_t seq, struct sq_buf *);
+    bool (*spare)(void *arg, struct sq_buf *);   /* NULL: there are none. An empty buffer that a chunk fits into; false: none is left */
     void *arg;
 };
 

@@ -20,12 +20,12 @@ enum { REQUESTS_NS = 200 * 1000 * 1000, SOON_US = 1000 };
 
 static int64_t now_ns(const struct sq_job *job) { return job->ctx->os->mono_ns(job->ctx->os->arg); }
 
-static int64_t period_ns(const struct sq_epochs *e)
+int64_t sq_epoch_period_ms(const struct sq_epochs *e)
 {
-    int64_t ms = e->config->trigger == SQ_TRIGGER_INTERVAL ? e->config->trigger_ms : e->config->interval_ms;
-
-    return ms * 1000000;
+    return e->config->trigger == SQ_TRIGGER_INTERVAL ? e->config->trigger_ms : e->config->interval_ms;
 }
+
+static int64_t period_ns(const struct sq_epochs *e) { return sq_epoch_period_ms(e) * 1000000; }
 
 /* When the next epoch is due by time; INT64_MAX: never. */
 static int64_t due_ns(const struct sq_epochs *e)
@@ -80,6 +80,7 @@ static sq_rc begin(struct sq_epochs *e, bool last, bool final)
     SQ_TRY(sq_commit_start(e));
     SQ_TRY(sq_cut_init(&e->cut, job, barrier, e->store != NULL));
     e->cut.chunk = sq_commit_chunk;
+    e->cut.spare = sq_commit_spare;
     e->cut.arg = e;
     e->phase = EPOCH_CUTTING;
     atomic_store(&job->cut, &e->cut);
@@ -161,19 +162,6 @@ static sq_rc look_whether_cut(struct sq_epochs *e)
     return SQ_OK;
 }
 
-static sq_rc savepoint_path(struct sq_epochs *e, const char *path, struct sq_buf *out)
-{
-    struct stat st;
-    bool dir = !path || !*path || path[strlen(path) - 1] == '/' || (e->job->ctx->os->stat(e->job->ctx->os->arg, path, &st) >= 0 && S_ISDIR(st.st_mode));
-    struct sq_str base = path && *path ? sq_str_of(path) : e->config->dir;
-
-    if (!dir)
-        return sq_buf_str(out, base);
-    while (base.n > 1 && base.p[base.n - 1] == '/')
-        base.n--;
-    return sq_buf_printf(out, "%.*s/savepoint-%llu.db", SQ_FMT(base), (unsigned long long)e->epoch);
-}
-
 /* Copies the checkpoint of the epoch that is committed. */
 static sq_rc copy_checkpoint(struct sq_epochs *e, const char *path, struct sq_buf *made)
 {
@@ -187,7 +175,7 @@ static sq_rc copy_checkpoint(struct sq_epochs *e, const char *path, struct sq_bu
     if (rc == SQ_OK && (n == 0 || all[0].epoch != e->epoch || !all[0].path))
         rc = sq_fail(e->job->ctx, SQ_SEMANTIC, "the job has no checkpoint yet: nothing has come in");
     if (rc == SQ_OK)
-        rc = savepoint_path(e, path, made);
+        rc = sq_store_savepoint_path(e->job->ctx, path && *path ? path : e->config->dir.p, e->epoch, made);
     if (rc == SQ_OK)
         rc = sq_store_copy(e->job->ctx, all[0].path, made->p);
     sq_arena_free(&arena);
@@ -221,6 +209,8 @@ static sq_rc look_whether_committed(struct sq_epochs *e, bool *done)
         return failed(e);
     if (answered == ANSWER_NONE)
         return look_whether_late(e);
+    if (e->store)
+        sq_store_use(e->store, job->ctx);
     e->epoch++;
     e->made += e->store != NULL;
     e->ended_ns = now_ns(job);

@@ -46,6 +46,7 @@ struct sq_epochs {
     uint32_t nsinks;
     struct sq_op *decider;                 /* the only sink with a marker; NULL: the store decides */
     char owner[17];
+    const char *savepoint;                 /* the file that the job begins from; NULL: none */
 
     /* the coordinator's */
     enum phase phase;
@@ -72,14 +73,19 @@ struct sq_epochs {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct sq_epoch_chunk *first, **end;
+    struct sq_epoch_chunk *spare;          /* written; their memory is there for the next epoch */
     bool complete, quit;                   /* the cut is whole; leave */
     struct sq_store_writer *writer;
     struct sq_buf *pending;                /* by sink */
     int64_t taken_us, written;             /* wall clock at the barrier; bytes of the file */
 };
 
+/* epochs.c: 0 where epochs do not end by time */
+int64_t sq_epoch_period_ms(const struct sq_epochs *);
+
 /* commit.c */
 sq_rc sq_commit_start(struct sq_epochs *);                 /* the thread, at the first epoch */
+bool sq_commit_spare(void *epochs, struct sq_buf *);
 sq_rc sq_commit_chunk(void *epochs, const struct sq_saved_op *, uint32_t seq, struct sq_buf *);
 void sq_commit_complete(struct sq_epochs *);               /* the cut is whole: commit it, then set `answer` */
 void sq_commit_close(struct sq_epochs *);

@@ -195,6 +195,14 @@ sq_rc sq_job_open(struct sq_ctx *ctx, const struct sq_job_plan *plan, sq_collect
 
 /* ---- running ---- */
 
+/* What a worker's call gave, on the caller's thread: its error becomes the job's. */
+sq_rc sq_job_told(struct sq_job *job, uint32_t worker, sq_rc rc)
+{
+    if (rc != SQ_OK && worker > 0)
+        job->ctx->err = job->workers[worker].ctx->err;
+    return rc;
+}
+
 static void join_threads(struct sq_job *job)
 {
     for (uint32_t i = 1; i < job->nworkers && job->running; i++)
@@ -386,26 +394,16 @@ sq_rc sq_job_cut_ended(struct sq_job *job)
 {
     for (uint32_t i = 0; i < job->nworkers; i++) {
         struct sq_worker *w = &job->workers[i];
-        sq_rc rc = atomic_load(&w->done) || job->done || job->ended ? sq_cut_worker(w, atomic_load(&job->barrier)) : SQ_OK;
-        if (rc == SQ_OK)
-            continue;
-        if (i > 0)
-            job->ctx->err = w->ctx->err;
-        return rc;
+        if (atomic_load(&w->done) || job->done || job->ended)
+            SQ_TRY(sq_job_told(job, i, sq_cut_worker(w, atomic_load(&job->barrier))));
     }
     return SQ_OK;
 }
 
 static sq_rc flush_all(struct sq_job *job)
 {
-    for (uint32_t i = 0; i < job->nworkers; i++) {
-        sq_rc rc = sq_worker_flush(&job->workers[i], true);
-        if (rc == SQ_OK)
-            continue;
-        if (i > 0)
-            job->ctx->err = job->workers[i].ctx->err;
-        return rc;
-    }
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        SQ_TRY(sq_job_told(job, i, sq_worker_flush(&job->workers[i], true)));
     return SQ_OK;
 }
 

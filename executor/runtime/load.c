@@ -311,13 +311,7 @@ sq_rc sq_job_load_saved(struct sq_job *job, const struct sq_saved *saved, bool d
 {
     SQ_TRY(check_workers(job, saved));
     SQ_TRY(check_fit(job, saved, drop));
-    for (uint32_t i = 0; i < job->nworkers; i++) {
-        sq_rc rc = load_worker(&job->workers[i], saved);
-        if (rc == SQ_OK)
-            continue;
-        if (i > 0)
-            job->ctx->err = job->workers[i].ctx->err;
-        return rc;
-    }
+    for (uint32_t i = 0; i < job->nworkers; i++)
+        SQ_TRY(sq_job_told(job, i, load_worker(&job->workers[i], saved)));
     return SQ_OK;
 }

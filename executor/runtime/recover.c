@@ -66,16 +66,57 @@ static sq_rc list(struct sq_epochs *e, struct sq_arena *arena, struct sq_store_e
     return sq_store_list(e->store, arena, all, n);
 }
 
-static sq_rc adopt_savepoint(struct sq_epochs *e, const char *path)
+/* The file that 'execution.savepoint.path' means: of a job's directory, its newest checkpoint. */
+static sq_rc find_savepoint(struct sq_epochs *e)
+{
+    const struct sq_os *os = e->job->ctx->os;
+    struct sq_buf path;
+    struct stat st;
+    sq_rc rc = SQ_OK;
+
+    sq_buf_init(&path, e->job->ctx);
+    if (os->stat(os->arg, e->config->from.p, &st) >= 0 && S_ISDIR(st.st_mode))
+        rc = sq_store_newest(e->job->ctx, e->config->from.p, &path);
+    else
+        rc = sq_buf_str(&path, e->config->from);
+    if (rc == SQ_OK && !(e->savepoint = sq_str_dup(&e->arena, sq_buf_view(&path)).p))
+        rc = SQ_NOMEM;
+    sq_buf_free(&path);
+    return rc;
+}
+
+static sq_rc adopt_savepoint(struct sq_epochs *e)
 {
     struct sq_ctx *ctx = e->job->ctx;
     struct sq_store_reader *r;
     struct sq_saved saved;
     sq_rc rc;
 
-    SQ_TRY(sq_store_read(ctx, path, &r, &saved));
+    SQ_TRY(find_savepoint(e));
+    SQ_TRY(sq_store_read(ctx, e->savepoint, &r, &saved));
     rc = sq_store_adopt(e->store, saved.job);
     sq_store_reader_close(r);
+    return rc;
+}
+
+/* The directory has checkpoints, and a savepoint is named too: fine when they are of one history and the savepoint is the older; it is where the job began. */
+static sq_rc compare_savepoint(struct sq_epochs *e, uint64_t newest)
+{
+    struct sq_ctx *ctx = e->job->ctx;
+    struct sq_store_reader *r;
+    struct sq_saved saved;
+    sq_rc rc = SQ_OK;
+
+    SQ_TRY(find_savepoint(e));
+    SQ_TRY(sq_store_read(ctx, e->savepoint, &r, &saved));
+    if (!sq_str_eq(saved.job, sq_store_job(e->store)) || saved.epoch > newest) {
+        sq_fail(ctx, SQ_SEMANTIC, "'execution.savepoint.path' is of %s, and '%.*s' has checkpoints already", saved.epoch > newest ? "a later epoch" : "another job", SQ_FMT(e->config->dir));
+        rc = sq_hint(ctx, "RESET 'execution.savepoint.path' goes on from these; another 'pipeline.name' or 'execution.checkpointing.dir' begins from the savepoint");
+    } else {
+        sq_notice(ctx, "the job goes on from its newest checkpoint; it began from the savepoint of epoch %llu before", (unsigned long long)saved.epoch);
+    }
+    sq_store_reader_close(r);
+    e->savepoint = NULL;
     return rc;
 }
 
@@ -95,7 +136,9 @@ static sq_rc settle_job(struct sq_epochs *e)
         n = 0;
     }
     if (rc == SQ_OK && n == 0 && e->config->from.n)
-        rc = adopt_savepoint(e, e->config->from.p);
+        rc = adopt_savepoint(e);
+    else if (rc == SQ_OK && e->config->from.n)
+        rc = compare_savepoint(e, all[0].epoch);
     sq_arena_free(&arena);
     return rc;
 }
@@ -138,6 +181,7 @@ void sq_epochs_sink_spec(struct sq_job *job, const struct sq_op *op, struct sq_s
         .old_job = e->store ? sq_store_old_job(e->store) : SQ_STR(""),
         .sink = sq_sink_name(op),
         .owner = sq_str_of(e->owner),
+        .copies = sq_wants_pending(e, op),
         .interval_ms = e->config->trigger == SQ_TRIGGER_INTERVAL ? e->config->trigger_ms : e->config->interval_ms,
         .timeout_ms = e->config->timeout_ms,
     };
@@ -203,7 +247,7 @@ static sq_rc newest_whole(struct sq_epochs *e, struct sq_arena *arena, struct sq
     *out = (struct sq_store_entry){0};
     SQ_TRY(list(e, arena, &all, &n));
     for (uint32_t i = 0; i < n; i++) {
-        sq_rc rc = all[i].path ? sq_store_read(ctx, all[i].path, r, saved) : sq_fail(ctx, SQ_DATA, "the file of checkpoint %llu is not there", (unsigned long long)all[i].epoch);
+        sq_rc rc = sq_store_get(e->store, all[i].epoch, r, saved);
         if (rc == SQ_OK)
             rc = sq_store_verify(*r);
         if (rc == SQ_OK) {
@@ -275,6 +319,7 @@ static void say_restored(struct sq_epochs *e, const struct sq_saved *saved, cons
 {
     int64_t ago_ms = (e->job->ctx->os->now_us(e->job->ctx->os->arg) - saved->taken_us) / 1000;
 
+    ago_ms = ago_ms < 0 ? 0 : ago_ms;            /* the clock was set back */
     sq_notice(e->job->ctx, "goes on from epoch %llu (%s, %lld.%lld s old)", (unsigned long long)saved->epoch, from, (long long)(ago_ms / 1000), (long long)(ago_ms / 100 % 10));
 }
 
@@ -285,9 +330,9 @@ static sq_rc begin_anew(struct sq_epochs *e, const struct markers *m)
     struct sq_saved saved;
     sq_rc rc;
 
-    if (!e->store || e->config->from.n == 0)
+    if (!e->savepoint)
         return check_markers(e, m, 0, false);
-    SQ_TRY(sq_store_read(e->job->ctx, e->config->from.p, &r, &saved));
+    SQ_TRY(sq_store_read(e->job->ctx, e->savepoint, &r, &saved));
     rc = sq_store_verify(r);
     if (rc == SQ_OK)
         rc = check_markers(e, m, saved.epoch, false);

@@ -146,6 +146,7 @@ sq_rc sq_sink_resume(struct sq_op *);                      /* the writer is back
 sq_rc sq_sink_marker(struct sq_op *, struct sq_ctx *, uint64_t *epoch);
 sq_rc sq_sink_set_marker(struct sq_op *, struct sq_ctx *, uint64_t epoch);
 sq_rc sq_sink_recover(struct sq_op *, struct sq_ctx *, uint64_t epoch, struct sq_str pending);
+void sq_sink_last(struct sq_op *);                        /* the next prepare is the last of this run */
 sq_rc sq_sink_prepare(struct sq_op *, struct sq_ctx *, uint64_t epoch, struct sq_buf *pending);
 sq_rc sq_sink_commit(struct sq_op *, struct sq_ctx *, uint64_t epoch);
 void sq_sink_give_back(struct sq_op *);
@@ -176,6 +177,7 @@ bool sq_stage_room(const struct sq_stage *);
 /* job.c */
 void sq_job_fail(struct sq_job *, struct sq_worker *, sq_rc);
 void sq_job_wake(struct sq_job *);
+sq_rc sq_job_told(struct sq_job *, uint32_t worker, sq_rc);
 void sq_job_note(void *worker, const char *text);          /* a notice from any thread, for the caller of the job */
 /* Lets every worker come to a barrier and stand still there; `cut` (may be NULL) collects the state. Until sq_job_resume. */
 sq_rc sq_job_pause(struct sq_job *, struct sq_cut *);

@@ -110,7 +110,7 @@ class Kafka:
 
 
 class Files:
-    """A folder of JSON lines, by region; changes as debezium-json, read in the order of the parts."""
+    """A folder of JSON lines; changes as debezium-json, read in the order of the parts."""
 
     def __init__(self, world, directory, tag, stored):
         self.path, self.stored = directory / f'out-{stored}', stored
@@ -118,7 +118,7 @@ class Files:
 
     def ddl(self, name):
         columns = COLUMNS[self.stored][0]
-        return (f'CREATE TABLE {name} ({columns}){"" if self.changes else " PARTITIONED BY (region)"} '
+        return (f'CREATE TABLE {name} ({columns}) '
                 f"WITH ('connector' = 'filesystem', 'path' = '{self.path}/', 'format' = '{'debezium-json' if self.changes else 'json'}');\n")
 
     def parts(self):

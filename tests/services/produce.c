@@ -9,6 +9,7 @@
  *   produce SERVERS commit GROUP TOPIC PARTITION OFFSET
  *   produce SERVERS committed GROUP TOPIC PARTITION        prints the offset
  *   produce SERVERS end TOPIC PARTITION                    prints the offset
+ *   produce SERVERS read TOPIC [-u]                        prints every message as -f has it, -u: those of open and aborted transactions too
  *   produce SERVERS send TOPIC [OPTION …] <FILE            a message a line, over the partitions in turn
  *       -p N        all into partition N          -z CODEC    gzip, snappy, lz4, zstd
  *       -X K=V      of librdkafka                 -t ID       in a transaction, -a: which is aborted
@@ -263,17 +264,73 @@ static void offsets(rd_kafka_conf_t *conf, int argc, char **argv)
     rd_kafka_destroy(rk);
 }
 
+/* ---- reading ---- */
+
+static void print_field(const void *p, size_t n)
+{
+    putchar('\t');
+    if (p)
+        fwrite(p, 1, n, stdout);
+    else
+        fputs("\\N", stdout);
+}
+
+static void print_message(const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *h;
+    const char *name;
+    const void *value;
+    size_t n;
+    printf("%d\t%lld\t", m->partition, (long long)rd_kafka_message_timestamp(m, NULL));
+    if (rd_kafka_message_headers(m, &h) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        for (size_t i = 0; rd_kafka_header_get_all(h, i, &name, &value, &n) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+            printf("%s%s=%.*s", i ? ";" : "", name, (int)n, value ? (const char *)value : "");
+    print_field(m->key, m->key_len);
+    print_field(m->payload, m->len);
+    putchar('\n');
+}
+
+static void read_all(rd_kafka_conf_t *conf, int argc, char **argv)
+{
+    const struct rd_kafka_metadata *md;
+    set(conf, "group.id", "reads-all");
+    set(conf, "fetch.wait.max.ms", "10");
+    set(conf, "enable.partition.eof", "true");
+    set(conf, "isolation.level", argc > 2 && strcmp(argv[2], "-u") == 0 ? "read_uncommitted" : "read_committed");
+    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, conf);
+    rd_kafka_topic_t *t = rd_kafka_topic_new(rk, argv[1], NULL);
+    if (rd_kafka_metadata(rk, 0, t, &md, TIMEOUT_MS) || md->topics[0].err)
+        die(argv[1], "no such topic");
+    for (int i = 0; i < md->topics[0].partition_cnt; i++) {
+        rd_kafka_message_t *m = NULL;
+        rd_kafka_consume_start(t, i, RD_KAFKA_OFFSET_BEGINNING);
+        while ((m = rd_kafka_consume(t, i, TIMEOUT_MS)) && m->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            if (m->err)
+                die(argv[1], rd_kafka_message_errstr(m));
+            print_message(m);
+            rd_kafka_message_destroy(m);
+        }
+        if (!m)
+            die(argv[1], "no answer");
+        rd_kafka_message_destroy(m);
+        rd_kafka_consume_stop(t, i);
+    }
+    rd_kafka_metadata_destroy(md);
+    rd_kafka_topic_destroy(t);
+    rd_kafka_destroy(rk);
+}
+
 int main(int argc, char **argv)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     static const struct { const char *name; int args; } actions[] = {
-        {"create", 3}, {"partitions", 3}, {"delete", 2}, {"truncate", 4}, {"commit", 5}, {"committed", 4}, {"end", 3}, {"send", 2},
+        {"create", 3}, {"partitions", 3}, {"delete", 2}, {"truncate", 4}, {"commit", 5}, {"committed", 4}, {"end", 3}, {"send", 2}, {"read", 2},
     };
     int known = 0;
     for (size_t i = 0; argc > 2 && i < sizeof actions / sizeof actions[0]; i++)
         known |= strcmp(argv[2], actions[i].name) == 0 && argc - 2 >= actions[i].args;
     if (!known) {
-        fprintf(stderr, "usage: produce SERVERS create|partitions|delete|truncate|commit|committed|end|send …\n");
+        fprintf(stderr, "usage: produce SERVERS create|partitions|delete|truncate|commit|committed|end|read|send …\n");
         return 2;
     }
     set(conf, "bootstrap.servers", argv[1]);
@@ -281,6 +338,8 @@ int main(int argc, char **argv)
     argc -= 2;
     if (strcmp(argv[0], "send") == 0)
         send_all(conf, argc, argv);
+    else if (strcmp(argv[0], "read") == 0)
+        read_all(conf, argc, argv);
     else if (strcmp(argv[0], "commit") == 0 || strcmp(argv[0], "committed") == 0 || strcmp(argv[0], "end") == 0)
         offsets(conf, argc, argv);
     else

@@ -4,11 +4,13 @@ import atexit
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 
-from harness import BUILD, ROOT
+from harness import BUILD, ENGINE, ROOT
 
 SCRIPT = ROOT / 'tests/services/kafka'
 PRODUCE, CONSUME = BUILD / 'tests/services/produce', BUILD / 'tests/services/consume'
@@ -83,3 +85,46 @@ class Broker:
         def text(m):
             return '\t'.join(['' if m[0] is None else str(m[0]), '' if m[1] is None else str(m[1]), m[2] or '', *('\\N' if f is None else f for f in m[3:])])
         self.send(topic, [text(m) for m in messages], '-f')
+
+    def read(self, topic, uncommitted=False):
+        """Every message as (partition, timestamp, headers, key, value); None is NULL. Without those of open and aborted transactions."""
+        def message(line):
+            m = [None if f == '\\N' else f for f in line.split('\t', 4)]
+            return int(m[0]), int(m[1]), m[2], m[3], m[4]
+        return [message(line) for line in self.produce('read', topic, *(['-u'] if uncommitted else [])).splitlines()]
+
+
+class Job:
+    """The command in the background; its lines are read as they come."""
+
+    def __init__(self, case, sql, *args):
+        case.write('live.sql', sql)
+        self.out, self.err = open(case.dir / 'live.out', 'w+'), open(case.dir / 'live.err', 'w+')
+        self.p = subprocess.Popen([ENGINE, *args, 'live.sql'], cwd=case.dir, stdout=self.out, stderr=self.err)
+        self.case = case
+
+    def wait_for(self, what, seconds=30):
+        end = time.time() + seconds
+        while time.time() < end:
+            if what(self.text()):
+                return
+            if self.p.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError(f'it did not come: {self.text()[-3000:]}')
+
+    def text(self):
+        return self.case.read('live.out') + self.case.read('live.err')
+
+    def stop(self, sig=signal.SIGINT):
+        if self.p.poll() is None:
+            self.p.send_signal(sig)
+        try:
+            self.p.wait(20)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            self.p.wait()
+            raise AssertionError(f'it did not stop: {self.text()[-2000:]}')
+        self.out.close()
+        self.err.close()
+        return self.p.returncode

@@ -3,17 +3,15 @@
 """The kafka source against a real broker: every way to begin and to end, keys, metadata, discovery, and what goes wrong."""
 import collections
 import json
-import os
 import random
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 
-from harness import BUILD, ENGINE, ROOT, contains, equal, main, test
-from kafka_broker import PRODUCE, Broker, free_ports
+from harness import ROOT, contains, equal, main, test
+from kafka_broker import PRODUCE, Broker, Job, free_ports
 
 COLUMNS = 'id STRING, `timestamp` BIGINT, `value` DOUBLE'
 broker = None
@@ -46,42 +44,6 @@ def reading(i, value=None):
 
 def ids(result):
     return sorted(r[1] // 1000 for r in result)
-
-
-class Job:
-    """The command in the background; its lines are read as they come."""
-
-    def __init__(self, case, sql, *args):
-        case.write('live.sql', sql)
-        self.out, self.err = open(case.dir / 'live.out', 'w+'), open(case.dir / 'live.err', 'w+')
-        self.p = subprocess.Popen([ENGINE, *args, 'live.sql'], cwd=case.dir, stdout=self.out, stderr=self.err)
-        self.case = case
-
-    def wait_for(self, what, seconds=30):
-        end = time.time() + seconds
-        while time.time() < end:
-            if what(self.text()):
-                return
-            if self.p.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise AssertionError(f'it did not come: {self.text()[-3000:]}')
-
-    def text(self):
-        return self.case.read('live.out') + self.case.read('live.err')
-
-    def stop(self, sig=signal.SIGINT):
-        if self.p.poll() is None:
-            self.p.send_signal(sig)
-        try:
-            self.p.wait(20)
-        except subprocess.TimeoutExpired:
-            self.p.kill()
-            self.p.wait()
-            raise AssertionError(f'it did not stop: {self.text()[-2000:]}')
-        self.out.close()
-        self.err.close()
-        return self.p.returncode
 
 
 # ---- the same as from a file ----
@@ -199,6 +161,27 @@ def offsets_that_are_gone(case):
 
 
 @test
+def offsets_out_of_range(case):
+    """a group's offset that is not in the log: an error with the offsets, or 'auto.offset.reset' says where to go on, and a notice that it did"""
+    topic = topic_name(case)
+    broker.create(topic)
+    broker.send(topic, [reading(i) for i in range(10)])
+    broker.produce('truncate', topic, 0, 4)
+    for at, why in ((2, 'messages were deleted before they were read'), (25, 'was the topic deleted and made anew?')):
+        broker.produce('commit', topic, topic, 0, at)
+        for bounded in ('latest-offset', None):
+            group = table(topic, scan__startup__mode='group-offsets', properties__group__id=topic, scan__bounded__mode=bounded)
+            out = f"CREATE TABLE o ({COLUMNS}) WITH ('connector' = 'blackhole');\nINSERT INTO o SELECT * FROM t;"
+            p = case.run(sql=group + out, expect=1, timeout=30)
+            contains(p.stderr, f'topic {topic}, partition 0: offset {at} was to be read, and the log has the offsets 4 to 9', why)
+        for reset, want in (('earliest', list(range(4, 10))), ('latest', [])):
+            group = table(topic, scan__startup__mode='group-offsets', properties__group__id=topic, properties__auto__offset__reset=reset)
+            p = case.run('--mode', 'json', sql=group + 'SELECT * FROM t;', timeout=30)
+            equal(sorted(json.loads(line)['timestamp'] // 1000 for line in p.stdout.splitlines()), want)
+            contains(p.stderr, f"it goes on at {10 if reset == 'latest' else 4} ('properties.auto.offset.reset' = '{reset}')")
+
+
+@test
 def empty_topics(case):
     """bounded reads of nothing end at once"""
     topic = topic_name(case)
@@ -218,6 +201,35 @@ def transactions(case):
     broker.send(topic, [reading(i) for i in range(10, 15)], '-t', topic + '-b')
     equal(ids(rows(case, table(topic) + 'SELECT * FROM t;', timeout=30)), list(range(15)))
     equal(ids(rows(case, table(topic, properties__isolation__level='read_committed') + 'SELECT * FROM t;', timeout=30)), [0, 1, 2, 3, 4, 10, 11, 12, 13, 14])
+
+
+@test
+def ends_behind_transactions(case):
+    """a bounded read ends at once whatever the log ends with: marks of aborted transactions, nothing but such marks, one that is still open"""
+    topic = topic_name(case)
+    committed = {'properties__isolation__level': 'read_committed'}
+    for name, want in (('aborted', list(range(5))), ('only', []), ('open', list(range(5)))):
+        t = f'{topic}-{name}'
+        broker.create(t)
+        if name != 'only':
+            broker.send(t, [reading(i) for i in range(5)])
+        if name == 'open':                              # what is behind it is not read either: it is behind the last stable offset
+            left = subprocess.Popen([PRODUCE, broker.servers, 'send', t, '-t', t], stdin=subprocess.PIPE, text=True)
+            left.stdin.write(''.join(reading(i) + '\n' for i in range(5, 2000)))
+            left.stdin.flush()
+            end = time.time() + 10
+            while int(broker.produce('end', t, 0)) < 1000 and time.time() < end:
+                time.sleep(0.05)
+            broker.send(t, [reading(i) for i in range(3000, 3010)])
+        else:
+            broker.send(t, [reading(i) for i in range(5, 10)], '-t', t, '-a')
+        for size in ('1', '2048'):
+            began = time.time()
+            equal(ids(rows(case, table(t, **committed) + 'SELECT * FROM t;', '--batch-rows', size, timeout=30)), want, name)
+            assert time.time() - began < 5, name
+        if name == 'open':
+            left.kill()
+            left.wait()
 
 
 @test
@@ -395,6 +407,29 @@ def deleted_topic(case):
     job.p.wait(60)
     job.stop()
     contains(job.text(), f'topic {topic}, partition 0', 'was the topic deleted while the job ran?')
+
+
+@test
+def topic_made_anew(case):
+    """a topic that is deleted and made again under a job is an error, also where the new one has the offset that is next"""
+    for count in (10, 300):
+        topic = f'{topic_name(case)}-{count}'
+        broker.create(topic)
+        broker.send(topic, [reading(i) for i in range(100)])
+        job = Job(case, table(topic, scan__bounded__mode=None) + f"CREATE TABLE o ({COLUMNS}) WITH ('connector' = 'print');\nINSERT INTO o SELECT * FROM t;")
+        job.wait_for(lambda s: s.count('+I[') == 100)
+        broker.produce('delete', topic)
+        for _ in range(50):
+            try:
+                broker.create(topic)
+                break
+            except AssertionError:                      # it is still there
+                time.sleep(0.05)
+        broker.send(topic, [reading(1000 + i) for i in range(count)])
+        job.p.wait(60)
+        equal(job.stop(), 1)
+        equal(job.text().count('+I['), 100)
+        contains(job.text(), f'error: topic {topic}, partition 0')
 
 
 @test

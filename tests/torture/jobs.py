@@ -22,10 +22,11 @@ CREATE TABLE items (item STRING, class STRING) WITH ('connector' = 'filesystem',
 CREATE TABLE changes (id INT, v INT) WITH ('connector' = 'filesystem', 'path' = '{dir}/changes.ndjson', 'format' = 'debezium-json');
 """
 CHECKPOINTS = """
-SET 'execution.checkpointing.interval' = '1 ms';
+SET 'execution.checkpointing.interval' = '10 ms';
 SET 'execution.checkpointing.dir' = '{dir}/chk';
 SET 'pipeline.name' = 'small';
 SET 'execution.trigger.max-rows' = '20';
+SET 'restart-strategy.type' = 'none';
 """
 
 
@@ -105,6 +106,10 @@ def json_out(name, columns, path, more=''):
     return f"CREATE TABLE {name} ({columns}) {more} WITH ('connector' = 'filesystem', 'path' = '{{dir}}/{path}', 'format' = 'json');\n"
 
 
+def rows_out(name, columns):
+    return (f"CREATE TABLE {name} ({columns}) WITH ('connector' = 'jdbc', 'url' = 'jdbc:sqlite:{{dir}}/out.db', 'table-name' = '{name}');\n")
+
+
 def sqlite_out(name, columns, key):
     return (f"CREATE TABLE {name} ({columns}, PRIMARY KEY ({key}) NOT ENFORCED) WITH ('connector' = 'jdbc', 'url' = 'jdbc:sqlite:{{dir}}/out.db', "
             f"'table-name' = '{name}');\n")
@@ -119,6 +124,10 @@ SUMS = "INSERT INTO sums SELECT v % 5, SUM(v), COUNT(*) FROM changes GROUP BY v 
 SUMS_OUT = ("CREATE TABLE sums (k INT, s INT, n BIGINT) WITH ('connector' = 'filesystem', 'path' = '{dir}/sums.ndjson', 'format' = 'debezium-json');\n")
 SET = 'EXECUTE STATEMENT SET BEGIN\n' + FILTER + JOIN + 'END;\n'
 TWO = "SET 'execution.parallelism' = '2';\n"
+RESTARTS = """SET 'restart-strategy.type' = 'fixed-delay';
+SET 'restart-strategy.fixed-delay.attempts' = '2';
+SET 'restart-strategy.fixed-delay.delay' = '5 ms';
+"""
 
 JOBS = [
     Job('file', json_out('o', EVERY, 'out.ndjson') + FILTER, ('lines', 'out.ndjson'), append=True),
@@ -132,4 +141,8 @@ JOBS = [
         ('db', 'out.db', 'totals'), ('lines', 'out.ndjson'), append=True),
     Job('statement set', json_out('o', EVERY, 'out.ndjson') + sqlite_out('totals', TOTALS, 'class') + SET,
         ('lines', 'out.ndjson'), ('db', 'out.db', 'totals'), append=True),
+    Job('checkpoints, sqlite', sqlite_out('totals', TOTALS, 'class') + JOIN, ('db', 'out.db', 'totals'), exact=True),
+    Job('checkpoints, sqlite, restarts', sqlite_out('totals', TOTALS, 'class') + JOIN, ('db', 'out.db', 'totals'), exact=True, settings=RESTARTS),
+    Job('checkpoints, two in sqlite', sqlite_out('totals', TOTALS, 'class') + rows_out('o', EVERY) + SET, ('db', 'out.db', 'totals'), ('db', 'out.db', 'o'),
+        exact=True, settings=TWO),
 ]

@@ -30,6 +30,7 @@ BUILD = pathlib.Path(os.environ.get('SQLUICE_BUILD', ROOT / 'build'))
 ENGINE = BUILD / 'torture/sqluice'
 # kinds whose failure for good is another case than its failing once; and what must not matter at all
 FOR_GOOD = {'alloc', 'open', 'read', 'write', 'fsync', 'rename', 'unlink', 'mkdir', 'stat', 'list', 'db-open', 'db-read', 'db-write', 'db-sync', 'db-delete', 'db-lock'}
+SCRATCH = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None      # some 100,000 runs, each with an fsync or many
 HARMLESS = {'short'}
 UNTIDY = {'unlink', 'db-delete'}     # what cannot be removed stays; a journal that cannot be read back stays too, for the next who opens the database
 
@@ -92,7 +93,7 @@ def rerun(job, directory, right, before):
 
 def attempt(job, fail, right, empty, verbose=False):
     """One run with a failing call. Returns None, or what is wrong with it."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-torture-'))
+    directory = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-torture-', dir=SCRATCH))
     kind, p = fail.split(':')[0], None
     try:
         job.setup(directory)
@@ -128,7 +129,7 @@ class Undisturbed:
 
     def __init__(self, job):
         self.job = job
-        directory = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-torture-'))
+        directory = pathlib.Path(tempfile.mkdtemp(prefix='sqluice-torture-', dir=SCRATCH))
         job.setup(directory)
         self.empty = job.result(directory)
         begin = time.time()

@@ -363,6 +363,10 @@ static inline void check_plan(const struct sq_plan *p)
         assert_int_equal(p->ncols, p->u.sink.table->ncols);
         check_same_columns(p, in);
         break;
+    case SQ_N_NORMALIZE:
+        assert_int_equal(in->mode, SQ_MODE_UPSERT);
+        assert_true(p->u.normalize.key.n > 0);
+        /* fall through */
     case SQ_N_EXCHANGE:
     case SQ_N_COLLECT:
         check_same_columns(p, in);

@@ -33,7 +33,7 @@ struct world {
     int error;                            /* -EIO */
     bool after_too;                       /* all later ones fail as well */
     int64_t now_us;                       /* 0: the real clock */
-    pid_t owner;                          /* who cleans up */
+    char trace[64];                       /* what made something durable, in order: F fsync, R rename; S a sync of SQLite (sqlite_faults.h) */
 };
 
 static inline bool w_fails(void *arg)
@@ -43,15 +43,22 @@ static inline bool w_fails(void *arg)
     return w->fail_at && (w->calls == w->fail_at || (w->after_too && w->calls > w->fail_at));
 }
 
+static inline void w_trace(char *trace, char c)
+{
+    size_t n = strlen(trace);
+    if (n + 1 < sizeof((struct world *)0)->trace)
+        trace[n] = c, trace[n + 1] = 0;
+}
+
 #define W_REAL (&sq_os_posix)
 static inline int64_t w_now(void *a) { struct world *w = a; return w->now_us ? w->now_us : W_REAL->now_us(NULL); }
 static inline int w_open(void *a, const char *p, int f, mode_t m) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->open(NULL, p, f, m); }
 static inline ssize_t w_pread(void *a, int fd, void *p, size_t n, int64_t at) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->pread(NULL, fd, p, n, at); }
 static inline ssize_t w_write(void *a, int fd, const void *p, size_t n) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->write(NULL, fd, p, n); }
-static inline int w_fsync(void *a, int fd) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->fsync(NULL, fd); }
+static inline int w_fsync(void *a, int fd) { w_trace(((struct world *)a)->trace, 'F'); return w_fails(a) ? ((struct world *)a)->error : W_REAL->fsync(NULL, fd); }
 static inline int w_close(void *a, int fd) { int rc = W_REAL->close(NULL, fd); return w_fails(a) ? ((struct world *)a)->error : rc; }
 static inline int w_stat(void *a, const char *p, struct stat *st) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->stat(NULL, p, st); }
-static inline int w_rename(void *a, const char *f, const char *t) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->rename(NULL, f, t); }
+static inline int w_rename(void *a, const char *f, const char *t) { w_trace(((struct world *)a)->trace, 'R'); return w_fails(a) ? ((struct world *)a)->error : W_REAL->rename(NULL, f, t); }
 static inline int w_unlink(void *a, const char *p) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->unlink(NULL, p); }
 static inline int w_mkdir(void *a, const char *p, mode_t m) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->mkdir(NULL, p, m); }
 static inline int w_lock(void *a, int fd) { return w_fails(a) ? ((struct world *)a)->error : W_REAL->lock(NULL, fd); }
@@ -78,9 +85,8 @@ static inline void w_begin(struct world *w)
     w->os.rename = w_rename, w->os.unlink = w_unlink, w->os.mkdir = w_mkdir, w->os.lock = w_lock, w->os.cwd = w_cwd, w->os.list = w_list;
     w->ctx = (struct sq_ctx){.budget = &w->budget, .os = &w->os, .notice = w_note, .notice_arg = w};
     w->error = -EIO;
-    w->owner = getpid();
     sq_arena_init(&w->arena, &w->ctx);
-    snprintf(w->dir, sizeof w->dir, "/tmp/sq_storeXXXXXX");
+    snprintf(w->dir, sizeof w->dir, "%s/sq_storeXXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");   /* in memory fsync costs nothing */
     assert_non_null(mkdtemp(w->dir));
     snprintf(w->job_dir, sizeof w->job_dir, "%s/a/job", w->dir);
 }
@@ -144,11 +150,11 @@ static inline uint64_t w_random(uint64_t *s)
 
 static inline struct sq_str w_bytes(struct sq_arena *a, uint64_t *seed, uint32_t n)
 {
-    char *p = sq_arena_get(a, n + 1, 1);
+    uint64_t *p = sq_arena_get(a, n + 8, 8);
     assert_non_null(p);
-    for (uint32_t i = 0; i < n; i++)
-        p[i] = (char)w_random(seed);
-    return (struct sq_str){p, n};
+    for (uint32_t i = 0; i < n; i += 8)
+        p[i / 8] = w_random(seed);
+    return (struct sq_str){(const char *)p, n};
 }
 
 struct w_chunks { struct sq_str **of; };  /* of[op][seq] */
@@ -171,7 +177,7 @@ static inline struct sq_saved w_saved(struct sq_arena *a, struct sq_store *s, ui
         o->nchunks = i < 2 ? 0 : i < 4 ? 2 : 3;
         chunks->of[i] = SQ_NEW_ARRAY(a, struct sq_str, o->nchunks);
         for (uint32_t c = 0; c < o->nchunks; c++)
-            chunks->of[i][c] = w_bytes(a, &seed, c == 1 ? 0 : (uint32_t)(w_random(&seed) % 200000));
+            chunks->of[i][c] = w_bytes(a, &seed, c == 1 ? 0 : (uint32_t)(w_random(&seed) % 100000));
         o->nsplits = i < 2 ? 2 + i : 0;
         o->splits = o->nsplits ? SQ_NEW_ARRAY(a, struct sq_saved_split, o->nsplits) : NULL;
         for (uint32_t k = 0; k < o->nsplits; k++)

@@ -546,6 +546,7 @@ static void stopped(void **state)
         char other[128];
         snprintf(other, sizeof other, "%s/other", dir);
         s.from = path;
+        run_some(&in, &s, o, other, 6);          /* broken off: the next run goes on from its own checkpoint, or from the savepoint once more */
         assert_true(run_some(&in, &s, o, other, 1000000));
         expect(&in, o, 2, "stopped");
         outside_free(o);

@@ -165,6 +165,21 @@ static void test_append(void **state)
     end(&w);
 }
 
+/* A unique value that one row gives up is free for another, in whatever order the two came first. */
+static void test_unique_values(void **state)
+{
+    struct world w;
+    struct run r;
+    (void)state;
+    begin(&w);
+    sql(&w, "CREATE TABLE r (id INT PRIMARY KEY, s TEXT UNIQUE); INSERT INTO r VALUES (1, 'u')");
+    start(&w, &r, "", true, OWNER_A);
+    epoch(&r, 1, "2:x -1:u 2:u");
+    end_run(&r);
+    assert_string_equal(sql(&w, "SELECT id, s FROM r"), "2|u;");
+    end(&w);
+}
+
 /* Epochs that are not durable: one transaction each, no marker. */
 static void test_no_job(void **state)
 {
@@ -903,7 +918,7 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_epochs), cmocka_unit_test(test_append), cmocka_unit_test(test_no_job), cmocka_unit_test(test_deaths),
+        cmocka_unit_test(test_epochs), cmocka_unit_test(test_append), cmocka_unit_test(test_unique_values), cmocka_unit_test(test_no_job), cmocka_unit_test(test_deaths),
         cmocka_unit_test(test_fenced), cmocka_unit_test(test_other_epochs), cmocka_unit_test(test_misuse), cmocka_unit_test(test_marker_table),
         cmocka_unit_test(test_several), cmocka_unit_test(test_damaged), cmocka_unit_test(test_hot_keys), cmocka_unit_test(test_locked),
         cmocka_unit_test(test_interrupt), cmocka_unit_test(test_file_gone), cmocka_unit_test(test_full), cmocka_unit_test(test_lost_answers),

@@ -91,11 +91,65 @@ static void test_names(void **state)
     assert_int_equal(w.budget.used, 0);
 }
 
+static enum sq_kafka_side side(const struct world *w, const char *key)
+{
+    for (uint32_t i = 0; i < w->p.nconf; i++)
+        if (strcmp(w->p.conf[i].key, key) == 0)
+            return w->p.conf[i].side;
+    fail_msg("no %s", key);
+    return SQ_KAFKA_BOTH;
+}
+
+/* What only one of the two clients takes goes to it alone. */
+static void test_producer(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    assert_int_equal(map(&w, "bootstrap.servers=a"), SQ_OK);
+    assert_true(w.p.idempotent);
+    assert_int_equal(w.p.max_request, 1048576);
+    assert_int_equal(w.p.transaction_ms, 0);
+    assert_false(w.p.group_given);
+    assert_int_equal(map(&w, "bootstrap.servers=a|group.id=g|fetch.min.bytes=1|acks=all|linger.ms=5|delivery.timeout.ms=9|retries=7|buffer.memory=1025|batch.size=0|"
+                             "max.request.size=2000|compression.type=zstd|compression.zstd.level=3|compression.gzip.level=1|max.block.ms=77"), SQ_OK);
+    assert_int_equal(side(&w, "fetch.min.bytes"), SQ_KAFKA_CONSUMER);
+    assert_int_equal(side(&w, "group.id"), SQ_KAFKA_CONSUMER);
+    assert_int_equal(side(&w, "bootstrap.servers"), SQ_KAFKA_BOTH);
+    assert_int_equal(side(&w, "linger.ms"), SQ_KAFKA_PRODUCER);
+    assert_string_equal(value(&w, "message.timeout.ms"), "9");
+    assert_string_equal(value(&w, "message.send.max.retries"), "7");
+    assert_string_equal(value(&w, "queue.buffering.max.kbytes"), "2");
+    assert_string_equal(value(&w, "batch.num.messages"), "1");
+    assert_null(value(&w, "batch.size"));
+    assert_string_equal(value(&w, "compression.level"), "3");
+    assert_int_equal(w.p.max_request, 2000);
+    assert_int_equal(w.p.timeout_ms, 77);
+    assert_true(w.p.idempotent && w.p.group_given);
+    assert_string_equal(w.notices, "");
+    static const char *const weaker[] = {"acks=1", "acks=0", "retries=0", "max.in.flight.requests.per.connection=6", "enable.idempotence=false"};
+    for (size_t i = 0; i < SQ_LEN(weaker); i++) {
+        char text[100];
+        snprintf(text, sizeof text, "bootstrap.servers=a|%s", weaker[i]);
+        assert_int_equal(map(&w, text), SQ_OK);
+        assert_false(w.p.idempotent);
+    }
+    assert_int_equal(map(&w, "bootstrap.servers=a|key.serializer=x|value.serializer=y"), SQ_OK);
+    assert_string_equal(w.notices, "table 't': these 'properties.*' have no effect here: key.serializer, value.serializer\n");
+    sq_arena_free(&w.arena);
+    assert_int_equal(w.budget.used, 0);
+}
+
 static void test_refused(void **state)
 {
     static const struct { const char *text; sq_rc rc; uint32_t at; const char *msg; } t[] = {
         {"bootstrap.servers=a|plugin.library.paths=x", SQ_UNSUPPORTED, 101, "'properties.plugin.library.paths' is not allowed: it would load code into the job"},
         {"bootstrap.servers=a|sasl.kerberos.kinit.cmd=rm", SQ_UNSUPPORTED, 101, "'properties.sasl.kerberos.kinit.cmd' is not allowed: it would run a command"},
+        {"bootstrap.servers=a|transactional.id=x", SQ_UNSUPPORTED, 101,
+         "'properties.transactional.id' is not allowed: the sink names and ends its transactions itself: 'sink.delivery-guarantee' and 'sink.transactional-id-prefix'"},
+        {"bootstrap.servers=a|enable.idempotence=true|retries=0", SQ_SEMANTIC, 202, "'properties.retries' = '0' does not go with 'properties.enable.idempotence' = 'true'"},
+        {"bootstrap.servers=a|batch.size=x", SQ_SEMANTIC, 102, "'properties.batch.size': 'x' is not a number of bytes from 0 to 1000000000"},
+        {"bootstrap.servers=a|transaction.timeout.ms=999", SQ_SEMANTIC, 102, "'properties.transaction.timeout.ms' must be at least 1000"},
         {"bootstrap.servers= ", SQ_SEMANTIC, 2, "'properties.bootstrap.servers' is empty"},
         {"bootstrap.servers=a|auto.offset.reset=first", SQ_SEMANTIC, 102, "'properties.auto.offset.reset': 'first' is not one of its values"},
         {"bootstrap.servers=a|default.api.timeout.ms=1 min", SQ_SEMANTIC, 102, "'properties.default.api.timeout.ms': '1 min' is not a number of milliseconds"},
@@ -189,6 +243,6 @@ static void test_pattern(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_refused), cmocka_unit_test(test_sasl), cmocka_unit_test(test_pattern)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_producer), cmocka_unit_test(test_refused), cmocka_unit_test(test_sasl), cmocka_unit_test(test_pattern)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

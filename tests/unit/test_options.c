@@ -249,7 +249,7 @@ static void test_registry(void **state)
         {"path=x", SQ_SEMANTIC, 9000, "table 't' does not say where its rows are: the option 'connector' is missing", NULL},
         {"connector=filesytem", SQ_SEMANTIC, 2, "there is no connector 'filesytem'", "did you mean 'filesystem'?"},
         {"connector=pulsar", SQ_UNSUPPORTED, 2, "connector 'pulsar' is not supported yet", ""},
-        {"connector=zzzzzzzzz", SQ_SEMANTIC, 2, "there is no connector 'zzzzzzzzz'", "there are 'filesystem', 'kafka', 'jdbc', 'datagen', 'print', 'blackhole'"},
+        {"connector=zzzzzzzzz", SQ_SEMANTIC, 2, "there is no connector 'zzzzzzzzz'", "there are 'filesystem', 'kafka', 'upsert-kafka', 'jdbc', 'datagen', 'print', 'blackhole'"},
         {"connector=filesystem;path=x", SQ_SEMANTIC, 9000, "connector 'filesystem' needs the option 'format'", "add 'format' = 'json'"},
         {"connector=filesystem;path=x;format=jsn", SQ_SEMANTIC, 202, "there is no format 'jsn'", "did you mean 'json'?"},
         {"connector=filesystem;path=x;format=parquet", SQ_UNSUPPORTED, 202, "format 'parquet' is not supported yet", ""},

@@ -214,12 +214,6 @@ static void test_changelog_wrong(void **state)
           "the query updates rows (an aggregate over all rows), but 'db' has no PRIMARY KEY and the query has no key of its own to upsert by | COUNT(*) | the result is one row: select a constant beside it ('all' AS name), and declare that column of the table PRIMARY KEY NOT ENFORCED");
     WRONG("INSERT INTO db SELECT 'x', COUNT(*) FROM t GROUP BY k",
           "the query updates rows (GROUP BY), but 'db' has no PRIMARY KEY and the query has no key of its own to upsert by | k | select the columns of GROUP BY too: they are the key");
-    REFUSED("INSERT INTO log SELECT k, v FROM u",
-          "table 'u' gives upserts by key, and this query needs to know what a row was before: that is not supported yet | u | only a query that passes the key on to a sink with that PRIMARY KEY can read it now");
-    REFUSED("INSERT INTO log SELECT k, SUM(v) FROM u GROUP BY k",
-          "table 'u' gives upserts by key, and this query needs to know what a row was before: that is not supported yet | u | only a query that passes the key on to a sink with that PRIMARY KEY can read it now");
-    REFUSED("INSERT INTO kv SELECT id, k, v FROM u WHERE v > 1",
-          "table 'u' gives upserts by key, and this query needs to know what a row was before: that is not supported yet | u | only a query that passes the key on to a sink with that PRIMARY KEY can read it now");
 }
 
 int main(void)

@@ -26,9 +26,11 @@ static void there_and_back(void **state)
     w_check(&w, s, 5);
     w_bad(&w, w_put(&w, s, 6), SQ_MISUSE, "there is checkpoint 5, which is prepared and not yet done");
     w_ok(&w, sq_store_done(s, 5, 2));
-    w_bad(&w, w_put(&w, s, 5), SQ_MISUSE, "there is checkpoint 5, which is done");
     assert_string_equal(w_list_text(&w, s), "5f 2");
+    assert_true(w_exists(&w, "chk-1.db"));               /* no longer one of them */
+    sq_store_sweep(s);
     assert_false(w_exists(&w, "chk-1.db"));
+    w_bad(&w, w_put(&w, s, 5), SQ_MISUSE, "there is checkpoint 5, which is done");
 
     struct sq_str job = sq_str_dup(&w.arena, sq_store_job(s));
     sq_store_close(s);
@@ -170,6 +172,13 @@ static void wrong_use(void **state)
     v.job = SQ_STR("00000000-0000-0000-0000-000000000000");
     w_bad(&w, sq_store_prepared(a, &v, &bytes), SQ_INTERNAL, "of job 00000000-");
     assert_string_equal(w_list_text(&w, s), "");
+    enum { MOST = 1000000000 };                          /* bytes that SQLite takes */
+    char *much = calloc(1, (size_t)MOST + 1);
+    w_ok(&w, sq_store_begin(s, 1, &a));
+    w_bad(&w, sq_store_chunk(a, 5, 0, 0, much, (size_t)MOST + 1), SQ_LIMIT, "chk-1.db: a value is larger than the 1,000,000,000 bytes");
+    w_bad(&w, sq_store_chunk(a, 5, 0, 0, "x", 1), SQ_LIMIT, "a write before this one failed");
+    w_bad(&w, sq_store_prepared(a, &v, &bytes), SQ_INTERNAL, "of job 00000000-");
+    free(much);
     w_ok(&w, sq_store_begin(s, 1, &a));
     sq_store_close(s);                                   /* with a writer open */
     assert_int_equal(w_files(&w), 2);
