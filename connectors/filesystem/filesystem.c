@@ -10,7 +10,7 @@
 
 #define OFF(field) offsetof(struct sq_fs_options, field)
 #define ROLL_WHY "part files end at each epoch (checkpoint, micro-batch), and at 'sink.rolling-policy.file-size'"
-#define COMMIT_WHY "files are visible when the job has finished; partitions come with PARTITIONED BY"
+#define COMMIT_WHY "files are visible when their epoch is committed, or the job has finished; there is no PARTITIONED BY here"
 
 static const struct sq_option rows[] = {
     {"path", "connector.path", SQ_OPT_STRING, NULL, OFF(path), NULL, SQ_OPT_REQUIRED, "a file, a directory (its files, nested ones too), or a pattern with * and ?"},
