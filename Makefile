@@ -246,12 +246,13 @@ BENCH_ROWS ?= 10000000
 BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store restore)
 bench: deps-build
 	$(Q)tools/deps install bench services
-	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce
+	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce $(BUILD)/tests/services/jdbc_sink
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
 	$(Q)$(BUILD)/bench/store $(BUILD)
 	$(Q)bench/checkpoints.py --build $(BUILD)
 	$(Q)bench/latency.py --build $(BUILD)
+	$(Q)bench/jdbc.py --build $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff

@@ -14,7 +14,7 @@ import time
 
 from harness import BUILD, ENGINE, contains, equal, main, test
 from mariadb import PASSWORD, USER, Server
-from sql_proxy import Cut, Proxy, after, at_once, before
+from sql_proxy import Cut, Proxy, after, at_once, before, error
 
 SEED = int(os.environ.get('SEED', random.randrange(1 << 30)))
 DRIVER = next((p for p in (BUILD / 'asan/tests/services/jdbc_sink', BUILD / 'tests/services/jdbc_sink') if p.exists()), None)
@@ -321,6 +321,31 @@ def a_network_that_swallows_all(case):
     notices = through_proxy('append', lambda proxy: proxy.at('^COMMIT$', swallow), 'swallowed',
                             params='?socketTimeout=1000&sessionVariables=idle_write_transaction_timeout=2,innodb_lock_wait_timeout=1')
     assert gone and time.time() - begun < 15, notices
+
+
+@test
+def errors_by_their_number(case):
+    """what passes is tried again, at any statement and at COMMIT; what does not is an error, and the epoch stays whole"""
+    for code in (1020, 1047, 1205, 1213, 1317, 1613, 1614, 1637, 3572):
+        for pattern in ('^INSERT INTO `r`', '^COMMIT$'):
+            notices = through_proxy('append', lambda proxy: proxy.at(pattern, error(code)), code)
+            assert any('trying again (1 of 3)' in n for n in notices), (code, notices)
+    for code, text in ((1197, "smaller ('execution.checkpointing.interval'"), (1206, 'innodb_buffer_pool_size'), (1290, 'it is read-only'), (1142, 'GRANT'), (1180, 'error 1180')):
+        for pattern in ('^INSERT INTO `r`', '^COMMIT$'):
+            fresh()
+            proxy, d = Proxy(server().port), Driver()
+            job(d, how='append', port=proxy.port)
+            d('write', 'a', '1:a')
+            d('prepare', 'a', 1)
+            proxy.at(pattern, error(code))
+            said = d.fails('commit', 'a', 1)
+            contains(said, text)
+            assert 'not known' not in said and not d.notices, (said, d.notices)
+            equal(rows(), [])
+            d('commit', 'a', 1)
+            equal((rows(), marker()[0][1]), (['1:a'], '1'))
+            d.close()
+            proxy.close()
 
 
 # ---- servers that die ----
