@@ -175,7 +175,7 @@ sq_rc sq_jobs_account(const struct sq_job *job, struct sq_buf *b)
                       (long long)(st.checkpoint_ns / 1000000));
     }
     if (st.restored)
-        sq_buf_printf(b, "; went on from %llu", (unsigned long long)st.restored);
+        sq_buf_printf(b, "; went on from epoch %llu", (unsigned long long)st.restored);
     return sq_buf_putc(b, '\n');
 }
 
