@@ -9,7 +9,7 @@
 #include "connectors/registry.h"
 
 #define OFF(field) offsetof(struct sq_fs_options, field)
-#define ROLL_WHY "part files end at each epoch (checkpoint, micro-batch), and at 'sink.rolling-policy.file-size'"
+#define ROLL_WHY "accepted, without effect: a part file ends with its epoch (checkpoint, micro-batch), so it is visible at once, and at 'sink.rolling-policy.file-size'"
 #define COMMIT_WHY "files are visible when their epoch is committed, or the job has finished; there is no PARTITIONED BY here"
 
 static const struct sq_option rows[] = {
@@ -21,9 +21,9 @@ static const struct sq_option rows[] = {
     {"sink.rolling-policy.file-size", NULL, SQ_OPT_MEMORY, "128MB", OFF(rolling_size), NULL, 0, "when a part file of a directory has grown to this size, the next one is begun"},
     {"source.monitor-interval", NULL, SQ_OPT_DURATION, NULL, OFF(monitor_ms), NULL, 0, "how often to look for new files; each is read once, as it is when it is found. Not given: what is there at the start is all"},
     {"source.path.regex-pattern", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "write a pattern with * and ? as the path"},
-    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
-    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
-    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
+    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, "30 min", OFF(rollover_ms), NULL, 0, ROLL_WHY},
+    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, "30 min", OFF(inactivity_ms), NULL, 0, ROLL_WHY},
+    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, "1 min", OFF(check_ms), NULL, 0, ROLL_WHY},
     {"sink.shuffle-by-partition.enable", NULL, SQ_OPT_BOOL, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "it needs PARTITIONED BY"},
     {"sink.partition-commit.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
     {"partition.time-extractor.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},

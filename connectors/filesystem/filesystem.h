@@ -12,6 +12,7 @@
 struct sq_fs_options {
     struct sq_str path, default_partition;
     int64_t rolling_size, scan_parallelism, sink_parallelism;
+    int64_t rollover_ms, inactivity_ms, check_ms;       /* Flink's for part files over several checkpoints: checked, and not needed here */
     int64_t monitor_ms;                  /* not more than 0: a directory is read once */
     int report_statistics;
 };
