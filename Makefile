@@ -179,7 +179,7 @@ asan:
 TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_checkpoints test_jobs) $(BUILD)/tsan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_checkpoints test_jobs test_epochs) $(BUILD)/tsan/sqluice
 
 # ---- builds with fault points (base/fault.h): the command to be killed; to have its calls fail there is the one under ASan and UBSan ----
 
@@ -246,12 +246,13 @@ BENCH_ROWS ?= 10000000
 BENCH := $(addprefix $(BUILD)/bench/,measure gen_readings json_simdjson store restore)
 bench: deps-build
 	$(Q)tools/deps install bench services
-	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce
+	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce $(BUILD)/tests/services/jdbc_sink
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
 	$(Q)$(BUILD)/bench/store $(BUILD)
 	$(Q)bench/checkpoints.py --build $(BUILD)
 	$(Q)bench/latency.py --build $(BUILD)
+	$(Q)bench/jdbc.py --build $(BUILD)
 
 # Asks a real Flink again for every answer that is kept in tests/diff (downloads Flink, 300 MB, once).
 .PHONY: diff

@@ -48,11 +48,12 @@ struct sq_background {
     int64_t started_us, started_ns;
     struct sq_restart restart;
     _Atomic int ask, hard;
-    struct sq_buf savepoint;           /* before ASK_SAVEPOINT where it is to go; after the end what was made */
+    struct sq_buf save_to;             /* before ASK_SAVEPOINT: where it is to go; empty: the job's directory */
     /* the thread's until it has ended */
     struct sq_ctx ctx;
     struct sq_job *job;
     struct sq_buf account;
+    struct sq_buf saved;               /* the savepoint that was made */
     int64_t published_ns;
     sq_rc rc;
     bool canceled;
@@ -174,7 +175,7 @@ sq_rc sq_jobs_account(const struct sq_job *job, struct sq_buf *b)
                       (long long)(st.checkpoint_ns / 1000000));
     }
     if (st.restored)
-        sq_buf_printf(b, "; went on from %llu", (unsigned long long)st.restored);
+        sq_buf_printf(b, "; went on from epoch %llu", (unsigned long long)st.restored);
     return sq_buf_putc(b, '\n');
 }
 
@@ -192,30 +193,16 @@ static void publish(struct sq_background *b, bool opened)
     pthread_mutex_unlock(&b->db->lock);
 }
 
-static sq_rc stop_with_savepoint(struct sq_background *b)
-{
-    struct sq_buf made;
-    sq_rc rc;
-
-    sq_buf_init(&made, &b->ctx);
-    rc = sq_job_stop_with_savepoint(b->job, b->savepoint.n ? b->savepoint.p : NULL, &made);
-    sq_buf_reset(&b->savepoint);
-    if (rc == SQ_OK)
-        rc = sq_buf_str(&b->savepoint, sq_buf_view(&made));
-    sq_buf_free(&made);
-    return rc;
-}
-
 static sq_rc turn_to_end(struct sq_background *b)
 {
     bool done = false;
 
     while (!done) {
-        int ask = atomic_load_explicit(&b->ask, memory_order_relaxed);
+        int ask = atomic_load_explicit(&b->ask, memory_order_acquire);
 
         if (ask == ASK_STOP || ask == ASK_SAVEPOINT) {
             b->canceled = true;
-            return ask == ASK_STOP ? sq_job_stop(b->job) : stop_with_savepoint(b);
+            return ask == ASK_STOP ? sq_job_stop(b->job) : sq_job_stop_with_savepoint(b->job, b->save_to.n ? b->save_to.p : NULL, &b->saved);
         }
         if (ask == ASK_DRAIN)
             sq_job_drain(b->job);
@@ -339,7 +326,8 @@ static void free_job(struct sq_background *b)
 
     reap(b);
     sq_buf_free(&b->account);
-    sq_buf_free(&b->savepoint);
+    sq_buf_free(&b->save_to);
+    sq_buf_free(&b->saved);
     sq_free(ctx, (void *)(uintptr_t)b->name.p);
     sq_free(ctx, b);
 }
@@ -539,7 +527,8 @@ static sq_rc new_job(sqluice_stmt *s, struct sq_background **out)
     b->ctx = (struct sq_ctx){.budget = &db->budget, .os = &db->os, .interrupt = &b->hard, .notice = db->config.notice ? job_notice : NULL, .notice_arg = b,
                              .print = db->config.print ? job_print : NULL, .print_arg = b};
     sq_buf_init(&b->account, &b->ctx);
-    sq_buf_init(&b->savepoint, &b->ctx);
+    sq_buf_init(&b->saved, &b->ctx);
+    sq_buf_init(&b->save_to, &db->ctx);
     b->plan = s->plan;
     b->restart = s->restart;
     b->started_us = db->os.now_us(db->os.arg);
@@ -934,12 +923,12 @@ static sq_rc stop_saving(struct sq_background *b, const char *path, struct sq_sp
     }
     if (atomic_load(&b->ask) >= ASK_SAVEPOINT)
         return sq_fail_at(ctx, SQ_SEMANTIC, at, "job '%s' is being stopped already", b->name.p);
-    sq_buf_reset(&b->savepoint);
-    SQ_TRY(sq_savepoint_place(db, path, path_at, &b->savepoint));
+    sq_buf_reset(&b->save_to);
+    SQ_TRY(sq_savepoint_place(db, path, path_at, &b->save_to));
     ask(b, ASK_SAVEPOINT);
     SQ_TRY(wait_stopped(b));
     sq_buf_reset(&db->savepoint);
-    return sq_buf_str(&db->savepoint, sq_buf_view(&b->savepoint));
+    return sq_buf_str(&db->savepoint, sq_buf_view(&b->saved));
 }
 
 int sqluice_job_stop_with_savepoint(sqluice *db, const char *id, const char *path, const char **file)

@@ -9,8 +9,8 @@
 #include "connectors/registry.h"
 
 #define OFF(field) offsetof(struct sq_fs_options, field)
-#define ROLL_WHY "part files end at each epoch (checkpoint, micro-batch), and at 'sink.rolling-policy.file-size'"
-#define COMMIT_WHY "files are visible when the job has finished; partitions come with PARTITIONED BY"
+#define ROLL_WHY "accepted, without effect: a part file ends with its epoch (checkpoint, micro-batch), so it is visible at once, and at 'sink.rolling-policy.file-size'"
+#define COMMIT_WHY "files are visible when their epoch is committed, or the job has finished; there is no PARTITIONED BY here"
 
 static const struct sq_option rows[] = {
     {"path", "connector.path", SQ_OPT_STRING, NULL, OFF(path), NULL, SQ_OPT_REQUIRED, "a file, a directory (its files, nested ones too), or a pattern with * and ?"},
@@ -19,11 +19,11 @@ static const struct sq_option rows[] = {
     {"scan.parallelism", NULL, SQ_OPT_INT, NULL, OFF(scan_parallelism), NULL, 0, "how many workers read; the result does not depend on it"},
     {"sink.parallelism", NULL, SQ_OPT_INT, NULL, OFF(sink_parallelism), NULL, 0, "how many workers write; the rows do not depend on it"},
     {"sink.rolling-policy.file-size", NULL, SQ_OPT_MEMORY, "128MB", OFF(rolling_size), NULL, 0, "when a part file of a directory has grown to this size, the next one is begun"},
-    {"source.monitor-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "a directory is read once, as it is when the job starts"},
+    {"source.monitor-interval", NULL, SQ_OPT_DURATION, NULL, OFF(monitor_ms), NULL, 0, "how often to look for new files; each is read once, as it is when it is found. Not given: what is there at the start is all"},
     {"source.path.regex-pattern", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "write a pattern with * and ? as the path"},
-    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
-    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
-    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, ROLL_WHY},
+    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, "30 min", OFF(rollover_ms), NULL, 0, ROLL_WHY},
+    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, "30 min", OFF(inactivity_ms), NULL, 0, ROLL_WHY},
+    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, "1 min", OFF(check_ms), NULL, 0, ROLL_WHY},
     {"sink.shuffle-by-partition.enable", NULL, SQ_OPT_BOOL, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "it needs PARTITIONED BY"},
     {"sink.partition-commit.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
     {"partition.time-extractor.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
@@ -110,6 +110,11 @@ static sq_rc fs_table(struct sq_ctx *ctx, struct sq_arena *arena, const struct s
         const struct sq_kv *kv = sq_option_given(t->options, t->noptions, "sink.rolling-policy.file-size");
         return sq_fail_at(ctx, SQ_SEMANTIC, kv ? kv->value_span : t->span, "'sink.rolling-policy.file-size' must be more than 0");
     }
+    const struct sq_kv *monitor = sq_option_given(t->options, t->noptions, "source.monitor-interval");
+    if (!monitor)
+        fs->options.monitor_ms = 0;
+    else if (fs->options.monitor_ms <= 0)
+        return sq_fail_at(ctx, SQ_SEMANTIC, monitor->value_span, "'source.monitor-interval' must be more than 0");
     fs->skips_bad = skips_bad(&fs->format);
     fs->line_limit = SQ_FS_LINE_LIMIT;
     fs->block = SQ_FS_BLOCK;

@@ -12,6 +12,8 @@
 struct sq_fs_options {
     struct sq_str path, default_partition;
     int64_t rolling_size, scan_parallelism, sink_parallelism;
+    int64_t rollover_ms, inactivity_ms, check_ms;       /* Flink's for part files over several checkpoints: checked, and not needed here */
+    int64_t monitor_ms;                  /* not more than 0: a directory is read once */
     int report_statistics;
 };
 
@@ -40,6 +42,9 @@ struct sq_fs_range {
 };
 /* The range's path points into the split's payload. False: the payload is damaged. */
 bool sq_fs_range_read(struct sq_str payload, struct sq_fs_range *);
+
+/* Splits are whole files, named by their paths alone: they may grow, or others come, between the times when they are listed. */
+static inline bool sq_fs_whole(const struct sq_fs_table *t, const struct sq_scan_spec *s) { return s->available_now || t->options.monitor_ms > 0; }
 
 /* list.c */
 sq_rc sq_fs_splits(struct sq_ctx *, struct sq_arena *, const struct sq_scan_spec *, uint32_t want, struct sq_split **, uint32_t *n);

@@ -191,7 +191,7 @@ static sq_rc no_path(struct sq_ctx *ctx, const struct sq_table_spec *t, const ch
     return SQ_IO;
 }
 
-static sq_rc find_files(struct files *f, struct sq_arena *arena, const struct sq_table_spec *t, const char *path)
+static sq_rc find_files(struct files *f, struct sq_arena *arena, const struct sq_table_spec *t, const char *path, bool watched)
 {
     struct stat st;
     int e = f->ctx->os->stat(f->ctx->os->arg, path, &st);
@@ -200,7 +200,7 @@ static sq_rc find_files(struct files *f, struct sq_arena *arena, const struct sq
     if (!sq_fs_is_pattern(path))
         return no_path(f->ctx, t, path, e);
     SQ_TRY(expand_pattern(f, arena, path[0] == '/' ? "/" : "", path));
-    if (f->n == 0)
+    if (f->n == 0 && !watched)
         return sq_fail(f->ctx, SQ_IO, "table '%.*s': no file matches '%s'", SQ_FMT(t->name), path);
     return SQ_OK;
 }
@@ -209,7 +209,7 @@ static sq_rc find_files(struct files *f, struct sq_arena *arena, const struct sq
 
 static int by_path(const void *a, const void *b) { return strcmp(((const struct file *)a)->path, ((const struct file *)b)->path); }
 
-static sq_rc make_split(struct sq_arena *arena, const struct file *f, int64_t start, int64_t end, struct sq_split *s)
+static sq_rc make_split(struct sq_arena *arena, const struct file *f, bool whole, int64_t start, int64_t end, struct sq_split *s)
 {
     struct sq_buf b;
     sq_buf_init(&b, arena->ctx);
@@ -222,7 +222,8 @@ static sq_rc make_split(struct sq_arena *arena, const struct file *f, int64_t st
     sq_rc rc = b.rc;
     if (rc == SQ_OK) {
         s->payload = sq_str_dup(arena, sq_buf_view(&b));
-        s->id = sq_str_of(sq_arena_printf(arena, "%s:%lld-%lld", f->path, (long long)start, (long long)end));
+        const char *id = whole ? f->path : sq_arena_printf(arena, "%s:%lld-%lld", f->path, (long long)start, (long long)end);
+        s->id = id ? sq_str_of(id) : (struct sq_str){NULL, 0};
         if (!s->payload.p || !s->id.n)
             rc = SQ_NOMEM;
     }
@@ -255,7 +256,8 @@ static int64_t chunk_size(const struct files *f, const struct sq_table_format *f
     return chunk;
 }
 
-static sq_rc cut(struct sq_ctx *ctx, struct sq_arena *arena, const struct files *f, int64_t chunk, struct sq_split **out, uint32_t *n)
+/* `whole`: a file is a split. */
+static sq_rc cut(struct sq_ctx *ctx, struct sq_arena *arena, const struct files *f, bool whole, int64_t chunk, struct sq_split **out, uint32_t *n)
 {
     size_t total = 0, k = 0;
     for (size_t i = 0; i < f->n; i++)
@@ -267,13 +269,17 @@ static sq_rc cut(struct sq_ctx *ctx, struct sq_arena *arena, const struct files 
         return SQ_NOMEM;
     for (size_t i = 0; i < f->n; i++) {
         int64_t at = 0, size = f->v[i].size;
+        if (f->v[i].stream && whole) {
+            sq_fail(ctx, SQ_SEMANTIC, "'%s' is not a regular file: it cannot be read again from where a run has stopped, and cannot be watched", f->v[i].path);
+            return sq_hint(ctx, "leave out 'execution.trigger' and 'source.monitor-interval'");
+        }
         if (f->v[i].stream) {
-            SQ_TRY(make_split(arena, &f->v[i], 0, INT64_MAX, &all[k++]));
+            SQ_TRY(make_split(arena, &f->v[i], false, 0, INT64_MAX, &all[k++]));
             continue;
         }
         while (at < size) {
             int64_t end = size - at < chunk + chunk / 4 ? size : at + chunk;   /* no tiny last one */
-            SQ_TRY(make_split(arena, &f->v[i], at, end, &all[k++]));
+            SQ_TRY(make_split(arena, &f->v[i], whole, at, end, &all[k++]));
             at = end;
         }
     }
@@ -286,11 +292,12 @@ sq_rc sq_fs_splits(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_s
 {
     const struct sq_fs_table *t = sq_fs_table_of(spec->ext);
     struct files f = {.ctx = ctx};
-    sq_rc rc = find_files(&f, arena, spec->table, t->path);
+    bool whole = sq_fs_whole(t, spec);
+    sq_rc rc = find_files(&f, arena, spec->table, t->path, whole);
     if (rc == SQ_OK && f.n)
         qsort(f.v, f.n, sizeof *f.v, by_path);
     if (rc == SQ_OK)
-        rc = cut(ctx, arena, &f, chunk_size(&f, &t->format, want, spec->batch_rows ? spec->batch_rows : SQ_BATCH_ROWS), out, n);
+        rc = cut(ctx, arena, &f, whole, whole ? INT64_MAX / 2 : chunk_size(&f, &t->format, want, spec->batch_rows ? spec->batch_rows : SQ_BATCH_ROWS), out, n);
     sq_free(ctx, f.v);
     return rc;
 }

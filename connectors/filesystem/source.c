@@ -16,16 +16,22 @@
  *
  * Position: the offset of the next record and how many rows of it were handed on already (a record may be an array).
  * The line of a record is counted only when an error names it.
+ *
+ * Where a directory is watched, and with 'available-now', a split is a whole file, named by its path (sq_fs_whole). The file may have grown when a later
+ * run goes on: it is read from where it was to where it ends now. With 'available-now' a last line without an end is left for the next run. The position
+ * then also has a mark, a hash of the bytes before it, so a file that was replaced is not taken for one that has grown.
  */
 #include "connectors/filesystem/filesystem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
-enum { PAD = 64, RAW_SHOWN = 4096, OVERREAD = 4096 };
+enum { PAD = 64, RAW_SHOWN = 4096, OVERREAD = 4096, MARK_BYTES = 256, POSITION = 12, WHOLE_POSITION = 24, WATCH_US = 1000 * 1000 };
+enum { READ_TO_END = 1 };              /* flags of a position */
 #define UNREAD UINT32_MAX              /* a position's rows: the split was not begun, its start may be inside a line */
 
 struct split {
@@ -38,6 +44,11 @@ struct split {
     int64_t base_line;             /* lines of the file before `first`; -1: not counted */
     int64_t inner;                 /* newlines within the records that were done */
     bool resumed;
+
+    bool whole;                    /* a file, not a range of one */
+    bool gone;                     /* it was read to its end, and is not there any more */
+    uint32_t flags;
+    uint64_t mark;                 /* of the bytes before pos, where it was last asked for */
 };
 
 struct reader {
@@ -74,6 +85,8 @@ struct reader {
     struct sq_slice *rec;          /* batch_rows of them */
     uint32_t nrec, at;             /* rec[at..nrec) are still to be decoded */
     uint32_t *row_record;
+    bool dry;                      /* said that there are no more splits, since the last was added */
+    int64_t looked_ns;             /* when new files were last looked for */
     uint32_t drop;                 /* rows of the first record that the restored position has seen */
 
     struct sq_source_stats stats;
@@ -89,7 +102,7 @@ static sq_rc fs_info(struct sq_ctx *ctx, const struct sq_table_spec *t, const st
         return sq_fail_at(ctx, SQ_SEMANTIC, t->span, "format '%s' cannot be read", f->name);
     if (f->check)
         SQ_TRY(f->check(ctx, fs->format.options, t, false));
-    *info = (struct sq_source_info){.bounded = true, .rows = -1};
+    *info = (struct sq_source_info){.bounded = fs->options.monitor_ms <= 0, .rows = -1};
     info->mode = f->decodes & SQ_MODE_RETRACT ? SQ_MODE_RETRACT : f->decodes & SQ_MODE_UPSERT ? SQ_MODE_UPSERT : SQ_MODE_INSERT;
     info->one_by_one = true;
     info->ordered = info->mode != SQ_MODE_INSERT;       /* changes of a row may be anywhere behind it, in the next file too */
@@ -196,6 +209,7 @@ static sq_rc fs_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct
     r->spec = spec;
     r->table = sq_fs_table_of(spec->ext);
     r->fd = -1;
+    r->looked_ns = ctx->os->mono_ns(ctx->os->arg);
     r->batch_rows = spec->batch_rows && spec->batch_rows <= SQ_BATCH_ROWS ? spec->batch_rows : SQ_BATCH_ROWS;
     r->cap = r->table->block;
     const struct sq_table_format *f = &r->table->format;
@@ -213,6 +227,72 @@ static sq_rc fs_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct
     return SQ_OK;
 }
 
+static sq_rc io_error(struct reader *r, const char *what, const char *path, int err)
+{
+    char why[128];
+    return sq_fail(r->ctx, SQ_IO, "cannot %s '%s': %s", what, path, sq_os_strerror(err, why, sizeof why));
+}
+
+static bool read_position(struct split *s, struct sq_str position)
+{
+    uint64_t at;
+    if (position.n != (s->whole ? WHOLE_POSITION : POSITION))
+        return false;
+    memcpy(&at, position.p, 8);
+    memcpy(&s->pos_rows, position.p + 8, 4);
+    s->pos = (int64_t)at;
+    if (s->whole) {
+        memcpy(&s->flags, position.p + 12, 4);
+        memcpy(&s->mark, position.p + 16, 8);
+    }
+    if (s->pos_rows == UNREAD)
+        s->pos_rows = 0;
+    else
+        s->resumed = true;
+    return s->pos >= s->range.start;
+}
+
+static sq_rc other_file(struct reader *r, const struct split *s, const char *what)
+{
+    sq_fail(r->ctx, SQ_IO, "'%s' %s since byte %lld of it was reached", s->range.path, what, (long long)s->pos);
+    return sq_hint(r->ctx, "files that are read on from a checkpoint may only grow; another 'pipeline.name' or directory of checkpoints begins anew");
+}
+
+/* The file ends where it ends now. */
+static sq_rc look_again(struct reader *r, struct split *s)
+{
+    struct stat st;
+    int e = r->ctx->os->stat(r->ctx->os->arg, s->range.path, &st);
+    s->gone = e == -ENOENT && s->resumed && s->flags & READ_TO_END;
+    if (s->gone) {
+        s->range.end = s->pos;
+        return SQ_OK;
+    }
+    if (e < 0)
+        return io_error(r, "read", s->range.path, e);
+    if (st.st_size < s->pos)
+        return other_file(r, s, "has shrunk");
+    s->range.end = s->range.size = st.st_size;
+    s->range.mtime_us = (int64_t)st.st_mtim.tv_sec * SQ_US_PER_S + st.st_mtim.tv_nsec / 1000;
+    return SQ_OK;
+}
+
+static sq_rc begin_split(struct reader *r, struct split *s, const struct sq_split *in, struct sq_str position)
+{
+    if (!s->id.p || !s->payload.p)
+        return SQ_NOMEM;
+    if (!sq_fs_range_read(s->payload, &s->range))
+        return sq_fail(r->ctx, SQ_INTERNAL, "split '%.*s' is damaged", SQ_FMT(in->id));
+    s->whole = sq_str_is(s->id, s->range.path);
+    if (position.p && !read_position(s, position))
+        return sq_fail(r->ctx, SQ_INTERNAL, "split '%.*s' is damaged", SQ_FMT(in->id));
+    if (!s->whole && sq_fs_whole(r->table, r->spec)) {
+        sq_fail(r->ctx, SQ_SEMANTIC, "the checkpoint was made by a run that read '%s' as one of known length: it does not say where to go on when the file grows", s->range.path);
+        return sq_hint(r->ctx, "let that run end without 'execution.trigger' and 'source.monitor-interval', or begin anew with another 'pipeline.name'");
+    }
+    return s->whole ? look_again(r, s) : SQ_OK;
+}
+
 static sq_rc fs_add_split(struct sq_reader *self, const struct sq_split *in, struct sq_str position)
 {
     struct reader *r = (struct reader *)(void *)self;
@@ -221,23 +301,8 @@ static sq_rc fs_add_split(struct sq_reader *self, const struct sq_split *in, str
     char *id = sq_str_copy(r->ctx, in->id), *payload = sq_str_copy(r->ctx, in->payload);
     s.id = (struct sq_str){id, in->id.n};
     s.payload = (struct sq_str){payload, in->payload.n};
-    bool good = id && payload && sq_fs_range_read(s.payload, &s.range);
-    if (good && position.p) {
-        uint64_t at;
-        good = position.n == 12;
-        if (good) {
-            memcpy(&at, position.p, 8);
-            memcpy(&s.pos_rows, position.p + 8, 4);
-            s.pos = (int64_t)at;
-            if (s.pos_rows == UNREAD)
-                s.pos_rows = 0;
-            else
-                s.resumed = true;
-            good = s.pos >= s.range.start;
-        }
-    }
-    if (!good) {
-        sq_rc rc = id && payload ? sq_fail(r->ctx, SQ_INTERNAL, "split '%.*s' is damaged", SQ_FMT(in->id)) : SQ_NOMEM;
+    sq_rc rc = begin_split(r, &s, in, position);
+    if (rc != SQ_OK) {
         sq_free(r->ctx, id);
         sq_free(r->ctx, payload);
         return rc;
@@ -247,15 +312,30 @@ static sq_rc fs_add_split(struct sq_reader *self, const struct sq_split *in, str
     else
         r->stats.total_bytes = INT64_MIN / 2;           /* unknown from now on */
     r->splits[r->nsplits++] = s;
+    r->dry = false;
     return SQ_OK;
 }
 
 /* ---- the file ---- */
 
-static sq_rc io_error(struct reader *r, const char *what, const char *path, int err)
+/* A hash of the bytes before the position. */
+static sq_rc mark_of(struct reader *r, const struct split *s, uint64_t *mark)
 {
-    char why[128];
-    return sq_fail(r->ctx, SQ_IO, "cannot %s '%s': %s", what, path, sq_os_strerror(err, why, sizeof why));
+    unsigned char bytes[MARK_BYTES];
+    size_t want = s->pos < MARK_BYTES ? (size_t)s->pos : MARK_BYTES, n = 0;
+    uint64_t h = UINT64_C(14695981039346656037);
+    while (n < want) {
+        ssize_t got = r->ctx->os->pread(r->ctx->os->arg, r->fd, bytes + n, want - n, s->pos - (int64_t)(want - n));
+        if (got < 0)
+            return io_error(r, "read", s->range.path, (int)got);
+        if (got == 0)
+            break;                                      /* it has shrunk: no mark of it fits */
+        n += (size_t)got;
+    }
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ bytes[i]) * UINT64_C(1099511628211);
+    *mark = h ^ h >> 32;
+    return SQ_OK;
 }
 
 static sq_rc meta_vecs(struct reader *r, const struct split *s)
@@ -290,6 +370,12 @@ static sq_rc open_split(struct reader *r, struct split *s)
     if (fd < 0)
         return io_error(r, "read", s->range.path, fd);
     r->fd = fd;
+    if (s->whole && s->resumed) {
+        uint64_t mark;
+        SQ_TRY(mark_of(r, s, &mark));
+        if (mark != s->mark)
+            return other_file(r, s, "was replaced");
+    }
     r->len = r->line = r->searched = 0;
     r->nrec = r->at = 0;
     r->frame_state = 0;
@@ -548,6 +634,8 @@ static sq_rc skip_line(struct reader *r, struct split *s)
 
 static bool last_line(struct reader *r, const struct split *s)
 {
+    if (r->spec->available_now)
+        return r->nrec > 0;                             /* more of it may come */
     if (r->line < r->len && r->buf_at + (int64_t)r->line < s->range.end) {
         add_line(r, r->line, r->len);
         r->line = r->searched = r->len;
@@ -704,21 +792,45 @@ static const struct sq_batch *make_batch(struct reader *r, uint32_t dropped)
     return &r->batch;
 }
 
+static sq_rc end_split(struct reader *r, struct split *s, struct sq_poll *p)
+{
+    if (s->whole)
+        SQ_TRY(mark_of(r, s, &s->mark));
+    s->flags |= READ_TO_END;
+    if (r->spec->available_now && r->line < r->len && r->buf_at + (int64_t)r->line < s->range.end)
+        sq_notice(r->ctx, "the last line of '%s' has no end: it is left for the next run", s->range.path);
+    close_split(r);
+    *p = (struct sq_poll){.state = SQ_POLL_SPLIT_END, .split = r->cur++};
+    return SQ_OK;
+}
+
+/* All splits have been read. Where others may come that is said once, so that the next is taken where one waits. */
+static sq_rc no_split(struct reader *r, struct sq_poll *p)
+{
+    int64_t ms = r->table->options.monitor_ms, wait = ms < WATCH_US / 1000 ? ms * 1000 : WATCH_US;
+    *p = (struct sq_poll){.state = SQ_POLL_END};
+    if (r->dry && ms > 0)
+        *p = (struct sq_poll){.state = SQ_POLL_IDLE, .wait_us = wait};
+    r->dry = true;
+    return SQ_OK;
+}
+
 static sq_rc fs_poll(struct sq_reader *self, struct sq_poll *p)
 {
     struct reader *r = (struct reader *)(void *)self;
-    *p = (struct sq_poll){.state = SQ_POLL_END};
     while (r->cur < r->nsplits) {
         struct split *s = &r->splits[r->cur];
         SQ_TRY(sq_check_interrupt(r->ctx));
+        if (s->gone) {
+            *p = (struct sq_poll){.state = SQ_POLL_SPLIT_END, .split = r->cur++};
+            return SQ_OK;
+        }
         if (r->fd < 0)
             SQ_TRY(open_split(r, s));
         if (r->at == r->nrec) {
             SQ_TRY(next_lines(r, s));
             if (r->nrec == 0) {
-                close_split(r);
-                *p = (struct sq_poll){.state = SQ_POLL_SPLIT_END, .split = r->cur++};
-                return SQ_OK;
+                return end_split(r, s, p);
             }
         }
         SQ_TRY(decode(r, s));
@@ -729,7 +841,7 @@ static sq_rc fs_poll(struct sq_reader *self, struct sq_poll *p)
         *p = (struct sq_poll){.state = SQ_POLL_ROWS, .split = r->cur, .batch = make_batch(r, dropped)};
         return SQ_OK;
     }
-    return SQ_OK;
+    return no_split(r, p);
 }
 
 static sq_rc fs_position(struct sq_reader *self, uint32_t split, struct sq_buf *out)
@@ -737,10 +849,42 @@ static sq_rc fs_position(struct sq_reader *self, uint32_t split, struct sq_buf *
     struct reader *r = (struct reader *)(void *)self;
     if (split >= r->nsplits)
         return sq_fail(r->ctx, SQ_INTERNAL, "there is no split %u", split);
-    const struct split *s = &r->splits[split];
+    struct split *s = &r->splits[split];
     bool unread = s->first < 0 && !s->resumed;
+    if (s->whole && split == r->cur && r->fd >= 0)
+        SQ_TRY(mark_of(r, s, &s->mark));
     sq_buf_u64(out, (uint64_t)(unread ? s->range.start : s->pos));
-    return sq_buf_u32(out, unread ? UNREAD : s->pos_rows);
+    sq_buf_u32(out, unread ? UNREAD : s->pos_rows);
+    if (s->whole) {
+        sq_buf_u32(out, s->flags);
+        sq_buf_u64(out, s->mark);
+    }
+    return out->rc;
+}
+
+static sq_rc fs_show_position(struct sq_str position, struct sq_buf *out)
+{
+    uint64_t at;
+    uint32_t rows;
+    if (position.n != POSITION && position.n != WHOLE_POSITION)
+        return sq_buf_puts(out, "damaged");
+    memcpy(&at, position.p, 8);
+    memcpy(&rows, position.p + 8, 4);
+    if (rows == UNREAD)
+        return sq_buf_puts(out, "not begun");
+    sq_buf_printf(out, "byte %llu", (unsigned long long)at);
+    return rows ? sq_buf_printf(out, ", behind row %u of its record", rows) : out->rc;
+}
+
+static sq_rc fs_discover(struct sq_reader *self, struct sq_arena *arena, struct sq_split **out, uint32_t *n)
+{
+    struct reader *r = (struct reader *)(void *)self;
+    int64_t now = r->ctx->os->mono_ns(r->ctx->os->arg);
+    *n = 0;
+    if (r->table->options.monitor_ms <= 0 || (now - r->looked_ns) / 1000000 < r->table->options.monitor_ms)
+        return SQ_OK;
+    r->looked_ns = now;
+    return sq_fs_splits(r->ctx, arena, r->spec, 1, out, n);
 }
 
 static void fs_stats(struct sq_reader *self, struct sq_source_stats *st)
@@ -753,5 +897,5 @@ static void fs_stats(struct sq_reader *self, struct sq_source_stats *st)
 
 const struct sq_source_class sq_fs_source = {
     .info = fs_info, .splits = sq_fs_splits, .open = fs_open, .add_split = fs_add_split, .poll = fs_poll, .position = fs_position, .stats = fs_stats,
-    .close = fs_close,
+    .close = fs_close, .show_position = fs_show_position, .discover = fs_discover,
 };

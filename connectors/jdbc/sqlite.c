@@ -170,6 +170,24 @@ static int interrupted(void *arg)
     return c->base.ctx->interrupt && *c->base.ctx->interrupt;
 }
 
+/* A writer that was killed leaves its transaction to be rolled back by the next who opens the database, which one who only reads cannot: then it is
+ * opened for writing, which does it. What is wrong otherwise will show when the table is looked for. */
+static sq_rc roll_back_others(struct conn *c)
+{
+    const char *path = c->base.table->path;
+    if (c->lib.exec(c->db, "SELECT 1 FROM sqlite_master LIMIT 1", NULL, NULL, NULL) == SQLITE_OK || (c->lib.extended_errcode(c->db) & 0xff) != SQLITE_READONLY)
+        return SQ_OK;
+    c->lib.close(c->db);
+    c->db = NULL;
+    if (c->lib.open_v2(path, &c->db, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
+        return c->db ? cannot_open(c, false) : sq_nomem(c->base.ctx, 0);
+    if (c->lib.db_readonly(c->db, "main") == 1) {
+        sq_fail(c->base.ctx, SQ_EXTERNAL, "cannot read database '%s': a program that wrote it was killed, and its transaction is to be rolled back by one that may write the file", path);
+        return sq_hint(c->base.ctx, "open it once as its owner, as in: sqlite3 '%s' 'PRAGMA integrity_check'", path);
+    }
+    return SQ_OK;
+}
+
 static sq_rc sqlite_open(struct sq_ctx *ctx, const struct sq_jdbc_table *t, bool write, struct sq_jdbc_conn **out)
 {
     struct conn *c = sq_calloc(ctx, sizeof *c);
@@ -185,6 +203,8 @@ static sq_rc sqlite_open(struct sq_ctx *ctx, const struct sq_jdbc_table *t, bool
         rc = c->db ? cannot_open(c, write) : sq_nomem(ctx, 0);
     if (rc == SQ_OK && write && c->lib.db_readonly(c->db, "main") == 1)
         rc = sq_fail(ctx, SQ_EXTERNAL, "cannot write database '%s': it is read-only", t->database);
+    if (rc == SQ_OK && !write)
+        rc = roll_back_others(c);
     if (rc != SQ_OK) {
         sqlite_close(&c->base);
         return rc;

@@ -268,6 +268,7 @@ sq_rc sq_kafka_unreachable(struct sq_kafka_client *c, const char *what, int64_t 
         return sq_fail(c->ctx, SQ_EXTERNAL, "kafka at '%s', asked for %s: %s", servers, what, c->said);
     if (c->refused) {
         sq_fail(c->ctx, SQ_EXTERNAL, "kafka at '%s' refuses the connection: %s", servers, c->said);
+        sq_lasting(c->ctx);
         return sq_hint(c->ctx, c->refused == RD_KAFKA_RESP_ERR__SSL ? "see 'properties.security.protocol' and 'properties.ssl.*'"
                                                                    : "see 'properties.security.protocol', 'properties.sasl.mechanism' and 'properties.sasl.jaas.config'");
     }

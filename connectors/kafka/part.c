@@ -158,6 +158,7 @@ static sq_rc out_of_range(struct sq_kafka_reader *r, struct sq_kafka_part *p)
         return restart(r, p, p->next);
     }
     sq_fail(r->ctx, SQ_EXTERNAL, "topic %s, partition %d: offset %lld was to be read, and %s", p->range.topic, p->range.partition, (long long)p->next, there);
+    sq_lasting(r->ctx);
     if (p->next > high)
         return sq_hint(r->ctx, "was the topic deleted and made anew? 'properties.auto.offset.reset' = 'earliest' reads it from its beginning");
     return sq_hint(r->ctx, "messages were deleted before they were read; 'properties.auto.offset.reset' = 'earliest' goes on with what is there");
@@ -222,8 +223,10 @@ sq_rc sq_kafka_part_event(struct sq_kafka_reader *r, uint32_t i)
     if (sq_kafka_transient(err))
         return SQ_OK;                                   /* tried again by librdkafka */
     failed(r, p, r->said[0] ? r->said : r->client.api.err2str(err));
-    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
+        sq_lasting(r->ctx);
         return sq_hint(r->ctx, "was the topic deleted while the job ran?");
+    }
     return SQ_EXTERNAL;
 }
 
@@ -236,6 +239,7 @@ sq_rc sq_kafka_part_check(struct sq_kafka_reader *r, struct sq_kafka_part *p, ui
         return SQ_OK;
     sq_fail(r->ctx, SQ_EXTERNAL, "topic %s, partition %d: offset %lld holds another message than the one that was read", p->range.topic, p->range.partition,
             (long long)p->last);
+    sq_lasting(r->ctx);
     return sq_hint(r->ctx, "was the topic deleted and made anew? What was read of it is part of the job's state: begin without the checkpoint");
 }
 

@@ -175,6 +175,7 @@ static sq_rc fail_lost(struct sq_kafka_producer *p)
     switch (p->lost) {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
         sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': kafka at '%s' does not take a message of %zu bytes into topic '%s'", SQ_FMT(p->name), servers, p->lost_size, p->lost_topic);
+        sq_lasting(p->ctx);
         return sq_hint(p->ctx, "raise max.message.bytes of the topic, or message.max.bytes of the brokers");
     case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
         sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': kafka at '%s' did not take messages of topic '%s' in time%s%s", SQ_FMT(p->name), servers, p->lost_topic,
@@ -184,9 +185,11 @@ static sq_rc fail_lost(struct sq_kafka_producer *p)
         return sq_fail(p->ctx, SQ_EXTERNAL, "kafka at '%s' does not let this user write to the topic '%s'", servers, p->lost_topic);
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
         sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': kafka at '%s' has no topic '%s' any more", SQ_FMT(p->name), servers, p->lost_topic);
+        sq_lasting(p->ctx);
         return sq_hint(p->ctx, "was the topic deleted while the job ran?");
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:
         sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': kafka at '%s' does not take a message into topic '%s': %s", SQ_FMT(p->name), servers, p->lost_topic, p->client.api.err2str(p->lost));
+        sq_lasting(p->ctx);
         return sq_hint(p->ctx, "a topic with cleanup.policy = compact takes only messages with a key: see 'key.format' and 'key.fields'");
     default:
         return sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': topic %s, partition %d: a message could not be delivered: %s", SQ_FMT(p->name), p->lost_topic, p->lost_partition,
@@ -288,6 +291,7 @@ static sq_rc refused(struct sq_kafka_producer *p, const struct sq_kafka_record *
         return fail_lost(p);
     if (err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
         sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': kafka at '%s' has no topic '%s' any more", SQ_FMT(p->name), p->table->props.servers, topic);
+        sq_lasting(p->ctx);
         return sq_hint(p->ctx, "was the topic deleted while the job ran?");
     }
     return sq_kafka_producer_failed(p, err, "writing");

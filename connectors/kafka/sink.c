@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUFFER_BYTES = 32 << 20, LAST_FLUSH_MS = 10000, TRANSACTION_MS = 900000 /* what brokers take at most, by default */ };
+enum { BUFFER_BYTES = 32 << 20, TRANSACTION_MS = 900000 /* what brokers take at most, by default */ };
 
 struct side {                      /* the key, or the value */
     struct sq_encoder *encoder;
@@ -38,7 +38,7 @@ struct writer {
     const struct sq_kafka_table *table;
     struct sq_kafka_producer producer;
     struct sq_kafka_txn txn;
-    bool transactional;
+    bool transactional, last;      /* last: the next epoch is the last one */
     struct side key, value;
     int32_t meta_topic, meta_time, meta_headers;      /* columns; -1: none */
     struct sq_kafka_buffer buffer;
@@ -203,8 +203,6 @@ static void kafka_close(struct sq_writer *self)
         return;
     if (w->transactional && w->producer.open)
         sq_kafka_txn_close(&w->txn);
-    else if (w->producer.open && w->spec->epoch.on && w->table->options.guarantee == SQ_KAFKA_NO_GUARANTEE && !w->producer.nlost && w->ctx->err.rc == SQ_OK)
-        w->producer.client.api.flush(w->producer.client.rk, LAST_FLUSH_MS);   /* 'none': nobody has waited yet */
     sq_kafka_producer_close(&w->producer);
     close_side(&w->key);
     close_side(&w->value);
@@ -476,13 +474,15 @@ static sq_rc kafka_set_marker(struct sq_writer *self, uint64_t epoch)
     return SQ_OK;
 }
 
+static void kafka_last(struct sq_writer *self) { writer_of(self)->last = true; }
+
 static sq_rc kafka_prepare(struct sq_writer *self, uint64_t epoch, struct sq_buf *pending)
 {
     struct writer *w = writer_of(self);
     if (w->buffers)
         SQ_TRY(drain(w));
     if (!w->transactional)
-        return w->table->options.guarantee == SQ_KAFKA_NO_GUARANTEE ? sq_kafka_producer_check(&w->producer) : sq_kafka_producer_flush(&w->producer);
+        return w->table->options.guarantee == SQ_KAFKA_NO_GUARANTEE && !w->last ? sq_kafka_producer_check(&w->producer) : sq_kafka_producer_flush(&w->producer);
     SQ_TRY(sq_kafka_txn_follows(&w->txn, epoch));
     SQ_TRY(sq_kafka_txn_flush(&w->txn));
     if (!pending)
@@ -518,6 +518,6 @@ static size_t kafka_pending(struct sq_writer *self)
 const struct sq_sink_class sq_kafka_sink = {
     .accepts = SQ_MODE_INSERT | SQ_MODE_UPSERT | SQ_MODE_RETRACT, .accept = sq_kafka_accept, .shows_changes = sq_kafka_shows_changes, .open = kafka_open,
     .write = kafka_write, .flush = kafka_flush, .finish = kafka_finish, .close = kafka_close, .promise = sq_kafka_promise, .marker = kafka_marker,
-    .set_marker = kafka_set_marker, .prepare = kafka_prepare, .recover = kafka_recover, .commit = kafka_commit, .pending_bytes = kafka_pending,
+    .set_marker = kafka_set_marker, .prepare = kafka_prepare, .recover = kafka_recover, .commit = kafka_commit, .last = kafka_last, .pending_bytes = kafka_pending,
 };
 #endif

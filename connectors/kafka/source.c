@@ -17,7 +17,7 @@
 
 #include <stdio.h>
 
-enum { PAD = 64, FETCH_BYTES = 1 << 20, TEXT_MIN = 256 << 10, IDLE_US = 1000, IDLE_MAX_US = 10000, PROBE_MS = 200, LOOK_MS = 1000 };
+enum { PAD = 64, FETCH_BYTES = 1 << 20, TEXT_MIN = 256 << 10, IDLE_US = 250, IDLE_MAX_US = 10000, PROBE_MS = 200, LOOK_MS = 1000 };
 enum { QUEUE_KB = 65536, QUEUE_MIN_KB = 1024, QUEUE_MAX_KB = 16384 };   /* fetched ahead: of all partitions, of each */
 
 static struct sq_kafka_reader *reader_of(struct sq_reader *self) { return (struct sq_kafka_reader *)(void *)self; }

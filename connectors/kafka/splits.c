@@ -70,6 +70,7 @@ sq_rc sq_kafka_no_topic(struct sq_kafka_client *c, struct sq_arena *arena, const
     char shown[SQ_HINT_MAX / 2] = "";
     size_t at = 0;
     sq_fail(c->ctx, SQ_EXTERNAL, "kafka at '%s' has no topic '%s'", c->table->props.servers, topic);
+    sq_lasting(c->ctx);
     if (c->api.metadata(c->rk, 1, NULL, &md, SQ_KAFKA_STEP_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return SQ_EXTERNAL;
     names = SQ_NEW_ARRAY(arena, struct sq_str, md->topic_cnt + 1);

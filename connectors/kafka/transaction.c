@@ -59,6 +59,7 @@ static sq_rc taken_over(struct sq_kafka_txn *t)
     struct sq_kafka_producer *p = t->producer;
     sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': another run of this job writes with the transactional id '%s', or a transaction took longer than %lld ms", SQ_FMT(p->name), t->id,
             (long long)t->timeout_ms);
+    sq_lasting(p->ctx);
     return sq_hint(p->ctx, "one job has one run, and 'sink.transactional-id-prefix' belongs to one job; 'properties.transaction.timeout.ms' is how long a transaction may take");
 }
 
@@ -71,6 +72,7 @@ static sq_rc given_up(struct sq_kafka_txn *t, const struct outcome *o, const cha
         return taken_over(t);
     if (o->err == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT) {
         sq_fail(p->ctx, SQ_EXTERNAL, "table '%.*s': kafka at '%s' does not take transactions of %lld ms", SQ_FMT(p->name), p->table->props.servers, (long long)t->timeout_ms);
+        sq_lasting(p->ctx);
         return sq_hint(p->ctx, "set 'properties.transaction.timeout.ms' to at most the brokers' transaction.max.timeout.ms, and to more than the time between two checkpoints");
     }
     if (p->client.refused && p->client.refused != RD_KAFKA_RESP_ERR__FATAL)

@@ -208,6 +208,7 @@ static sq_rc no_agreement(struct sq_epochs *e, const struct sq_op *sink, uint64_
 
     sq_fail(e->job->ctx, SQ_EXTERNAL, "sink %.*s has committed epoch %llu of this job, and the newest usable checkpoint in '%.*s' is of epoch %llu: they are not of one history", SQ_FMT(name),
             (unsigned long long)has, SQ_FMT(e->config->dir), (unsigned long long)want);
+    sq_lasting(e->job->ctx);
     return sq_hint(e->job->ctx, "going on would %s rows; if the sink is to be taken as it is, 'execution.checkpointing.ignore-sink-epochs' = 'true' goes on from the checkpoint; another "
                                 "'pipeline.name' or directory begins anew", has > want ? "double" : "lose");
 }

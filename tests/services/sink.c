@@ -7,7 +7,7 @@
  *                              pk (id is its PRIMARY KEY), epochs, copies, bounded, job=UUID, sink=NAME, interval=MS, mode=insert|upsert|retract
  *   write 1:a -2:b ^3:c ~4:#   rows: +I, -D, +U, -U; '#' is NULL
  *   prepare N [FILE]           pending goes to the file
- *   commit N | recover N FILE | marker | mark N | flush | finish | pending | close
+ *   commit N | recover N FILE | marker | mark N | flush | finish | pending | last | close
  */
 #include "base/os.h"
 #include "base/text.h"
@@ -190,6 +190,8 @@ static sq_rc answer(struct world *w, const char *what, char *rest, uint64_t *val
         return w->sink->flush(w->writer);
     if (strcmp(what, "finish") == 0)
         return w->sink->finish(w->writer);
+    if (strcmp(what, "last") == 0 && w->sink->last)
+        w->sink->last(w->writer);
     if (strcmp(what, "close") == 0)
         close_writer(w);
     if (strcmp(what, "pending") == 0)

@@ -12,7 +12,8 @@ class Cut(Exception):
 
 class Proxy:
     """`at(pattern, what, times)` arms it: the next statements that match are given to `what(forward)`, which may call forward() to hand the statement
-    to the server and wait for the answer (kept back until `what` returns), and raise Cut. BEFORE, AFTER and AT_ONCE are such functions."""
+    to the server and wait for the answer (kept back until `what` returns), raise Cut, or return an answer of its own. before, after, at_once and
+    error(code) are such functions."""
 
     def __init__(self, port):
         self.upstream, self.lock = port, threading.Lock()
@@ -110,10 +111,10 @@ class Pair:
                     continue
                 with self.came:
                     self.keeping = True
-                what(lambda wait=True: self.forward(head + body, wait))
+                said = what(lambda wait=True: self.forward(head + body, wait))
                 with self.came:
                     self.keeping = False
-                    self.client.sendall(self.kept)
+                    self.client.sendall(said or self.kept)
                     self.kept = b''
         except (OSError, Cut):
             self.end()
@@ -153,3 +154,9 @@ def after(forward):
 def at_once(forward):
     forward(wait=False)
     raise Cut
+
+
+def error(code):
+    """The server is not asked, and the client gets this error."""
+    body = b'\xff' + code.to_bytes(2, 'little') + b'#HY000made up'
+    return lambda forward: len(body).to_bytes(3, 'little') + b'\x01' + body

@@ -63,7 +63,7 @@ def stopped_and_started_again(case):
         p.send_signal(sig)
         out, err = p.communicate(timeout=30)
         equal(p.returncode, 0, err)
-        m = re.search(r'^  epochs    (\d+) committed; (\d+) checkpoints?, the last [\d.]+ kB in \d+ ms(; went on from (\d+))?$', err, re.M)
+        m = re.search(r'^  epochs    (\d+) committed; (\d+) checkpoints?, the last [\d.]+ kB in \d+ ms(; went on from epoch (\d+))?$', err, re.M)
         assert m, err
         equal(int(m[4] or 0), restored)
         equal(int(m[1]), restored + int(m[2]))
@@ -235,7 +235,7 @@ def a_database_that_comes_back(case):
         out, err = p.communicate(timeout=60)
         equal(p.returncode, 0, err)
         assert re.search(r"^note: (x: )?failed: .*locked by another program.*; it goes on from its newest checkpoint in 0\.[0-9] s \(restart 1\)$", err, re.M), err
-        contains(err, '(restart 2)', 'goes on from epoch', 'account: ', '; went on from ')
+        contains(err, '(restart 2)', 'goes on from epoch', 'account: ', '; went on from epoch ')
         if source == SOURCE:
             equal(result(case), right())
         subprocess.run(['rm', '-rf', 'sqluice-checkpoints', 'n.db'], cwd=case.dir, check=True)

@@ -12,9 +12,9 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, contains, equal, main, test
+from harness import BUILD, ENGINE, contains, equal, main, test
 from mariadb import PASSWORD, USER, Server
-from sql_proxy import Cut, Proxy, after, at_once, before
+from sql_proxy import Cut, Proxy, after, at_once, before, error
 
 SEED = int(os.environ.get('SEED', random.randrange(1 << 30)))
 DRIVER = next((p for p in (BUILD / 'asan/tests/services/jdbc_sink', BUILD / 'tests/services/jdbc_sink') if p.exists()), None)
@@ -321,6 +321,31 @@ def a_network_that_swallows_all(case):
     notices = through_proxy('append', lambda proxy: proxy.at('^COMMIT$', swallow), 'swallowed',
                             params='?socketTimeout=1000&sessionVariables=idle_write_transaction_timeout=2,innodb_lock_wait_timeout=1')
     assert gone and time.time() - begun < 15, notices
+
+
+@test
+def errors_by_their_number(case):
+    """what passes is tried again, at any statement and at COMMIT; what does not is an error, and the epoch stays whole"""
+    for code in (1020, 1047, 1205, 1213, 1317, 1613, 1614, 1637, 3572):
+        for pattern in ('^INSERT INTO `r`', '^COMMIT$'):
+            notices = through_proxy('append', lambda proxy: proxy.at(pattern, error(code)), code)
+            assert any('trying again (1 of 3)' in n for n in notices), (code, notices)
+    for code, text in ((1197, "smaller ('execution.checkpointing.interval'"), (1206, 'innodb_buffer_pool_size'), (1290, 'it is read-only'), (1142, 'GRANT'), (1180, 'error 1180')):
+        for pattern in ('^INSERT INTO `r`', '^COMMIT$'):
+            fresh()
+            proxy, d = Proxy(server().port), Driver()
+            job(d, how='append', port=proxy.port)
+            d('write', 'a', '1:a')
+            d('prepare', 'a', 1)
+            proxy.at(pattern, error(code))
+            said = d.fails('commit', 'a', 1)
+            contains(said, text)
+            assert 'not known' not in said and not d.notices, (said, d.notices)
+            equal(rows(), [])
+            d('commit', 'a', 1)
+            equal((rows(), marker()[0][1]), (['1:a'], '1'))
+            d.close()
+            proxy.close()
 
 
 # ---- servers that die ----
@@ -669,6 +694,59 @@ def sqlite_files_that_go(case):
     contains(d.fails('commit', 'a', 1), 'its file was replaced while the job ran')
     equal(ask(path, 'SELECT * FROM r'), [])
     d.close()
+
+
+# ---- whole jobs ----
+
+def killed_job(case, source, sink, seconds=30):
+    """A table is read, a few rows an epoch, and copied into another without a key; the command is killed again and again."""
+    r = random.Random(SEED)
+    case.write('job.sql', f"""SET 'execution.runtime-mode' = 'streaming'; SET 'pipeline.name' = 'copy'; SET 'execution.checkpointing.dir' = '{case.dir}/chk';
+SET 'execution.trigger' = 'available-now'; SET 'execution.trigger.max-rows' = '30'; SET 'parallelism.default' = '1';
+CREATE TABLE scanned (id INT, s STRING) WITH ({source}); CREATE TABLE copied (id INT, s STRING) WITH ({sink});
+INSERT INTO copied SELECT id, s FROM scanned;""")
+    end, kills = time.time() + seconds, 0
+    while time.time() < end:
+        p = subprocess.Popen([ENGINE, '--quiet', 'job.sql'], cwd=case.dir, stderr=subprocess.PIPE, text=True)
+        try:
+            p.wait(0.1 + r.random() * 0.4)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            kills += 1
+        err = p.communicate()[1]
+        if p.returncode == 0:
+            case.run('--quiet', 'job.sql')               # there is nothing left to do
+            return kills
+        equal(p.returncode, -signal.SIGKILL, err)
+    raise AssertionError(f'it did not come to an end, {kills} kills, SEED={SEED}')
+
+
+def quoted(fields):
+    return ', '.join("'%s' = '%s'" % tuple(f.replace("'", "''") for f in o.split('=', 1)) for o in fields)
+
+
+@test
+def jobs_that_read_and_are_killed(case):
+    """SEED: a scan goes on where its checkpoint says; each row comes once. The key begins with a text, and its order is not that of ids"""
+    n = 60_000
+    path = case.dir / 'x.db'
+    db = sqlite3.connect(path)
+    db.execute('CREATE TABLE scanned (id INT, s TEXT, k TEXT, PRIMARY KEY (s, k)) WITHOUT ROWID')
+    db.executemany("INSERT INTO scanned VALUES (?, ?, 'x')", ((i, f"k{i * 7919 % n}'") for i in range(n)))
+    db.commit()
+    db.close()
+    where = f"'connector' = 'jdbc', 'url' = 'jdbc:sqlite:{path}?busy_timeout=2000', 'table-name' = "
+    kills = killed_job(case, where + "'scanned'", where + "'copied'")
+    equal(ask(path, f"SELECT COUNT(*), COUNT(DISTINCT id), SUM(s = 'k' || (id * 7919 % {n}) || '''') FROM copied"), [(n, n, n)], f'SEED={SEED}')
+    assert kills > 2, kills
+
+    fresh('scanned', 'copied', 'sqluice_epochs')
+    server().sql("CREATE TABLE scanned (id INT, s VARCHAR(20), k INT, PRIMARY KEY (s, k)); "
+                 f"INSERT INTO scanned SELECT seq, CONCAT('k', seq * 7919 MOD {n}, ''''), 1 FROM seq_0_to_{n - 1}")
+    (case.dir / 'chk').rename(case.dir / 'chk-sqlite')
+    kills = killed_job(case, "'connector' = 'jdbc', " + quoted(options('scanned')), "'connector' = 'jdbc', " + quoted(options('copied')))
+    equal(server().sql(f"SELECT COUNT(*), COUNT(DISTINCT id), SUM(s = CONCAT('k', id * 7919 MOD {n}, '''')) FROM copied"), [[str(n)] * 3], f'SEED={SEED}')
+    assert kills > 2, kills
 
 
 if __name__ == '__main__':

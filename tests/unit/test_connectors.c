@@ -697,6 +697,32 @@ static void test_directory_sink(void **state)
     end(&w);
 }
 
+static void test_shown_position(void **state)
+{
+    struct world w;
+    struct sq_buf p, out;
+    (void)state;
+    begin(&w);
+    sq_buf_init(&p, &w.ctx);
+    sq_buf_init(&out, &w.ctx);
+    for (uint32_t rows = 0; rows < 2; rows++) {
+        sq_buf_reset(&p);
+        sq_buf_u64(&p, 4711);
+        sq_buf_u32(&p, rows);
+        assert_int_equal(sq_fs_source.show_position(sq_buf_view(&p), &out), SQ_OK);
+        sq_buf_putc(&out, ';');
+    }
+    memset(p.p + 8, 0xff, 4);
+    assert_int_equal(sq_fs_source.show_position(sq_buf_view(&p), &out), SQ_OK);
+    sq_buf_putc(&out, ';');
+    assert_int_equal(sq_fs_source.show_position(SQ_STR("short"), &out), SQ_OK);
+    sq_buf_putc(&out, 0);
+    assert_string_equal(out.p, "byte 4711;byte 4711, behind row 1 of its record;not begun;damaged");
+    sq_buf_free(&p);
+    sq_buf_free(&out);
+    end(&w);
+}
+
 /* Two writers of one file, open at the same time: nobody's rows are lost. */
 static void test_two_writers(void **state)
 {
@@ -813,7 +839,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_cut), cmocka_unit_test(test_positions), cmocka_unit_test(test_bad_lines), cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_odd_files), cmocka_unit_test(test_read_errors), cmocka_unit_test(test_read_memory), cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_metadata), cmocka_unit_test(test_file_sink), cmocka_unit_test(test_directory_sink), cmocka_unit_test(test_two_writers),
+        cmocka_unit_test(test_metadata), cmocka_unit_test(test_file_sink), cmocka_unit_test(test_directory_sink), cmocka_unit_test(test_shown_position), cmocka_unit_test(test_two_writers),
         cmocka_unit_test(test_sink_failures), cmocka_unit_test(test_sink_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -340,6 +340,29 @@ static void looks(void **state)
     assert_non_null(strstr(sqluice_errmsg(w->db), "chk-1.db is damaged"));
 }
 
+/* The n-th allocation fails, for every n: an error and nothing lost, or it was got over. */
+static void out_of_memory(void **state)
+{
+    struct world *w = *state;
+    bool failed = true;
+
+    good(w, "SET 'execution.trigger' = 'available-now'; SET 'execution.checkpointing.dir' = 'chk'; SET 'pipeline.name' = 'one'");
+    good(w, INSERT_FEW);
+    good(w, "SET 'execution.savepoint.path' = 'chk/one'; SET 'pipeline.name' = 'two'");
+    for (int n = 1; failed; n++) {
+        int rc;
+        w->db->budget.fail_at = n;
+        w->rows[0] = 0;
+        rc = sqluice_exec(w->db, "SHOW CHECKPOINT 'chk/one'; " INSERT_FEW "; SHOW JOBS", keep_row, w);
+        failed = w->db->budget.fail_at <= 0;
+        w->db->budget.fail_at = 0;
+        if (rc != SQLUICE_OK && rc != SQLUICE_NOMEM)
+            fail_msg("at allocation %d: %s", n, sqluice_errmsg(w->db));
+    }
+    HAS("file|-|chk/one/chk-");
+    good(w, "SHOW CHECKPOINT 'chk/two'");
+}
+
 /* ---- restarts ---- */
 
 static void strategy(struct world *w, const char *set, struct sq_restart *r)
@@ -427,7 +450,7 @@ static void restart_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(none), T(values), T(names), T(when_there_is_a_directory), T(contradictions), T(clashes), T(savepoints), T(looks), T(restart_strategies), T(restart_errors),
+        T(none), T(values), T(names), T(when_there_is_a_directory), T(contradictions), T(clashes), T(savepoints), T(looks), T(out_of_memory), T(restart_strategies), T(restart_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -648,6 +648,30 @@ static void test_damaged_position(void **state)
     end(&w);
 }
 
+/* A writer was killed in the midst of its transaction: its journal is rolled back, also by one who only reads. */
+static void test_killed_writer(void **state)
+{
+    struct world w;
+    struct sq_buf text;
+    sqlite3 *db;
+    char cmd[1024];
+    (void)state;
+    begin(&w);
+    sql(&w, "CREATE TABLE r (id INTEGER PRIMARY KEY, s TEXT); WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO r SELECT i, hex(zeroblob(400)) FROM n");
+    assert_int_equal(w.lib.open_v2(w.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(w.lib.exec(db, "PRAGMA cache_size = 1; BEGIN IMMEDIATE; UPDATE r SET s = 'half'", NULL, NULL, NULL), SQLITE_OK);
+    snprintf(cmd, sizeof cmd, "cp %s %s/y.db && cp %s-journal %s/y.db-journal", w.path, w.dir, w.path, w.dir);
+    assert_int_equal(system(cmd), 0);                     /* as they are on disk now */
+    w.lib.close(db);
+    snprintf(w.path, sizeof w.path, "%s/y.db", w.dir);
+    sq_buf_init(&text, &w.ctx);
+    assert_int_equal(scan(&w, kit_cols, 2, "", 2048, 0, &text), SQ_OK);
+    assert_null(strstr(text.p, "half"));
+    assert_int_equal(text.n > 300 * 800, 1);
+    sq_buf_free(&text);
+    end(&w);
+}
+
 /* A job that reads a table and writes into the same database while it reads. */
 static void test_read_while_writing(void **state)
 {
@@ -715,7 +739,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upserts), cmocka_unit_test(test_null_key), cmocka_unit_test(test_flush), cmocka_unit_test(test_existing_tables),
         cmocka_unit_test(test_locked), cmocka_unit_test(test_refusals), cmocka_unit_test(test_full), cmocka_unit_test(test_types),
-        cmocka_unit_test(test_source), cmocka_unit_test(test_changed_meanwhile), cmocka_unit_test(test_keys_of_scans), cmocka_unit_test(test_damaged_position),
+        cmocka_unit_test(test_source), cmocka_unit_test(test_changed_meanwhile), cmocka_unit_test(test_keys_of_scans), cmocka_unit_test(test_damaged_position), cmocka_unit_test(test_killed_writer),
         cmocka_unit_test(test_read_while_writing), cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
