@@ -169,7 +169,7 @@ def main(doc, variants, short, begin, kills=100, rate=150):
     args = ask.parse_args()
     args.kills = args.kills or (14 if args.short else kills)
     args.variants = args.only.split(',') if args.only else short if args.short else list(variants)
-    args.rate, args.outage_every = rate, 10 if args.short else 30
+    args.rate, args.outage_every = rate, 10 if args.short else 15
     if not os.access(ENGINE, os.X_OK):
         sys.exit(f'{ENGINE} is not there: make faults')
     print(f'seed {args.seed}: {args.kills} kills of each of {", ".join(args.variants)}', flush=True)
