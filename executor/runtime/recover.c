@@ -9,6 +9,7 @@
  *   newest PREPARED           happened, or has not, as the decider says; then it is committed to the end, or dropped for the one before
  *   newest damaged            dropped for the one before, with a notice; if a sink with a marker has that epoch already, the numbers do not agree and that is
  *                             refused below
+ *   all damaged               refused, and nothing removed
  *
  * A number that does not agree means that checkpoint and sink are not of one history (one was restored from a backup, a topic was made anew, offsets expired).
  * Going on would lose or double rows, so it is refused, unless 'execution.checkpointing.ignore-sink-epochs' says that the checkpoint is right.
@@ -237,7 +238,14 @@ static uint64_t marker_of(const struct sq_epochs *e, const struct markers *m, co
     return 0;
 }
 
-/* The newest checkpoint whose file is whole; damaged ones are dropped, and said. */
+/* Checkpoints there are, and none that can be used: to begin anew would read inputs from where their tables say, which may be their end. Nothing is removed. */
+static sq_rc none_whole(struct sq_epochs *e)
+{
+    sq_fail(e->job->ctx, SQ_DATA, "no checkpoint of the job in '%.*s' can be used", SQ_FMT(e->config->dir));
+    return sq_hint(e->job->ctx, "bring the directory back from a copy; to begin anew, or from a savepoint ('execution.savepoint.path'), use another 'pipeline.name' or directory");
+}
+
+/* The newest checkpoint whose file is whole; damaged ones are said, and dropped once an older one is found. */
 static sq_rc newest_whole(struct sq_epochs *e, struct sq_arena *arena, struct sq_store_entry *out, struct sq_store_reader **r, struct sq_saved *saved)
 {
     struct sq_ctx *ctx = e->job->ctx;
@@ -253,6 +261,8 @@ static sq_rc newest_whole(struct sq_epochs *e, struct sq_arena *arena, struct sq
             rc = sq_store_verify(*r);
         if (rc == SQ_OK) {
             *out = all[i];
+            for (uint32_t k = 0; k < i; k++)
+                SQ_TRY(sq_store_drop(e->store, all[k].epoch));
             return SQ_OK;
         }
         sq_store_reader_close(*r);
@@ -260,9 +270,8 @@ static sq_rc newest_whole(struct sq_epochs *e, struct sq_arena *arena, struct sq
         if (rc != SQ_DATA)
             return rc;
         sq_notice(ctx, "checkpoint %llu cannot be used: %s", (unsigned long long)all[i].epoch, ctx->err.msg);
-        SQ_TRY(sq_store_drop(e->store, all[i].epoch));
     }
-    return SQ_OK;
+    return n ? none_whole(e) : SQ_OK;
 }
 
 /* The decider (by the checkpoint) is not what it was: the set of sinks has changed. */
