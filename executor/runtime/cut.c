@@ -165,9 +165,12 @@ sq_rc sq_cut_op(struct sq_op *op, uint64_t barrier)
 
 sq_rc sq_cut_worker(struct sq_worker *w, uint64_t barrier)
 {
-    struct sq_cut *cut = atomic_load_explicit(&w->job->cut, memory_order_acquire);
+    struct sq_cut *cut;
 
-    if (!cut || cut->barrier != barrier || w->cut == barrier)
+    if (w->cut == barrier)                       /* its part is there, so the cut may be over, and the next one in the making */
+        return SQ_OK;
+    cut = atomic_load_explicit(&w->job->cut, memory_order_acquire);
+    if (!cut || cut->barrier != barrier)
         return SQ_OK;
     w->cut = barrier;
     for (uint32_t i = 0; i < w->nops; i++) {
