@@ -11,7 +11,8 @@
  *                             refused below
  *   all damaged               refused, and nothing removed
  *
- * A number that does not agree means that checkpoint and sink are not of one history (one was restored from a backup, a topic was made anew, offsets expired).
+ * A sink that is new in the job begins with the checkpoint's number. Any other number that does not agree means that checkpoint and sink are not of one history
+ * (one was restored from a backup, a topic was made anew, offsets expired).
  * Going on would lose or double rows, so it is refused, unless 'execution.checkpointing.ignore-sink-epochs' says that the checkpoint is right.
  */
 #include "executor/runtime/epochs.h"
@@ -214,12 +215,25 @@ static sq_rc no_agreement(struct sq_epochs *e, const struct sq_op *sink, uint64_
                                 "'pipeline.name' or directory begins anew", has > want ? "double" : "lose");
 }
 
-/* Every marker is n. Those that are n - 1 are allowed where the epoch's rows are still to be committed. */
-static sq_rc check_markers(struct sq_epochs *e, const struct markers *m, uint64_t n, bool behind_is_fine)
+/* A sink that the checkpoint does not know, and that does not know the job: the job has one more now. */
+static bool is_new(const struct sq_saved *saved, const struct sq_op *sink, uint64_t marker)
 {
+    for (uint32_t i = 0; saved && i < saved->nops; i++)
+        if (saved->ops[i].kind == (uint32_t)SQ_N_SINK && sq_str_eq(saved->ops[i].name, sq_sink_name(sink)))
+            return false;
+    return saved && marker == 0;
+}
+
+/* Every marker is n. Those that are n - 1 are allowed where the epoch's rows are still to be committed; a sink that is new begins with n. saved NULL: no checkpoint. */
+static sq_rc check_markers(struct sq_epochs *e, const struct markers *m, const struct sq_saved *saved, bool behind_is_fine)
+{
+    uint64_t n = saved ? saved->epoch : 0;
+
     for (uint32_t i = 0; i < e->nsinks && e->store; i++) {
         if (sq_sink_promise(e->sinks[i]) != SQ_SINK_MARKED || m->of[i] == n || (behind_is_fine && m->of[i] + 1 == n))
             continue;
+        if (is_new(saved, e->sinks[i], m->of[i]))
+            continue;                            /* begin_new, once the job is known to fit */
         if (!e->config->ignore_sink_epochs)
             return no_agreement(e, e->sinks[i], m->of[i], n);
         SQ_TRY(sq_sink_set_marker(e->sinks[i], e->job->ctx, n));
@@ -314,11 +328,24 @@ static sq_rc recover_sinks(struct sq_epochs *e, const struct sq_saved *saved, co
     return SQ_OK;
 }
 
+static sq_rc begin_new(struct sq_epochs *e, const struct sq_saved *saved, const struct markers *m)
+{
+    for (uint32_t i = 0; i < e->nsinks; i++) {
+        if (sq_sink_promise(e->sinks[i]) != SQ_SINK_MARKED || !is_new(saved, e->sinks[i], m->of[i]))
+            continue;
+        SQ_TRY(sq_sink_set_marker(e->sinks[i], e->job->ctx, saved->epoch));
+        sq_notice(e->job->ctx, "sink %.*s is new in the job: it gets what changes from epoch %llu on", SQ_FMT(sq_sink_name(e->sinks[i])), (unsigned long long)saved->epoch + 1);
+        m->of[i] = saved->epoch;
+    }
+    return SQ_OK;
+}
+
 static sq_rc restore(struct sq_epochs *e, const struct sq_saved *saved, const struct markers *m, bool committed)
 {
     struct sq_job *job = e->job;
 
     SQ_TRY(sq_job_load_saved(job, saved, e->config->allow_dropped_state));
+    SQ_TRY(begin_new(e, saved, m));
     SQ_TRY(recover_sinks(e, saved, m, committed));
     e->epoch = e->restored = saved->epoch;
     e->finished = saved->finished;
@@ -341,11 +368,11 @@ static sq_rc begin_anew(struct sq_epochs *e, const struct markers *m)
     sq_rc rc;
 
     if (!e->savepoint)
-        return check_markers(e, m, 0, false);
+        return check_markers(e, m, NULL, false);
     SQ_TRY(sq_store_read(e->job->ctx, e->savepoint, &r, &saved));
     rc = sq_store_verify(r);
     if (rc == SQ_OK)
-        rc = check_markers(e, m, saved.epoch, false);
+        rc = check_markers(e, m, &saved, false);
     if (rc == SQ_OK)
         rc = restore(e, &saved, m, true);
     if (rc == SQ_OK)
@@ -375,7 +402,7 @@ static sq_rc use(struct sq_epochs *e, const struct sq_store_entry *c, const stru
 {
     bool done = c->status == SQ_STORE_DONE;
 
-    SQ_TRY(check_markers(e, m, c->epoch, !done && !e->decider));
+    SQ_TRY(check_markers(e, m, saved, !done && !e->decider));
     SQ_TRY(restore(e, saved, m, done));
     if (!done && !saved->finished)
         SQ_TRY(sq_store_done(e->store, c->epoch, e->config->retained));

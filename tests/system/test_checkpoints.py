@@ -243,6 +243,27 @@ def changed(case):
 
 
 @test
+def a_new_sink(case):
+    """a job that has one more sink goes on; that one gets what changes from then on, in the same epochs; refused jobs leave no trace in it"""
+    case.write('j.sql', job())
+    p = start(case, 'j.sql')
+    wait_epoch(case, 'sqluice-checkpoints/j-n', 2)
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=20)
+    before = sum(c for _, c, _ in result(case))
+    both = (SINK.replace('TABLE n', 'TABLE m').replace("'n'", "'m'") + "SET 'pipeline.name' = 'j-n'; EXECUTE STATEMENT SET BEGIN "
+            + INSERT + INSERT.replace('INTO n', 'INTO m') + 'END;')
+    contains(case.run(sql=job(insert=both.replace('MOD(id, 7)', 'MOD(id, 8)')), expect=2).stderr, 'the job has changed since epoch')
+    err = case.run(sql=job(insert=both)).stderr
+    contains(err, 'sink default_catalog.default_database.m is new in the job: it gets what changes from epoch', 'begins without state: Aggregate by')
+    equal(result(case), right())
+    db = sqlite3.connect(case.dir / 'n.db')
+    equal(db.execute('SELECT SUM(c) FROM m').fetchone()[0], ROWS - before)
+    equal(db.execute('SELECT COUNT(*), COUNT(DISTINCT epoch) FROM sqluice_epochs').fetchone(), (2, 1))
+    db.close()
+
+
+@test
 def one_name_each(case):
     """two INSERTs of a file into one table need names; with them each goes on from its own"""
     two = SOURCE.replace('{rate}', '100000') + SINK + "SET 'execution.checkpointing.interval' = '50 ms';" + INSERT
