@@ -45,7 +45,7 @@ static const struct row rows[] = {
     {"execution.checkpointing.interval", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "how often state, positions and results are committed together; 0: no checkpoints"},
     {"execution.checkpointing.dir", "state.checkpoints.dir|execution.checkpointing.directory|state.checkpoint-storage.dir|state.backend.fs.checkpointdir", SQ_OPT_STRING, NULL, NULL, EFFECT, "where checkpoints are kept, a directory of its own for each job; not given: ./sqluice-checkpoints"},
     {"execution.checkpointing.mode", NULL, SQ_OPT_ENUM, "EXACTLY_ONCE", "EXACTLY_ONCE|AT_LEAST_ONCE", EFFECT, "what a restart promises of the sinks"},
-    {"execution.checkpointing.timeout", NULL, SQ_OPT_DURATION, "10 min", NULL, EFFECT, "a checkpoint that takes longer is given up"},
+    {"execution.checkpointing.timeout", NULL, SQ_OPT_DURATION, "10 min", NULL, EFFECT, "a checkpoint that takes longer fails the job"},
     {"execution.checkpointing.min-pause", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "least time between the end of a checkpoint and the begin of the next"},
     {"execution.checkpointing.num-retained", "state.checkpoints.num-retained", SQ_OPT_INT, "1", NULL, EFFECT, "finished checkpoints that are kept; while one is being made, the one before is always kept"},
     {"execution.checkpointing.externalized-checkpoint-retention", NULL, SQ_OPT_ENUM, "RETAIN_ON_CANCELLATION", "NO_EXTERNALIZED_CHECKPOINTS|RETAIN_ON_CANCELLATION|DELETE_ON_CANCELLATION", EFFECT, "what becomes of checkpoints when a job is stopped: here they are kept, its next run goes on from them"},
@@ -470,6 +470,14 @@ static sq_rc check_retention(struct sq_ctx *ctx, const struct row *r, const stru
     return sq_hint(ctx, "checkpoints are kept when a job is stopped ('RETAIN_ON_CANCELLATION'); to begin anew, remove the job's directory");
 }
 
+static sq_rc check_mode(struct sq_ctx *ctx, const struct row *r, const struct sq_kv *kv, struct sq_str v)
+{
+    (void)kv;
+    if (sq_str_is(v, "AT_LEAST_ONCE"))
+        sq_notice(ctx, "'%s' = 'AT_LEAST_ONCE' has no effect: state is exactly once here in any case, and so are sinks that can be", r->key);
+    return SQ_OK;
+}
+
 /* ---- what the engine can do about a value that is well formed ---- */
 
 static const struct {
@@ -480,6 +488,7 @@ static const struct {
     {"execution.trigger", check_trigger},
     {"execution.trigger.max-rows", check_from_0},
     {"execution.checkpointing.interval", check_interval},
+    {"execution.checkpointing.mode", check_mode},
     {"execution.checkpointing.timeout", check_long},
     {"execution.checkpointing.num-retained", check_from_1},
     {"execution.checkpointing.dir", check_path},

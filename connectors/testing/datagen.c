@@ -721,11 +721,21 @@ static sq_rc datagen_position(struct sq_reader *self, uint32_t split, struct sq_
     return sq_buf_add(out, &r->rng, sizeof r->rng);
 }
 
+static sq_rc datagen_show_position(struct sq_str position, struct sq_buf *out)
+{
+    uint64_t made;
+    if (position.n < sizeof made)
+        return SQ_OK;
+    memcpy(&made, position.p, sizeof made);
+    return sq_buf_printf(out, "row %llu", (unsigned long long)made);
+}
+
 static void datagen_stats(struct sq_reader *self, struct sq_source_stats *st) { *st = ((struct reader *)(void *)self)->stats; }
 
 static const struct sq_source_class source = {
     .info = datagen_info, .splits = datagen_splits, .open = datagen_open, .add_split = datagen_add_split, .poll = datagen_poll,
     .position = datagen_position, .stats = datagen_stats, .close = datagen_close,
+    .show_position = datagen_show_position,
 };
 
 const struct sq_connector sq_connector_datagen = {

@@ -9,8 +9,10 @@
  *   newest PREPARED           happened, or has not, as the decider says; then it is committed to the end, or dropped for the one before
  *   newest damaged            dropped for the one before, with a notice; if a sink with a marker has that epoch already, the numbers do not agree and that is
  *                             refused below
+ *   all damaged               refused, and nothing removed
  *
- * A number that does not agree means that checkpoint and sink are not of one history (one was restored from a backup, a topic was made anew, offsets expired).
+ * A sink that is new in the job begins with the checkpoint's number. Any other number that does not agree means that checkpoint and sink are not of one history
+ * (one was restored from a backup, a topic was made anew, offsets expired).
  * Going on would lose or double rows, so it is refused, unless 'execution.checkpointing.ignore-sink-epochs' says that the checkpoint is right.
  */
 #include "executor/runtime/epochs.h"
@@ -213,12 +215,25 @@ static sq_rc no_agreement(struct sq_epochs *e, const struct sq_op *sink, uint64_
                                 "'pipeline.name' or directory begins anew", has > want ? "double" : "lose");
 }
 
-/* Every marker is n. Those that are n - 1 are allowed where the epoch's rows are still to be committed. */
-static sq_rc check_markers(struct sq_epochs *e, const struct markers *m, uint64_t n, bool behind_is_fine)
+/* A sink that the checkpoint does not know, and that does not know the job: the job has one more now. */
+static bool is_new(const struct sq_saved *saved, const struct sq_op *sink, uint64_t marker)
 {
+    for (uint32_t i = 0; saved && i < saved->nops; i++)
+        if (saved->ops[i].kind == (uint32_t)SQ_N_SINK && sq_str_eq(saved->ops[i].name, sq_sink_name(sink)))
+            return false;
+    return saved && marker == 0;
+}
+
+/* Every marker is n. Those that are n - 1 are allowed where the epoch's rows are still to be committed; a sink that is new begins with n. saved NULL: no checkpoint. */
+static sq_rc check_markers(struct sq_epochs *e, const struct markers *m, const struct sq_saved *saved, bool behind_is_fine)
+{
+    uint64_t n = saved ? saved->epoch : 0;
+
     for (uint32_t i = 0; i < e->nsinks && e->store; i++) {
         if (sq_sink_promise(e->sinks[i]) != SQ_SINK_MARKED || m->of[i] == n || (behind_is_fine && m->of[i] + 1 == n))
             continue;
+        if (is_new(saved, e->sinks[i], m->of[i]))
+            continue;                            /* begin_new, once the job is known to fit */
         if (!e->config->ignore_sink_epochs)
             return no_agreement(e, e->sinks[i], m->of[i], n);
         SQ_TRY(sq_sink_set_marker(e->sinks[i], e->job->ctx, n));
@@ -237,7 +252,14 @@ static uint64_t marker_of(const struct sq_epochs *e, const struct markers *m, co
     return 0;
 }
 
-/* The newest checkpoint whose file is whole; damaged ones are dropped, and said. */
+/* Checkpoints there are, and none that can be used: to begin anew would read inputs from where their tables say, which may be their end. Nothing is removed. */
+static sq_rc none_whole(struct sq_epochs *e)
+{
+    sq_fail(e->job->ctx, SQ_DATA, "no checkpoint of the job in '%.*s' can be used", SQ_FMT(e->config->dir));
+    return sq_hint(e->job->ctx, "bring the directory back from a copy; to begin anew, or from a savepoint ('execution.savepoint.path'), use another 'pipeline.name' or directory");
+}
+
+/* The newest checkpoint whose file is whole; damaged ones are said, and dropped once an older one is found. */
 static sq_rc newest_whole(struct sq_epochs *e, struct sq_arena *arena, struct sq_store_entry *out, struct sq_store_reader **r, struct sq_saved *saved)
 {
     struct sq_ctx *ctx = e->job->ctx;
@@ -253,6 +275,8 @@ static sq_rc newest_whole(struct sq_epochs *e, struct sq_arena *arena, struct sq
             rc = sq_store_verify(*r);
         if (rc == SQ_OK) {
             *out = all[i];
+            for (uint32_t k = 0; k < i; k++)
+                SQ_TRY(sq_store_drop(e->store, all[k].epoch));
             return SQ_OK;
         }
         sq_store_reader_close(*r);
@@ -260,9 +284,8 @@ static sq_rc newest_whole(struct sq_epochs *e, struct sq_arena *arena, struct sq
         if (rc != SQ_DATA)
             return rc;
         sq_notice(ctx, "checkpoint %llu cannot be used: %s", (unsigned long long)all[i].epoch, ctx->err.msg);
-        SQ_TRY(sq_store_drop(e->store, all[i].epoch));
     }
-    return SQ_OK;
+    return n ? none_whole(e) : SQ_OK;
 }
 
 /* The decider (by the checkpoint) is not what it was: the set of sinks has changed. */
@@ -305,11 +328,24 @@ static sq_rc recover_sinks(struct sq_epochs *e, const struct sq_saved *saved, co
     return SQ_OK;
 }
 
+static sq_rc begin_new(struct sq_epochs *e, const struct sq_saved *saved, const struct markers *m)
+{
+    for (uint32_t i = 0; i < e->nsinks; i++) {
+        if (sq_sink_promise(e->sinks[i]) != SQ_SINK_MARKED || !is_new(saved, e->sinks[i], m->of[i]))
+            continue;
+        SQ_TRY(sq_sink_set_marker(e->sinks[i], e->job->ctx, saved->epoch));
+        sq_notice(e->job->ctx, "sink %.*s is new in the job: it gets what changes from epoch %llu on", SQ_FMT(sq_sink_name(e->sinks[i])), (unsigned long long)saved->epoch + 1);
+        m->of[i] = saved->epoch;
+    }
+    return SQ_OK;
+}
+
 static sq_rc restore(struct sq_epochs *e, const struct sq_saved *saved, const struct markers *m, bool committed)
 {
     struct sq_job *job = e->job;
 
     SQ_TRY(sq_job_load_saved(job, saved, e->config->allow_dropped_state));
+    SQ_TRY(begin_new(e, saved, m));
     SQ_TRY(recover_sinks(e, saved, m, committed));
     e->epoch = e->restored = saved->epoch;
     e->finished = saved->finished;
@@ -332,11 +368,11 @@ static sq_rc begin_anew(struct sq_epochs *e, const struct markers *m)
     sq_rc rc;
 
     if (!e->savepoint)
-        return check_markers(e, m, 0, false);
+        return check_markers(e, m, NULL, false);
     SQ_TRY(sq_store_read(e->job->ctx, e->savepoint, &r, &saved));
     rc = sq_store_verify(r);
     if (rc == SQ_OK)
-        rc = check_markers(e, m, saved.epoch, false);
+        rc = check_markers(e, m, &saved, false);
     if (rc == SQ_OK)
         rc = restore(e, &saved, m, true);
     if (rc == SQ_OK)
@@ -366,7 +402,7 @@ static sq_rc use(struct sq_epochs *e, const struct sq_store_entry *c, const stru
 {
     bool done = c->status == SQ_STORE_DONE;
 
-    SQ_TRY(check_markers(e, m, c->epoch, !done && !e->decider));
+    SQ_TRY(check_markers(e, m, saved, !done && !e->decider));
     SQ_TRY(restore(e, saved, m, done));
     if (!done && !saved->finished)
         SQ_TRY(sq_store_done(e->store, c->epoch, e->config->retained));

@@ -152,6 +152,50 @@ def looked_at(case):
     contains(r.stderr, f'the one before it is sqluice-checkpoints/j-n/{files[1].name}')
 
 
+def damage(file):
+    data = bytearray(file.read_bytes())
+    data[data.rfind(b'Aggregate by')] ^= 1
+    file.write_bytes(data)
+
+
+@test
+def damaged(case):
+    """the newest checkpoint: the one before is taken, with a notice; all of them: refused, and none is removed; a database ahead of what is left: refused"""
+    def run_and_stop():
+        p = start(case, 'j.sql')
+        wait_epoch(case, 'sqluice-checkpoints/x', 3)
+        p.send_signal(signal.SIGTERM)
+        equal(p.wait(20), 0)
+        return sorted((case.dir / 'sqluice-checkpoints/x').glob('chk-*.db'), key=lambda f: int(f.stem[4:]))
+
+    hole = SINK[:SINK.index(' WITH ')] + " WITH ('connector'='blackhole');"
+    keep = "SET 'pipeline.name' = 'x'; SET 'execution.checkpointing.num-retained' = '2';"
+    case.write('j.sql', job(source=ENDLESS, settings=keep).replace(SINK, hole))
+    files = run_and_stop()
+    equal(len(files), 2)
+    whole = files[0].read_bytes()
+    for f in files:
+        damage(f)
+    r = case.run('j.sql', expect=1)
+    for f in files:
+        contains(r.stderr, f'checkpoint {f.stem[4:]} cannot be used: ', f'{f.name} is damaged')
+        assert f.exists()
+    contains(r.stderr, "no checkpoint of the job in 'sqluice-checkpoints/x' can be used")
+    files[0].write_bytes(whole)
+    p = start(case, 'j.sql')
+    time.sleep(0.5)
+    p.send_signal(signal.SIGTERM)
+    err = p.communicate(timeout=20)[1]
+    equal(p.returncode, 0, err)
+    contains(err, f'checkpoint {files[1].stem[4:]} cannot be used: ', f'goes on from epoch {files[0].stem[4:]} (checkpoint, ')
+    subprocess.run(['rm', '-rf', 'sqluice-checkpoints'], cwd=case.dir, check=True)
+    case.write('j.sql', job(source=ENDLESS, settings=keep))
+    files = run_and_stop()
+    damage(files[1])
+    r = case.run('j.sql', expect=1)
+    contains(r.stderr, f'has committed epoch {files[1].stem[4:]} of this job, and the newest usable checkpoint', f'is of epoch {files[0].stem[4:]}:', 'going on would double rows')
+
+
 @test
 def saved(case):
     """sqluice savepoint of a job that runs and of one that does not; another job begins from it with other workers"""
@@ -196,6 +240,27 @@ def changed(case):
     contains(r.stderr, 'no place for the state of Aggregate by')
     contains(r.stderr, '--allow-dropped-state')
     contains(case.run('--allow-dropped-state', 'j.sql').stderr, 'state is dropped, as allowed')
+
+
+@test
+def a_new_sink(case):
+    """a job that has one more sink goes on; that one gets what changes from then on, in the same epochs; refused jobs leave no trace in it"""
+    case.write('j.sql', job())
+    p = start(case, 'j.sql')
+    wait_epoch(case, 'sqluice-checkpoints/j-n', 2)
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=20)
+    before = sum(c for _, c, _ in result(case))
+    both = (SINK.replace('TABLE n', 'TABLE m').replace("'n'", "'m'") + "SET 'pipeline.name' = 'j-n'; EXECUTE STATEMENT SET BEGIN "
+            + INSERT + INSERT.replace('INTO n', 'INTO m') + 'END;')
+    contains(case.run(sql=job(insert=both.replace('MOD(id, 7)', 'MOD(id, 8)')), expect=2).stderr, 'the job has changed since epoch')
+    err = case.run(sql=job(insert=both)).stderr
+    contains(err, 'sink default_catalog.default_database.m is new in the job: it gets what changes from epoch', 'begins without state: Aggregate by')
+    equal(result(case), right())
+    db = sqlite3.connect(case.dir / 'n.db')
+    equal(db.execute('SELECT SUM(c) FROM m').fetchone()[0], ROWS - before)
+    equal(db.execute('SELECT COUNT(*), COUNT(DISTINCT epoch) FROM sqluice_epochs').fetchone(), (2, 1))
+    db.close()
 
 
 @test

@@ -482,6 +482,8 @@ static void epoch_settings(void **state)
     bad(w, "SET 'execution.checkpointing.interval' = '5 ms'", SQ_SEMANTIC, "10 ms or more", "'5 ms'");
     bad(w, "SET 'execution.checkpointing.timeout' = '0 s'", SQ_SEMANTIC, "longer than zero", "'0 s'");
     bad(w, "SET 'execution.checkpointing.mode' = 'EXACTLY_TWICE'", SQ_SEMANTIC, "EXACTLY_ONCE", NULL);
+    good(w, "SET 'execution.checkpointing.mode' = 'at_least_once'");
+    assert_non_null(strstr(w->notices, "'AT_LEAST_ONCE' has no effect"));
     good(w, "SET 'state.checkpoints.num-retained' = '3'");
     is(w, "execution.checkpointing.num-retained", "3");
     bad(w, "SET 'state.checkpoints.num-retained' = '0'", SQ_SEMANTIC, "from 1 on", "'0'");

@@ -315,7 +315,7 @@ static void looks(void **state)
     HAS("\nworkers|-|-|-|-|1\n");
     HAS("|Aggregate by (");
     HAS("split|datagen|Scan few (datagen)");
-    HAS("|begun\n");
+    HAS("|row 50\n");
     HAS("checkpoint|1|chk/one/chk-1.db|-|");
     shows(w, "SHOW CHECKPOINT 'chk'");              /* the only job there */
     HAS("|one|-|-|-\n");
