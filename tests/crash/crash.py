@@ -25,7 +25,7 @@ class Run(drive.Run):
     def __init__(self, world, root, variant, args):
         super().__init__(world, root, variant, args)
         self.sinks = [cls(world, self.dir, variant, stored) for cls, stored in sinks.VARIANTS[variant]]
-        self.job = Job(self.dir, sinks.job_sql(world, variant, self.sinks, self.settings(f'crash-{variant}', self.dir)), variant)
+        self.job = Job(self.dir, sinks.job_sql(world, variant, self.sinks, {**self.settings(f'crash-{variant}', self.dir), **sinks.MORE.get(variant, {})}), variant)
 
     def compare(self):
         for sink in self.sinks:

@@ -156,7 +156,16 @@ VARIANTS = {
     'kafka-set': [(Kafka, 'totals'), (Kafka, 'lines'), (Kafka, 'busy')],
     'files': [(Files, 'lines')],
     'files-set': [(Files, 'totals'), (Files, 'lines'), (Files, 'busy')],
+    'micro-batch': [(Sqlite, 'totals'), (Files, 'lines')],
     'mixed': [(Sqlite, 'totals'), (Mysql, 'busy'), (Kafka, 'lines'), (Files, 'lines')],
+}
+
+
+# SET values that a variant has besides
+MORE = {
+    'micro-batch': {'execution.trigger': '150 ms', 'execution.trigger.max-rows': '60'},
+    'kafka': {'execution.trigger.max-rows': '60'},
+    'files-set': {'execution.checkpointing.num-retained': '3'},
 }
 
 

@@ -18,7 +18,7 @@ from harness import BUILD  # noqa: E402
 from kafka_broker import PRODUCE, Broker  # noqa: E402,F401
 from mariadb import USER, Server  # noqa: E402,F401
 
-ENGINE = BUILD / 'faults/sqluice'
+ENGINE = pathlib.Path(os.environ.get('SQLUICE_FAULTS', BUILD / 'faults/sqluice')).resolve()      # or build/asan/sqluice, which has fault points too
 
 
 class Feed:
