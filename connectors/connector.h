@@ -228,6 +228,7 @@ struct sq_sink_spec {
     uint32_t nkey;
     bool key_derived;
     bool overwrite;
+    const struct sq_vec *const *fixed;   /* per column of the table: the constant that every row has (INSERT … PARTITION), NULL: none; NULL: there are none */
     bool bounded;                        /* the input ends by itself (without epochs a sink may make all of it visible at once) */
     struct sq_sink_epochs epoch;
 };

@@ -148,6 +148,7 @@ struct sq_plan {
             unsigned mode;
             struct sq_key key;
             bool key_derived, overwrite;
+            const struct sq_vec *const *fixed;   /* per column: the constant of PARTITION (k = 'v'), NULL: none; NULL: no PARTITION */
             struct sq_str path;
         } sink;
         struct { bool changelog; } collect;

@@ -3,6 +3,8 @@
  * planner.c: whole jobs. An INSERT is bound, checked against its target, cast column by column to the target's types, rewritten,
  * given a SINK, and annotated; a SELECT for the API gets a COLLECT. Nodes are then numbered in the order that EXPLAIN prints them.
  *
+ * INSERT … PARTITION (k = 'v') gives columns that the target is PARTITIONED BY a value; the query gives the others.
+ *
  * FLINK: the columns of query and target are matched by position; a column that the list leaves out is NULL; what may be cast without being asked for is
  * cast; a NOT NULL column may be given nullable values, which are judged row by row.
  */
@@ -19,6 +21,8 @@ struct target {
     uint32_t *from;                        /* per column of spec: the query's column; UINT32_MAX: NULL */
     uint32_t *given;                       /* the other way: query column i goes to spec column given[i] */
     uint32_t ngiven;
+    const struct sq_kv **fixed;            /* per column of spec: its value in PARTITION (…); NULL: not there */
+    const struct sq_vec **values;          /* the same, as constants of the column's type; NULL: no PARTITION */
 };
 
 static bool is_virtual(const struct sq_table *t, uint32_t stored)
@@ -121,8 +125,6 @@ static sq_rc open_target(struct target *g)
         return SQ_WRONG(b, ins->table.span, "'%.*s' is a view: rows can be inserted only into a table", SQ_FMT(g->t->name));
     if (!g->t->connector->sink)
         return SQ_WRONG(b, ins->table.span, "table '%.*s' cannot be written: the connector '%s' is a source only", SQ_FMT(g->t->name), g->t->connector->name);
-    if (ins->npartition)
-        return SQ_REFUSE(b, ins->partition[0].key_span, "INSERT … PARTITION is not supported yet: give the column in the query");
     if (ins->overwrite && strcmp(g->t->connector->name, "filesystem") != 0)
         return SQ_WRONG(b, ins->table.span, "INSERT OVERWRITE is possible only for the connector 'filesystem', and '%.*s' is '%s'", SQ_FMT(g->t->name), g->t->connector->name);
     return target_spec(g);
@@ -147,6 +149,38 @@ static sq_rc no_target_column(struct target *g, uint32_t i)
     return near.n ? sq_hint(b->ctx, "did you mean '%.*s'?", SQ_FMT(near)) : SQ_SEMANTIC;
 }
 
+/* PARTITION (k = 'v', …): the query gives the other columns. */
+static sq_rc match_partition(struct target *g)
+{
+    struct sq_binder *b = g->b;
+    const struct sq_ast_insert *ins = g->ins;
+    const struct sq_table_spec *t = g->spec;
+    g->fixed = SQ_NEW_ARRAY(b->arena, const struct sq_kv *, t->ncols + 1);
+    if (!g->fixed)
+        return SQ_NOMEM;
+    if (ins->npartition && t->npartition == 0)
+        return SQ_WRONG(b, ins->partition[0].key_span, "'%.*s' is not PARTITIONED BY any column", SQ_FMT(g->t->name));
+    for (uint32_t i = 0; i < ins->npartition; i++) {
+        struct sq_str names[64], key = ins->partition[i].key;
+        uint32_t k = 0, n = 0;
+        while (k < t->npartition && !sq_str_eq(t->cols[t->partition[k]].name, key))
+            k++;
+        if (k == t->npartition) {
+            for (k = 0; k < t->npartition && n < SQ_LEN(names); k++)
+                names[n++] = t->cols[t->partition[k]].name;
+            struct sq_str near = sq_nearest(key, names, n);
+            SQ_WRONG(b, ins->partition[i].key_span, "'%.*s' is not PARTITIONED BY '%.*s'", SQ_FMT(g->t->name), SQ_FMT(key));
+            return near.n ? sq_hint(b->ctx, "did you mean '%.*s'?", SQ_FMT(near)) : SQ_SEMANTIC;
+        }
+        if (g->fixed[t->partition[k]])
+            return SQ_WRONG(b, ins->partition[i].key_span, "PARTITION gives '%.*s' twice", SQ_FMT(key));
+        g->fixed[t->partition[k]] = &ins->partition[i];
+    }
+    if (ins->npartition && !(g->values = SQ_NEW_ARRAY(b->arena, const struct sq_vec *, t->ncols + 1)))
+        return SQ_NOMEM;
+    return SQ_OK;
+}
+
 static sq_rc match_columns(struct target *g)
 {
     struct sq_binder *b = g->b;
@@ -156,11 +190,14 @@ static sq_rc match_columns(struct target *g)
     g->given = SQ_NEW_ARRAY(b->arena, uint32_t, n + ins->ncols + 1);
     if (!g->from || !g->given)
         return SQ_NOMEM;
-    g->ngiven = ins->ncols ? ins->ncols : n;
+    SQ_TRY(match_partition(g));
+    g->ngiven = ins->ncols;
     for (uint32_t i = 0; i < n; i++) {
-        g->from[i] = ins->ncols ? UINT32_MAX : i;
-        if (!ins->ncols)
-            g->given[i] = i;
+        g->from[i] = UINT32_MAX;
+        if (!ins->ncols && !g->fixed[i]) {
+            g->from[i] = g->ngiven;
+            g->given[g->ngiven++] = i;
+        }
     }
     for (uint32_t i = 0; i < ins->ncols; i++) {
         uint32_t k = 0;
@@ -170,11 +207,13 @@ static sq_rc match_columns(struct target *g)
             return no_target_column(g, i);
         if (g->from[k] != UINT32_MAX)
             return SQ_WRONG(b, ins->col_spans[i], "column '%.*s' is listed twice", SQ_FMT(ins->cols[i]));
+        if (g->fixed[k])
+            return SQ_WRONG(b, ins->col_spans[i], "column '%.*s' is listed, and its value is given by PARTITION", SQ_FMT(ins->cols[i]));
         g->from[k] = i;
         g->given[i] = k;
     }
     for (uint32_t i = 0; i < n; i++)
-        if (g->from[i] == UINT32_MAX && !declared_type(g, i)->nullable)
+        if (g->from[i] == UINT32_MAX && !g->fixed[i] && !declared_type(g, i)->nullable)
             return SQ_WRONG(b, ins->table.span, "column '%.*s' of '%.*s' is NOT NULL and is not among the columns listed", SQ_FMT(g->spec->cols[i].name), SQ_FMT(g->t->name));
     return SQ_OK;
 }
@@ -252,6 +291,30 @@ static sq_rc wrong_type(struct target *g, const struct sq_plan *p, uint32_t i, c
     return show_both(g, p);
 }
 
+/* A column that PARTITION gives. */
+static sq_rc fixed_column(struct target *g, uint32_t i, struct sq_expr **out)
+{
+    struct sq_binder *b = g->b;
+    const struct sq_kv *kv = g->fixed[i];
+    uint32_t chars = sq_utf8_length(kv->value);
+    const struct sq_type *text = sq_type_new(b->arena, SQ_T_VARCHAR, false, chars ? (int32_t)chars : 1, 0);
+    struct sq_vec *v = text ? sq_vec_const_str(b->arena, text, kv->value) : NULL;
+    if (!v || !(*out = sq_expr_const(b->arena, v, kv->value_span)))
+        return SQ_NOMEM;
+    SQ_TRY(sq_bind_cast(b, *out, g->spec->cols[i].type, out));
+    if ((*out)->kind != SQ_X_CONST) {                    /* the cast fails */
+        struct sq_buf type;
+        sq_buf_init(&type, b->ctx);
+        sq_rc rc = sq_type_print(&type, g->spec->cols[i].type);
+        if (rc == SQ_OK)
+            rc = SQ_WRONG(b, kv->value_span, "PARTITION: '%.*s' is %s, and '%.*s' is not", SQ_FMT(kv->key), type.p, SQ_FMT(kv->value));
+        sq_buf_free(&type);
+        return rc;
+    }
+    g->values[i] = (*out)->value;
+    return SQ_OK;
+}
+
 /* The project that makes the target's columns of the query's. */
 static sq_rc fit_columns(struct target *g, struct sq_plan *p, struct sq_plan **out)
 {
@@ -270,6 +333,10 @@ static sq_rc fit_columns(struct target *g, struct sq_plan *p, struct sq_plan **o
         const struct sq_table_column *to = &g->spec->cols[i];
         const struct sq_type *declared = declared_type(g, i);
         names[i] = to->name;
+        if (g->fixed[i]) {
+            SQ_TRY(fixed_column(g, i, &exprs[i]));
+            continue;
+        }
         if (g->from[i] == UINT32_MAX) {
             if (!(exprs[i] = sq_expr_const(b->arena, sq_vec_const_null(b->arena, to->type), (struct sq_span){0, 0})))
                 return SQ_NOMEM;
@@ -308,6 +375,7 @@ static sq_rc sink_node(struct target *g, struct sq_plan *in, struct sq_plan **ou
     p->u.sink.ext = g->ext;
     p->u.sink.key = (struct sq_key){g->spec->pk, g->spec->npk};
     p->u.sink.overwrite = g->ins->overwrite;
+    p->u.sink.fixed = g->values;
     p->u.sink.path = sq_str_of(path);
     *out = p;
     return SQ_OK;

@@ -2,9 +2,10 @@
  *
  * epoch.c: files that appear whole, once, whatever dies in between.
  *
- * A directory: prepare ends the part file and makes it durable, and says which files are to get their names; commit gives the names. So what is visible
- * is at any time the rows of the first so many epochs. One file: it stays hidden and open over epochs; prepare makes it durable and says how long it is,
- * and the last one of a run closes it (onefile.c).
+ * A directory: prepare ends the part files and makes them durable, and says which are to get their names; commit gives the names. Where the table says how
+ * long a file may be written to ('sink.rolling-policy.rollover-interval' or 'inactivity-interval'), files stay hidden and open over epochs until
+ * one of them is large or old: then all are ended. So what is visible is at any time the rows of the first so many epochs. One file: it stays
+ * open in any case; prepare makes it durable and says how long it is, and the last one of a run closes it (onefile.c).
  *
  * recover cuts an open file to the length it had, and removes what is in no list. A hidden file carries in its name a tag made of the job and the
  * sink, so nobody else's is touched; a visible one carries also a number that only rises and the run, so that names never meet.
@@ -13,8 +14,10 @@
  * list of epoch n is higher than that of every file with rows of epochs up to n, so a visible file with that number or a higher one says that
  * somebody has gone on from n already.
  *
- * FLINK: a part file may span checkpoints, and then appears later than its rows' checkpoint.
+ * FLINK: files always stay open over checkpoints, 30 minutes if nothing else is said, and each ends by itself, so that a part of an epoch may be seen
+ * before the rest.
  */
+#include "base/text.h"
 #include "connectors/filesystem/sink.h"
 
 #include <errno.h>
@@ -22,7 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PENDING_FORM = 1 };
+enum { PENDING_FORM = 2 };
 
 /* ---- whose files ---- */
 
@@ -95,7 +98,7 @@ static sq_rc remove_strays(struct sq_fs_writer *w, const char *tag)
     for (size_t i = 0; rc == SQ_OK && i < n; i++) {
         if (!is_ours(names[i], tag) || (tag == w->tag && is_listed(w, names[i])))
             continue;
-        const char *path = sq_fs_path(w, &w->path, names[i].p);
+        const char *path = sq_fs_path(w, &w->path, "", names[i].p);
         int e = path ? w->ctx->os->unlink(w->ctx->os->arg, path) : -ENOMEM;
         if (e < 0 && e != -ENOENT)
             rc = path ? sq_fs_fail_io(w, "remove", path, e) : SQ_NOMEM;
@@ -110,6 +113,7 @@ static sq_rc remove_strays(struct sq_fs_writer *w, const char *tag)
 static sq_rc give_name(struct sq_fs_writer *w, struct sq_fs_part *p)
 {
     struct stat st;
+    SQ_TRY(sq_fs_place_make(w, p->place));
     const char *hidden = sq_fs_hidden(w, p), *final = sq_fs_final(w, p);
     if (!hidden || !final)
         return SQ_NOMEM;
@@ -121,6 +125,8 @@ static sq_rc give_name(struct sq_fs_writer *w, struct sq_fs_part *p)
     if (e < 0)
         return sq_fs_fail_io(w, "write", final, e);
     p->named = true;
+    if (p->place)
+        p->place->touched = true;
     SQ_FAULT(w->ctx, "fs.rename");
     return SQ_OK;
 }
@@ -137,7 +143,7 @@ sq_rc sq_fs_commit(struct sq_writer *self, uint64_t epoch)
         any = true;
     }
     if (any && w->directory) {
-        SQ_TRY(sq_os_sync_dir(w->ctx, w->dir));
+        SQ_TRY(sq_fs_sync_places(w));
         SQ_FAULT(w->ctx, "fs.renamed");
     }
     sq_fs_parts_forget(w, false);
@@ -167,10 +173,42 @@ sq_rc sq_fs_epoch_begin(struct sq_fs_writer *w)
 /* One file: where the job has no rows and there is no old file (or it is to go), there will be an empty one. */
 static sq_rc make_empty(struct sq_fs_writer *w)
 {
+    struct sq_fs_part *p;
     struct stat st;
     if (w->directory || w->counter || (!w->spec->overwrite && w->ctx->os->stat(w->ctx->os->arg, w->target, &st) == 0))
         return SQ_OK;
-    return sq_fs_part_open(w);
+    return sq_fs_part_open(w, NULL, &p);
+}
+
+static bool is_due(const struct sq_fs_options *o, const struct sq_fs_part *p, int64_t now)
+{
+    return p->size >= o->rolling_size || (now - p->made_us) / SQ_US_PER_MS >= o->rollover_ms || (now - p->written_us) / SQ_US_PER_MS >= o->inactivity_ms;
+}
+
+/* Whether the open files are to be ended, all of them, with this epoch. */
+static bool ends_files(struct sq_fs_writer *w)
+{
+    const struct sq_fs_options *o = &w->table->options;
+    int64_t now = w->ctx->os->now_us(w->ctx->os->arg);
+    if (w->last || !w->directory || !o->spans)
+        return w->last || w->directory;
+    for (size_t i = 0; i < w->nparts; i++)
+        if (w->parts[i]->closed || is_due(o, w->parts[i], now))
+            return true;
+    return false;
+}
+
+sq_rc sq_fs_end_old(struct sq_fs_writer *w)
+{
+    const struct sq_fs_options *o = &w->table->options;
+    int64_t now = w->ctx->os->now_us(w->ctx->os->arg);
+    if (!o->spans || !w->directory || (now >= w->looked_us && (now - w->looked_us) / SQ_US_PER_MS < o->check_ms))
+        return SQ_OK;
+    w->looked_us = now;
+    for (size_t i = 0; i < w->nparts; i++)
+        if (!w->parts[i]->closed && is_due(o, w->parts[i], now))
+            SQ_TRY(sq_fs_part_close(w, w->parts[i]));
+    return SQ_OK;
 }
 
 void sq_fs_last(struct sq_writer *self) { sq_fs_writer_of(self)->last = true; }
@@ -193,6 +231,9 @@ static sq_rc put_pending(struct sq_fs_writer *w, struct sq_buf *b)
         sq_buf_u32(b, p->closed);
         sq_buf_u64(b, p->number);
         sq_buf_u64(b, (uint64_t)p->size);
+        sq_buf_u64(b, (uint64_t)p->made_us);
+        sq_buf_u64(b, (uint64_t)p->written_us);
+        put_str(b, p->place ? p->place->path : "");
         put_str(b, p->name);
         p->kept = w->spec->epoch.job.n > 0;
     }
@@ -206,10 +247,10 @@ sq_rc sq_fs_prepare(struct sq_writer *self, uint64_t epoch, struct sq_buf *pendi
     SQ_TRY(sq_fs_epoch_begin(w));
     if (w->last)
         SQ_TRY(make_empty(w));
-    if (w->last || w->directory)
-        SQ_TRY(sq_fs_part_close(w));
-    else if (w->open)
-        SQ_TRY(sq_fs_part_sync(w));
+    if (ends_files(w))
+        SQ_TRY(sq_fs_close_all(w));
+    for (size_t i = 0; i < w->nparts; i++)
+        SQ_TRY(sq_fs_part_sync(w, w->parts[i]));
     if (w->new_names)
         SQ_TRY(sq_os_sync_dir(w->ctx, w->dir));
     w->new_names = false;
@@ -259,40 +300,93 @@ static bool good_name(const struct sq_fs_writer *w, struct sq_str s)
     return s.n > 22 && s.n < 150 && memcmp(s.p, "part-", 5) == 0 && memcmp(s.p + 5, w->tag, 16) == 0 && !memchr(s.p, '/', s.n);
 }
 
+/* "a=b/c=d/": no part of it leads out of the directory. */
+static bool good_place(struct sq_str s)
+{
+    bool equals = false;
+    for (uint32_t i = 0, from = 0; i < s.n; i++) {
+        equals |= s.p[i] == '=' && i > from;
+        if (s.p[i] != '/')
+            continue;
+        if (!equals)
+            return false;
+        equals = false;
+        from = i + 1;
+    }
+    return s.n == 0 || s.p[s.n - 1] == '/';
+}
+
+/* What the list says of one file. */
+struct listed { uint32_t closed; uint64_t number; int64_t size, made_us, written_us; struct sq_str place, name; };
+
+static struct listed get_listed(struct cursor *c)
+{
+    struct listed l;
+    l.closed = get_u32(c);
+    l.number = get_u64(c);
+    l.size = (int64_t)get_u64(c);
+    l.made_us = (int64_t)get_u64(c);
+    l.written_us = (int64_t)get_u64(c);
+    l.place = get_str(c);
+    l.name = get_str(c);
+    return l;
+}
+
 static sq_rc get_part(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch)
 {
+    struct sq_fs_place *place = NULL;
     struct sq_fs_part *p;
     char text[160];
-    uint32_t closed = get_u32(c);
-    uint64_t number = get_u64(c);
-    int64_t size = (int64_t)get_u64(c);
-    struct sq_str name = get_str(c);
-    if (c->bad || closed > 1 || size < 0 || number >= w->counter || !good_name(w, name) || (!closed && (w->directory || w->open)))
+    struct listed l = get_listed(c);
+    if (c->bad || l.closed > 1 || l.size < 0 || l.number >= w->counter || !good_name(w, l.name) || !good_place(l.place) || (l.place.n > 0) != (w->buckets != NULL))
         return damaged(w, epoch);
-    snprintf(text, sizeof text, "%.*s", SQ_FMT(name));
-    SQ_TRY(sq_fs_part_new(w, w->directory ? text : sq_fs_one_base(w), number, &p));
-    p->closed = closed;
-    p->size = size;
+    if (l.place.n)
+        SQ_TRY(sq_fs_place_get(w, l.place, &place));
+    struct sq_fs_part **open = place ? &place->open : &w->open;
+    if (!l.closed && *open)
+        return damaged(w, epoch);
+    snprintf(text, sizeof text, "%.*s", SQ_FMT(l.name));
+    SQ_TRY(sq_fs_part_new(w, place, w->directory ? text : sq_fs_one_base(w), l.number, &p));
+    p->closed = l.closed;
+    p->size = l.size;
+    p->made_us = l.made_us;
+    p->written_us = l.written_us;
     p->kept = true;
-    if (!closed)
-        w->open = p;
+    if (!l.closed)
+        *open = p;
     return SQ_OK;
 }
 
-/* The open file goes on where it was at the epoch. */
-static sq_rc reopen(struct sq_fs_writer *w, uint64_t epoch)
+static sq_rc is_ahead(struct sq_fs_writer *w, uint64_t epoch, const char *path)
 {
-    struct sq_fs_part *p = w->open;
+    sq_fail(w->ctx, SQ_IO, "table '%.*s' is ahead of epoch %llu, from which the job would go on: '%s' holds rows of a later one",
+            SQ_FMT(w->spec->table->name), (unsigned long long)epoch, path);
+    return sq_hint(w->ctx, "go on from the newest checkpoint; or take the files of later epochs away first: their rows are written again");
+}
+
+static sq_rc open_is_gone(struct sq_fs_writer *w, const struct sq_fs_part *p, uint64_t epoch)
+{
+    struct stat st;
+    const char *path = sq_fs_hidden(w, p), *final = sq_fs_final(w, p);
+    if (!path || !final)
+        return SQ_NOMEM;
+    if (w->directory && w->ctx->os->stat(w->ctx->os->arg, final, &st) == 0)
+        return is_ahead(w, epoch, final);
+    sq_fail(w->ctx, SQ_IO, "table '%.*s': the rows of '%s' up to epoch %llu are gone: '%s' is not there", SQ_FMT(w->spec->table->name), final,
+            (unsigned long long)epoch, path);
+    return w->directory ? SQ_IO : sq_hint(w->ctx, "that is also so when a later run has ended and put them into '%s': then go on from its newest checkpoint", final);
+}
+
+/* An open file goes on where it was at the epoch. */
+static sq_rc reopen(struct sq_fs_writer *w, struct sq_fs_part *p, uint64_t epoch)
+{
     struct stat st;
     const char *path = sq_fs_hidden(w, p);
     if (!path)
         return SQ_NOMEM;
     int e = w->ctx->os->stat(w->ctx->os->arg, path, &st);
-    if (e == -ENOENT) {
-        sq_fail(w->ctx, SQ_IO, "table '%.*s': the rows of '%s' up to epoch %llu are gone: '%s' is not there", SQ_FMT(w->spec->table->name), w->target,
-                (unsigned long long)epoch, path);
-        return sq_hint(w->ctx, "that is also so when a later run has ended and put them into '%s': then go on from its newest checkpoint", w->target);
-    }
+    if (e == -ENOENT)
+        return open_is_gone(w, p, epoch);
     if (e < 0)
         return sq_fs_fail_io(w, "look at", path, e);
     if (st.st_size < p->size)
@@ -300,38 +394,33 @@ static sq_rc reopen(struct sq_fs_writer *w, uint64_t epoch)
                        (long long)st.st_size, (long long)p->size, (unsigned long long)epoch);
     if (st.st_size == p->size)
         return SQ_OK;
-    SQ_TRY(sq_fs_part_fd(w));
-    e = w->ctx->os->truncate(w->ctx->os->arg, w->fd, p->size);
-    w->dirty = true;
+    SQ_TRY(sq_fs_part_fd(w, p));
+    e = w->ctx->os->truncate(w->ctx->os->arg, p->fd, p->size);
+    p->dirty = true;
     return e < 0 ? sq_fs_fail_io(w, "cut", path, e) : SQ_OK;
 }
 
 struct ahead { struct sq_fs_writer *w; uint64_t epoch; };
 
-static sq_rc is_ahead(void *arg, const char *path, const struct stat *st)
+static sq_rc look_whether_ahead(void *arg, const char *path, const struct stat *st)
 {
     const struct ahead *a = arg;
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     (void)st;
     if (strncmp(name, "part-", 5) != 0 || strncmp(name + 5, a->w->tag, 16) != 0 || name[21] != '-' || strtoull(name + 22, NULL, 10) < a->w->counter)
         return SQ_OK;
-    sq_fail(a->w->ctx, SQ_IO, "table '%.*s' is ahead of epoch %llu, from which the job would go on: '%s' holds rows of a later one",
-            SQ_FMT(a->w->spec->table->name), (unsigned long long)a->epoch, path);
-    return sq_hint(a->w->ctx, "go on from the newest checkpoint; or take the files of later epochs away first: their rows are written again");
+    return is_ahead(a->w, a->epoch, path);
 }
 
 /* A savepoint of another job: what it had closed is there under its names; what it has open is still its own. */
 static sq_rc recover_foreign(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch, uint32_t n)
 {
     for (uint32_t i = 0; i < n && !c->bad; i++) {
-        uint32_t closed = get_u32(c);
-        get_u64(c);
-        get_u64(c);
-        get_str(c);
-        if (!c->bad && !closed) {
-            sq_fail(w->ctx, SQ_IO, "table '%.*s': '%s' is one file, and its rows up to epoch %llu are still in a hidden file of the job that made the savepoint",
-                    SQ_FMT(w->spec->table->name), w->target, (unsigned long long)epoch);
-            return sq_hint(w->ctx, "stop that job with a savepoint: then its rows are in the file; or write into a directory: 'path' = '%s/'", w->target);
+        struct listed l = get_listed(c);
+        if (!c->bad && !l.closed) {
+            sq_fail(w->ctx, SQ_IO, "table '%.*s': rows of '%s' up to epoch %llu are still in a hidden file of the job that made the savepoint",
+                    SQ_FMT(w->spec->table->name), w->table->path, (unsigned long long)epoch);
+            return sq_hint(w->ctx, "stop that job with a savepoint: then its rows are visible%s", w->directory ? "" : "; or write into a directory: end the path with '/'");
         }
     }
     return c->bad || c->s.n ? damaged(w, epoch) : SQ_OK;
@@ -345,13 +434,14 @@ static sq_rc recover_own(struct sq_fs_writer *w, struct cursor *c, uint64_t epoc
         SQ_TRY(get_part(w, c, epoch));
     if (c->s.n)
         return damaged(w, epoch);
-    if (w->open)
-        SQ_TRY(reopen(w, epoch));
+    for (size_t i = 0; i < w->nparts; i++)
+        if (!w->parts[i]->closed)
+            SQ_TRY(reopen(w, w->parts[i], epoch));
     SQ_TRY(remove_strays(w, w->tag));
     if (!w->directory)
         return SQ_OK;
     sq_arena_init(&tmp, w->ctx);
-    sq_rc rc = sq_fs_walk(w->ctx, &tmp, w->dir, is_ahead, &ahead);
+    sq_rc rc = sq_fs_walk(w->ctx, &tmp, w->dir, look_whether_ahead, &ahead);
     sq_arena_free(&tmp);
     return rc;
 }

@@ -5,11 +5,12 @@
  * FLINK: a path may also be one file (Flink always takes it for a directory), a pattern such as 'in/2024-*.ndjson', or a
  * pipe ('/dev/stdin'). A path that ends with '/' or is a directory is written as Flink writes it: by new part files.
  */
-#include "connectors/filesystem/filesystem.h"
+#include "connectors/filesystem/partition.h"
 #include "connectors/registry.h"
 
+enum { HALF_AN_HOUR_MS = 30 * 60 * 1000 };
+
 #define OFF(field) offsetof(struct sq_fs_options, field)
-#define ROLL_WHY "accepted, without effect: a part file ends with its epoch (checkpoint, micro-batch), so it is visible at once, and at 'sink.rolling-policy.file-size'"
 #define COMMIT_WHY "files are visible when their epoch is committed, or the job has finished; there is no PARTITIONED BY here"
 
 static const struct sq_option rows[] = {
@@ -21,15 +22,15 @@ static const struct sq_option rows[] = {
     {"sink.rolling-policy.file-size", NULL, SQ_OPT_MEMORY, "128MB", OFF(rolling_size), NULL, 0, "when a part file of a directory has grown to this size, the next one is begun"},
     {"source.monitor-interval", NULL, SQ_OPT_DURATION, NULL, OFF(monitor_ms), NULL, 0, "how often to look for new files; each is read once, as it is when it is found. Not given: what is there at the start is all"},
     {"source.path.regex-pattern", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "write a pattern with * and ? as the path"},
-    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, "30 min", OFF(rollover_ms), NULL, 0, ROLL_WHY},
-    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, "30 min", OFF(inactivity_ms), NULL, 0, ROLL_WHY},
-    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, "1 min", OFF(check_ms), NULL, 0, ROLL_WHY},
-    {"sink.shuffle-by-partition.enable", NULL, SQ_OPT_BOOL, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "it needs PARTITIONED BY"},
+    {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, NULL, OFF(rollover_ms), NULL, 0, "with checkpoints: part files stay hidden, and are written to, for so long (30 min where only inactivity-interval is given). Not given: they end at each checkpoint"},
+    {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, OFF(inactivity_ms), NULL, 0, "with checkpoints: the same; they end earlier where no rows came for so long (30 min where only rollover-interval is given)"},
+    {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, "1min", OFF(check_ms), NULL, 0, "how often the two are looked at between checkpoints"},
+    {"sink.shuffle-by-partition.enable", NULL, SQ_OPT_BOOL, "false", OFF(shuffle), NULL, 0, "one writer writes all partitions, so it changes nothing"},
     {"sink.partition-commit.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
     {"partition.time-extractor.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
-    {"auto-compaction", NULL, SQ_OPT_BOOL, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "one worker writes one file; there is nothing to compact"},
-    {"compaction.file-size", NULL, SQ_OPT_MEMORY, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "one worker writes one file; there is nothing to compact"},
-    {"compaction.parallelism", NULL, SQ_OPT_INT, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "one worker writes one file; there is nothing to compact"},
+    {"auto-compaction", NULL, SQ_OPT_BOOL, "false", OFF(compaction), NULL, 0, "'true' is refused: one writer writes each file, and as large as it may be"},
+    {"compaction.file-size", NULL, SQ_OPT_MEMORY, NULL, OFF(compaction_size), NULL, 0, "means nothing without auto-compaction"},
+    {"compaction.parallelism", NULL, SQ_OPT_INT, NULL, OFF(compaction_parallelism), NULL, 0, "means nothing without auto-compaction"},
 };
 
 static const struct sq_type string_not_null = {.id = SQ_T_VARCHAR, .nullable = false, .p = SQ_STRING_MAX};
@@ -95,6 +96,37 @@ static bool skips_bad(const struct sq_table_format *f)
     return false;
 }
 
+/* What is given must be more than 0; what is not gets *v. */
+static sq_rc positive(struct sq_ctx *ctx, const struct sq_table_spec *t, const char *key, int64_t *v, int64_t fallback)
+{
+    const struct sq_kv *kv = sq_option_given(t->options, t->noptions, key);
+    if (!kv)
+        *v = fallback;
+    else if (*v <= 0)
+        return sq_fail_at(ctx, SQ_SEMANTIC, kv->value_span, "'%s' must be more than 0", key);
+    return SQ_OK;
+}
+
+static sq_rc no_compaction(struct sq_ctx *ctx, const struct sq_table_spec *t, const struct sq_fs_options *o)
+{
+    const struct sq_kv *kv = sq_option_given(t->options, t->noptions, "auto-compaction");
+    if (!o->compaction || !kv)
+        return SQ_OK;
+    sq_fail_at(ctx, SQ_UNSUPPORTED, kv->value_span, "'auto-compaction' is not supported yet");
+    return sq_hint(ctx, "for fewer and larger files give 'sink.rolling-policy.rollover-interval': files then stay open over checkpoints for so long");
+}
+
+static sq_rc check_intervals(struct sq_ctx *ctx, const struct sq_table_spec *t, struct sq_fs_options *o)
+{
+    o->spans = sq_option_given(t->options, t->noptions, "sink.rolling-policy.rollover-interval") ||
+               sq_option_given(t->options, t->noptions, "sink.rolling-policy.inactivity-interval");
+    SQ_TRY(positive(ctx, t, "sink.rolling-policy.file-size", &o->rolling_size, o->rolling_size));
+    SQ_TRY(positive(ctx, t, "sink.rolling-policy.rollover-interval", &o->rollover_ms, HALF_AN_HOUR_MS));
+    SQ_TRY(positive(ctx, t, "sink.rolling-policy.inactivity-interval", &o->inactivity_ms, HALF_AN_HOUR_MS));
+    SQ_TRY(positive(ctx, t, "sink.rolling-policy.check-interval", &o->check_ms, o->check_ms));
+    return positive(ctx, t, "source.monitor-interval", &o->monitor_ms, 0);
+}
+
 static sq_rc fs_table(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_table_ext **ext)
 {
     struct sq_fs_table *fs = SQ_NEW(arena, struct sq_fs_table);
@@ -102,19 +134,11 @@ static sq_rc fs_table(struct sq_ctx *ctx, struct sq_arena *arena, const struct s
         return SQ_NOMEM;
     SQ_TRY(sq_table_options(ctx, arena, &sq_connector_filesystem, t, &fs->options, &fs->format));
     SQ_TRY(resolve_path(ctx, t, fs));
-    if (t->npartition)
-        return sq_fail_at(ctx, SQ_UNSUPPORTED, t->span, "PARTITIONED BY is not supported yet by connector 'filesystem'");
+    SQ_TRY(sq_fs_partition_check(ctx, arena, t, fs));
     if (!fs->format.format->lines)
         return sq_fail_at(ctx, SQ_UNSUPPORTED, t->span, "format '%s' is not supported yet by connector 'filesystem'", fs->format.format->name);
-    if (fs->options.rolling_size <= 0) {
-        const struct sq_kv *kv = sq_option_given(t->options, t->noptions, "sink.rolling-policy.file-size");
-        return sq_fail_at(ctx, SQ_SEMANTIC, kv ? kv->value_span : t->span, "'sink.rolling-policy.file-size' must be more than 0");
-    }
-    const struct sq_kv *monitor = sq_option_given(t->options, t->noptions, "source.monitor-interval");
-    if (!monitor)
-        fs->options.monitor_ms = 0;
-    else if (fs->options.monitor_ms <= 0)
-        return sq_fail_at(ctx, SQ_SEMANTIC, monitor->value_span, "'source.monitor-interval' must be more than 0");
+    SQ_TRY(check_intervals(ctx, t, &fs->options));
+    SQ_TRY(no_compaction(ctx, t, &fs->options));
     fs->skips_bad = skips_bad(&fs->format);
     fs->line_limit = SQ_FS_LINE_LIMIT;
     fs->block = SQ_FS_BLOCK;

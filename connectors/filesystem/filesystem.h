@@ -12,9 +12,12 @@
 struct sq_fs_options {
     struct sq_str path, default_partition;
     int64_t rolling_size, scan_parallelism, sink_parallelism;
-    int64_t rollover_ms, inactivity_ms, check_ms;       /* Flink's for part files over several checkpoints: checked, and not needed here */
+    int64_t rollover_ms, inactivity_ms, check_ms;
+    bool spans;                          /* one of the first two was given: files may stay open over epochs */
     int64_t monitor_ms;                  /* not more than 0: a directory is read once */
     int report_statistics;
+    bool shuffle, compaction;
+    int64_t compaction_size, compaction_parallelism;
 };
 
 struct sq_fs_table {                     /* the connector's sq_table_ext */
@@ -24,6 +27,9 @@ struct sq_fs_table {                     /* the connector's sq_table_ext */
     bool skips_bad;                      /* the format's ignore-parse-errors */
     int64_t line_limit;                  /* longest line, bytes */
     size_t block;                        /* bytes of a read */
+    uint32_t open_files;                 /* of a writer at one time; 0: as many as are good */
+    const struct sq_table_spec *stored;  /* the table without partition columns: what is in the files */
+    const uint32_t *stored_from;         /* per column of it: its position in the table */
 };
 
 enum { SQ_FS_BLOCK = 256 << 10, SQ_FS_SPLIT_ROW = 2048 };   /* a split is worth a batch of rows of so many bytes: 4 MB */

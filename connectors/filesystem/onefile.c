@@ -74,8 +74,9 @@ static bool there(struct sq_fs_writer *w, const char *path, struct stat *st) { r
 sq_rc sq_fs_one_begin(struct sq_fs_writer *w)
 {
     w->had_old = there(w, w->target, &w->old);
-    SQ_TRY(sq_fs_part_open(w));
-    return w->had_old && !w->spec->overwrite ? copy_file(w, w->target, 0, w->fd, true, &w->copied) : SQ_OK;
+    struct sq_fs_part *p;
+    SQ_TRY(sq_fs_part_open(w, NULL, &p));
+    return w->had_old && !w->spec->overwrite ? copy_file(w, w->target, 0, p->fd, true, &w->copied) : SQ_OK;
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -92,16 +93,17 @@ static sq_rc copy_again(struct sq_fs_writer *w)
     if (!ours)
         return SQ_NOMEM;
     sq_fs_random_tag(w);
-    SQ_TRY(sq_fs_part_open(w));
-    SQ_TRY(copy_file(w, w->target, 0, w->fd, true, &copied));
-    SQ_TRY(copy_file(w, ours, w->copied, w->fd, false, &copied));
-    return sq_fs_part_close(w);
+    struct sq_fs_part *p;
+    SQ_TRY(sq_fs_part_open(w, NULL, &p));
+    SQ_TRY(copy_file(w, w->target, 0, p->fd, true, &copied));
+    SQ_TRY(copy_file(w, ours, w->copied, p->fd, false, &copied));
+    return sq_fs_part_close(w, p);
 }
 
 sq_rc sq_fs_one_finish(struct sq_fs_writer *w)
 {
     struct stat now;
-    SQ_TRY(sq_fs_part_close(w));
+    SQ_TRY(sq_fs_close_all(w));
     bool has = there(w, w->target, &now);
     if (!w->spec->overwrite && has && w->rows == 0)
         return SQ_OK;                                    /* nothing to append: the file stays as it is */

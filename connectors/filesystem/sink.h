@@ -11,14 +11,36 @@
 
 /* A file that is being written, or is whole and waits to get its name. */
 struct sq_fs_part {
-    const char *name;                        /* that it will have; without the directory, like the next one */
-    const char *hidden;                      /* that it has now */
+    struct sq_fs_place *place;               /* the partition; NULL: there are none */
+    const char *name;                        /* that it will have; without directories, like the next one */
+    const char *hidden;                      /* that it has now, in the table's directory whatever the partition */
     uint64_t number;
     int64_t size;                            /* bytes, those that are not written out yet too */
+    int64_t made_us, written_us;
     bool closed;                             /* whole and durable: it waits for its name */
     bool kept;                               /* a checkpoint may name it: it stays when the writer is closed */
     bool named;                              /* it has its name */
+
+    int fd;                                  /* -1: none now */
+    uint64_t used;                           /* when the descriptor was, last */
+    bool dirty;                              /* written to since the last fsync */
+    struct sq_buf text;                      /* not written out yet */
 };
+
+/* A partition that has files, or waits for its own commit. */
+struct sq_fs_place {
+    struct sq_fs_place *next;                /* in its bucket */
+    struct sq_fs_part *open;                 /* the file that is being written; NULL: none */
+    uint64_t hash;
+    uint32_t nparts;                         /* files that belong to it */
+    bool touched;                            /* a file has got its name, and the directories are not synced yet */
+    struct sq_fs_place *after;               /* rows of a batch: the next partition, … */
+    uint32_t first, last;                    /* … and the rows of this one; UINT32_MAX: none */
+    uint32_t n;
+    char path[];                             /* "dt=2024-01-01/hour=10/": n bytes, and a 0 */
+};
+
+enum { SQ_FS_OPEN_FILES = 64, SQ_FS_BUCKETS = 512, SQ_FS_WRITE_AT = 256 << 10, SQ_FS_BUFFERED = 16 << 20 };
 
 struct sq_fs_writer {
     struct sq_ctx *ctx;
@@ -36,10 +58,17 @@ struct sq_fs_writer {
 
     struct sq_fs_part **parts;
     size_t nparts, cap_parts;
-    struct sq_fs_part *open;                 /* the one that is being written; NULL: none */
-    int fd;                                  /* its descriptor; -1: none now */
-    bool dirty;                              /* written to since the last fsync */
-    struct sq_buf text;                      /* not written out yet */
+    struct sq_fs_part *open;                 /* without partitions: the one that is being written; NULL: none */
+    struct sq_fs_part *with_fd[SQ_FS_OPEN_FILES];
+    uint32_t nfd;
+    uint64_t clock;                          /* counts uses of descriptors */
+    size_t buffered;                         /* bytes in all the texts */
+
+    /* partitions */
+    struct sq_fs_place **buckets;            /* SQ_FS_BUCKETS; NULL: the table has none */
+    struct sq_buf spot;                      /* the partition of a row */
+    uint32_t *rows_after, *rows_sel;         /* rows of a batch: the next one of the same partition; a selection */
+    struct sq_vec *vecs;                     /* the columns that go to files */
 
     /* one file */
     struct stat old;                         /* what was there at the beginning; without epochs it was copied into the hidden file first */
@@ -51,6 +80,7 @@ struct sq_fs_writer {
     bool begun;                              /* strays were removed */
     bool recovered, committed;               /* recover was called; since then commit was */
     bool last;                               /* the next prepare is the last of this run */
+    int64_t looked_us;                       /* when files were last looked through for old ones */
     bool new_names;                          /* files were made in `dir` since it was last synced */
 };
 
@@ -61,17 +91,23 @@ sq_rc sq_fs_fail_io(struct sq_fs_writer *, const char *what, const char *path, i
 void sq_fs_random_tag(struct sq_fs_writer *);            /* 32 hex digits */
 
 /* parts.c */
-/* "<dir>/<name>", good until the next call with the same buffer. NULL: out of memory. */
-const char *sq_fs_path(struct sq_fs_writer *, struct sq_buf *, const char *name);
+/* "<dir>/<place><name>", good until the next call with the same buffer. NULL: out of memory. */
+const char *sq_fs_path(struct sq_fs_writer *, struct sq_buf *, const char *place, const char *name);
 const char *sq_fs_hidden(struct sq_fs_writer *, const struct sq_fs_part *);       /* in `path` */
 const char *sq_fs_final(struct sq_fs_writer *, const struct sq_fs_part *);        /* in `to` */
-sq_rc sq_fs_part_new(struct sq_fs_writer *, const char *name, uint64_t number, struct sq_fs_part **);
-sq_rc sq_fs_part_open(struct sq_fs_writer *);            /* afterwards `open` is there: as it was, the next one, or the first */
-sq_rc sq_fs_part_fd(struct sq_fs_writer *);              /* opens the file of `open`, or makes it */
-sq_rc sq_fs_part_out(struct sq_fs_writer *);             /* writes the text out */
-sq_rc sq_fs_part_sync(struct sq_fs_writer *);            /* and makes it durable */
-sq_rc sq_fs_part_close(struct sq_fs_writer *);           /* and closes it: it waits for its name. Nothing where none is open */
-void sq_fs_parts_forget(struct sq_fs_writer *, bool all);   /* those that are closed; or all */
+sq_rc sq_fs_part_new(struct sq_fs_writer *, struct sq_fs_place *, const char *name, uint64_t number, struct sq_fs_part **);
+sq_rc sq_fs_part_open(struct sq_fs_writer *, struct sq_fs_place *, struct sq_fs_part **);   /* the open one, or the next */
+sq_rc sq_fs_part_fd(struct sq_fs_writer *, struct sq_fs_part *);                  /* it has a descriptor */
+sq_rc sq_fs_part_out(struct sq_fs_writer *, struct sq_fs_part *);                 /* writes the text out */
+sq_rc sq_fs_part_wrote(struct sq_fs_writer *, struct sq_fs_part *, size_t before);   /* the text has grown; writes out when there is much */
+sq_rc sq_fs_part_sync(struct sq_fs_writer *, struct sq_fs_part *);                /* and makes it durable */
+sq_rc sq_fs_part_close(struct sq_fs_writer *, struct sq_fs_part *);               /* and closes it: it waits for its name */
+sq_rc sq_fs_out_all(struct sq_fs_writer *);
+sq_rc sq_fs_close_all(struct sq_fs_writer *);
+void sq_fs_parts_forget(struct sq_fs_writer *, bool all);   /* those that are closed; or all. And partitions without files */
+sq_rc sq_fs_place_get(struct sq_fs_writer *, struct sq_str path, struct sq_fs_place **);
+sq_rc sq_fs_place_make(struct sq_fs_writer *, const struct sq_fs_place *);        /* makes the directories */
+sq_rc sq_fs_sync_places(struct sq_fs_writer *);            /* those that got files, and the table's directory */
 
 /* onefile.c */
 const char *sq_fs_one_base(const struct sq_fs_writer *);   /* the last part of the target's path */
@@ -83,6 +119,7 @@ sq_rc sq_fs_gone(struct sq_fs_writer *, const char *final, const char *hidden); 
 /* epoch.c */
 sq_rc sq_fs_epoch_open(struct sq_fs_writer *);
 sq_rc sq_fs_epoch_begin(struct sq_fs_writer *);          /* before the first rows, or the first prepare, of a run */
+sq_rc sq_fs_end_old(struct sq_fs_writer *);              /* between epochs: closes files that are large or old, now and then */
 void sq_fs_last(struct sq_writer *);
 sq_rc sq_fs_prepare(struct sq_writer *, uint64_t epoch, struct sq_buf *pending);
 sq_rc sq_fs_recover(struct sq_writer *, uint64_t epoch, struct sq_str pending);

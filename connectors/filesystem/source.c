@@ -21,7 +21,7 @@
  * run goes on: it is read from where it was to where it ends now. With 'available-now' a last line without an end is left for the next run. The position
  * then also has a mark, a hash of the bytes before it, so a file that was replaced is not taken for one that has grown.
  */
-#include "connectors/filesystem/filesystem.h"
+#include "connectors/filesystem/partition.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ struct reader {
     struct sq_out out;
     uint32_t batch_rows;
 
-    /* metadata columns: constants of the current split */
+    /* metadata and partition columns: constants of the current split */
     uint32_t nmeta;
     uint32_t *from_out;            /* per wanted column: its column in out, or UINT32_MAX */
     struct sq_vec *vecs;
@@ -101,7 +101,7 @@ static sq_rc fs_info(struct sq_ctx *ctx, const struct sq_table_spec *t, const st
     if (!f->decodes)
         return sq_fail_at(ctx, SQ_SEMANTIC, t->span, "format '%s' cannot be read", f->name);
     if (f->check)
-        SQ_TRY(f->check(ctx, fs->format.options, t, false));
+        SQ_TRY(f->check(ctx, fs->format.options, fs->stored, false));
     *info = (struct sq_source_info){.bounded = fs->options.monitor_ms <= 0, .rows = -1};
     info->mode = f->decodes & SQ_MODE_RETRACT ? SQ_MODE_RETRACT : f->decodes & SQ_MODE_UPSERT ? SQ_MODE_UPSERT : SQ_MODE_INSERT;
     info->one_by_one = true;
@@ -135,6 +135,8 @@ static sq_rc check_meta(struct sq_ctx *ctx, const struct sq_table_column *c)
                    m == SQ_FS_SIZE ? "BIGINT" : m == SQ_FS_MTIME ? "TIMESTAMP_LTZ(3)" : "STRING");
 }
 
+static bool in_files(const struct sq_table_spec *t, uint32_t col) { return t->cols[col].role == SQ_COL_PHYSICAL && !sq_fs_is_partition_column(t, col); }
+
 static sq_rc open_columns(struct reader *r)
 {
     const struct sq_scan_spec *s = r->spec;
@@ -148,12 +150,12 @@ static sq_rc open_columns(struct reader *r)
     if (!types || !wanted || !r->from_out || !r->vecs)
         rc = SQ_NOMEM;
     for (uint32_t i = 0; i < s->table->ncols; i++)
-        nfields += s->table->cols[i].role == SQ_COL_PHYSICAL;
+        nfields += in_files(s->table, i);
     for (uint32_t i = 0; rc == SQ_OK && i < s->ncols; i++) {
         const struct sq_table_column *c = &s->table->cols[s->cols[i]];
         r->from_out[i] = UINT32_MAX;
-        if (c->role == SQ_COL_METADATA) {
-            rc = check_meta(ctx, c);
+        if (!in_files(s->table, s->cols[i])) {
+            rc = c->role == SQ_COL_METADATA ? check_meta(ctx, c) : SQ_OK;
             r->nmeta++;
             continue;
         }
@@ -162,7 +164,7 @@ static sq_rc open_columns(struct reader *r)
         wanted[n] = *c;
         wanted[n].nfields = nfields;
         for (uint32_t k = 0; k < s->cols[i]; k++)
-            wanted[n].ordinal += s->table->cols[k].role == SQ_COL_PHYSICAL;
+            wanted[n].ordinal += in_files(s->table, k);
         n++;
     }
     if (rc == SQ_OK)
@@ -338,27 +340,31 @@ static sq_rc mark_of(struct reader *r, const struct split *s, uint64_t *mark)
     return SQ_OK;
 }
 
+static sq_rc meta_vec(struct reader *r, const struct split *s, const struct sq_table_column *c, struct sq_vec **v)
+{
+    const char *slash = strrchr(s->range.path, '/');
+    int64_t ms = (s->range.mtime_us < 0 ? s->range.mtime_us - SQ_US_PER_MS + 1 : s->range.mtime_us) / SQ_US_PER_MS * SQ_US_PER_MS;
+    struct sq_ts16 ts = {.us = ms};
+    switch (meta_of(c->metadata_key)) {
+    case SQ_FS_PATH: *v = sq_vec_const_str(&r->meta, c->type, sq_str_of(s->range.path)); break;
+    case SQ_FS_NAME: *v = sq_vec_const_str(&r->meta, c->type, sq_str_of(slash ? slash + 1 : s->range.path)); break;
+    case SQ_FS_SIZE: *v = sq_vec_const_fixed(&r->meta, c->type, &s->range.size); break;
+    default: *v = sq_vec_const_fixed(&r->meta, c->type, sq_type_phys(c->type) == SQ_P_TS16 ? (const void *)&ts : &ms); break;
+    }
+    return *v ? SQ_OK : SQ_NOMEM;
+}
+
 static sq_rc meta_vecs(struct reader *r, const struct split *s)
 {
+    struct sq_vec *v;
     if (!r->nmeta)
         return SQ_OK;
     sq_arena_reset(&r->meta);
     for (uint32_t i = 0; i < r->spec->ncols; i++) {
         const struct sq_table_column *c = &r->spec->table->cols[r->spec->cols[i]];
-        if (c->role != SQ_COL_METADATA)
+        if (r->from_out[i] != UINT32_MAX)
             continue;
-        struct sq_vec *v = NULL;
-        const char *slash = strrchr(s->range.path, '/');
-        int64_t ms = (s->range.mtime_us < 0 ? s->range.mtime_us - SQ_US_PER_MS + 1 : s->range.mtime_us) / SQ_US_PER_MS * SQ_US_PER_MS;
-        struct sq_ts16 ts = {.us = ms};
-        switch (meta_of(c->metadata_key)) {
-        case SQ_FS_PATH: v = sq_vec_const_str(&r->meta, c->type, sq_str_of(s->range.path)); break;
-        case SQ_FS_NAME: v = sq_vec_const_str(&r->meta, c->type, sq_str_of(slash ? slash + 1 : s->range.path)); break;
-        case SQ_FS_SIZE: v = sq_vec_const_fixed(&r->meta, c->type, &s->range.size); break;
-        default: v = sq_vec_const_fixed(&r->meta, c->type, sq_type_phys(c->type) == SQ_P_TS16 ? (const void *)&ts : &ms); break;
-        }
-        if (!v)
-            return SQ_NOMEM;
+        SQ_TRY(c->role == SQ_COL_METADATA ? meta_vec(r, s, c, &v) : sq_fs_partition_value(r->ctx, &r->meta, r->table, c, s->range.path, &v));
         r->vecs[i] = *v;
     }
     return SQ_OK;

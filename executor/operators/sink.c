@@ -79,7 +79,7 @@ static sq_rc sink_open(struct sq_op *op)
     s->spec = (struct sq_sink_spec){.table = op->plan->u.sink.table, .ext = op->plan->u.sink.ext, .session = &op->config->session,
                                     .mode = op->plan->u.sink.mode, .key = op->plan->u.sink.key.cols, .nkey = op->plan->u.sink.key.n,
                                     .key_derived = op->plan->u.sink.key_derived, .overwrite = op->plan->u.sink.overwrite,
-                                    .bounded = op->plan->inputs[0]->bounded};
+                                    .bounded = op->plan->inputs[0]->bounded, .fixed = op->plan->u.sink.fixed};
     make_name(s);
     s->epochs = op->worker->job->epochs && sink_of(op)->prepare;
     if (s->epochs)

@@ -256,8 +256,7 @@ static void test_registry(void **state)
         {"connector=filesystem;format=json", SQ_SEMANTIC, 9000, "connector 'filesystem' with format 'json' needs the option 'path'", NULL},
         {"connector=filesystem;path=x;format=json;json.ignore-parse-error=true", SQ_SEMANTIC, 301,
          "connector 'filesystem' with format 'json' has no option 'json.ignore-parse-error'", "did you mean 'json.ignore-parse-errors'?"},
-        {"connector=filesystem;path=x;format=json;auto-compaction=true", SQ_UNSUPPORTED, 301,
-         "'auto-compaction' is not supported yet: one worker writes one file; there is nothing to compact", ""},
+        {"connector=filesystem;path=x;format=json;auto-compaction=true", SQ_UNSUPPORTED, 302, "'auto-compaction' is not supported yet", NULL},
         {"connector=filesystem;path=hdfs://n/x;format=json", SQ_UNSUPPORTED, 102, "'path': the file system 'hdfs' is not supported yet; only local files are", ""},
         {"connector=filesystem;path=;format=json", SQ_SEMANTIC, 102, "'path' is empty", ""},
         {"connector=filesystem;path=x;format=json;update-mode=add", SQ_SEMANTIC, 302, "'update-mode': 'add' is not one of its values", NULL},
@@ -283,6 +282,7 @@ static void test_registry(void **state)
     };
     static const char *const good[] = {
         "connector=filesystem;path=file:///tmp/x;format=json;json.ignore-parse-errors=true",
+        "connector=filesystem;path=x;format=json;auto-compaction=false;compaction.file-size=1mb;sink.rolling-policy.check-interval=1s;sink.shuffle-by-partition.enable=true",
         "connector.type=filesystem;connector.path=x;format.type=json;format.fail-on-missing-field=true;format.derive-schema=true;update-mode=append;"
         "connector.property-version=1",
         "connector=jdbc;url=jdbc:sqlite:x.db?busy_timeout=100;table-name=t;driver=org.sqlite.JDBC;sink.buffer-flush.interval=0;lookup.cache=PARTIAL",

@@ -189,8 +189,8 @@ static void test_inserts_wrong(void **state)
           "INSERT OVERWRITE is possible only for the connector 'filesystem', and 'log' is 'log' | log | ");
     WRONG("INSERT OVERWRITE app SELECT k, w FROM t",
           "INSERT OVERWRITE needs an input that ends | app | ");
-    REFUSED("INSERT INTO log PARTITION (k = 'a') SELECT w FROM t",
-          "INSERT … PARTITION is not supported yet: give the column in the query | k | ");
+    WRONG("INSERT INTO log PARTITION (k = 'a') SELECT w FROM t",
+          "'log' is not PARTITIONED BY any column | k | ");
     WRONG("INSERT INTO log VALUES ('a', 1), ('b', 'x')",
           "the values of one column of VALUES have no common type: INT NOT NULL and CHAR(1) NOT NULL | 'x' | write a CAST");
     WRONG("INSERT INTO log VALUES ('a', TRUE)",
