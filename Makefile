@@ -138,6 +138,7 @@ LAYERS_test_csv       := connectors base
 LAYERS_test_connectors := connectors base
 LAYERS_test_fs_epochs := connectors base
 LAYERS_test_fs_crash := connectors base
+LAYERS_test_fs_partitions := connectors base
 LAYERS_test_datagen    := connectors base
 LAYERS_test_options   := connectors base
 LAYERS_test_jdbc      := connectors base

@@ -265,8 +265,11 @@ struct sq_sink_class {
      * epochs there are). If the answer to a commit was lost, looks at the marker before it tries again. Retries what is worth it, for as long as the
      * table's options say, and looks at the context's interrupt. PREPARES: makes it visible; what is visible already is fine. */
     sq_rc (*commit)(struct sq_writer *, uint64_t epoch);
-    /* May be NULL. The next prepare is the last of this run (the input has ended, or the job is stopped): what stays open over epochs is closed with it. */
-    void (*last)(struct sq_writer *);
+    /* May be NULL. The next prepare is the last of this run: what stays open over epochs is closed with it. `input_ended`: of the job; else it is
+     * stopped, and may go on later. */
+    void (*last)(struct sq_writer *, bool input_ended);
+    /* May be NULL; without epochs too. The watermark of the rows that were written, INT64_MAX when the input has ended; before prepare or finish. */
+    void (*watermark)(struct sq_writer *, int64_t ts_us);
     /* Bytes of rows that wait for the commit; the runtime asks for an early epoch when they are many. NULL: 0. */
     size_t (*pending_bytes)(struct sq_writer *);
 };

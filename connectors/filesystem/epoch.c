@@ -18,7 +18,7 @@
  * before the rest.
  */
 #include "base/text.h"
-#include "connectors/filesystem/sink.h"
+#include "connectors/filesystem/ready.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,6 +146,8 @@ sq_rc sq_fs_commit(struct sq_writer *self, uint64_t epoch)
         SQ_TRY(sq_fs_sync_places(w));
         SQ_FAULT(w->ctx, "fs.renamed");
     }
+    if (w->buckets)
+        SQ_TRY(sq_fs_ready_say(w));
     sq_fs_parts_forget(w, false);
     w->committed = true;
     return SQ_OK;
@@ -158,8 +160,10 @@ sq_rc sq_fs_epoch_begin(struct sq_fs_writer *w)
     char old[17];
     if (w->begun)
         return SQ_OK;
-    if (w->recovered && !w->committed)                   /* it is known to have been committed: somebody may have taken those files since */
+    if (w->recovered && !w->committed) {                 /* it is known to have been committed: somebody may have taken those files since */
+        sq_fs_ready_forget(w);
         sq_fs_parts_forget(w, false);
+    }
     if (!w->recovered && w->spec->epoch.job.n)
         SQ_TRY(remove_strays(w, w->tag));
     if (w->spec->epoch.old_job.n) {
@@ -186,11 +190,11 @@ static bool is_due(const struct sq_fs_options *o, const struct sq_fs_part *p, in
 }
 
 /* Whether the open files are to be ended, all of them, with this epoch. */
-static bool ends_files(struct sq_fs_writer *w)
+static bool ends_files(struct sq_fs_writer *w, bool some_ready)
 {
     const struct sq_fs_options *o = &w->table->options;
     int64_t now = w->ctx->os->now_us(w->ctx->os->arg);
-    if (w->last || !w->directory || !o->spans)
+    if (w->last || !w->directory || !o->spans || some_ready)
         return w->last || w->directory;
     for (size_t i = 0; i < w->nparts; i++)
         if (w->parts[i]->closed || is_due(o, w->parts[i], now))
@@ -211,12 +215,36 @@ sq_rc sq_fs_end_old(struct sq_fs_writer *w)
     return SQ_OK;
 }
 
-void sq_fs_last(struct sq_writer *self) { sq_fs_writer_of(self)->last = true; }
+void sq_fs_last(struct sq_writer *self, bool input_ended)
+{
+    sq_fs_writer_of(self)->last = true;
+    sq_fs_writer_of(self)->input_ended = input_ended;
+}
 
 static void put_str(struct sq_buf *b, const char *s)
 {
     sq_buf_u32(b, (uint32_t)strlen(s));
     sq_buf_puts(b, s);
+}
+
+/* The partitions that wait until they are complete. */
+static sq_rc put_places(const struct sq_fs_writer *w, struct sq_buf *b)
+{
+    uint32_t n = 0;
+    size_t at = b->n;
+    sq_buf_u32(b, 0);
+    for (size_t i = 0; w->buckets && i < SQ_FS_BUCKETS; i++)
+        for (const struct sq_fs_place *p = w->buckets[i]; p; p = p->next) {
+            if (!p->waits)
+                continue;
+            sq_buf_u32(b, p->ready);
+            sq_buf_u64(b, (uint64_t)p->since_us);
+            put_str(b, p->path);
+            n++;
+        }
+    if (b->rc == SQ_OK)
+        memcpy(b->p + at, &n, sizeof n);
+    return b->rc;
 }
 
 static sq_rc put_pending(struct sq_fs_writer *w, struct sq_buf *b)
@@ -237,17 +265,19 @@ static sq_rc put_pending(struct sq_fs_writer *w, struct sq_buf *b)
         put_str(b, p->name);
         p->kept = w->spec->epoch.job.n > 0;
     }
-    return b->rc;
+    return put_places(w, b);
 }
 
 sq_rc sq_fs_prepare(struct sq_writer *self, uint64_t epoch, struct sq_buf *pending)
 {
     struct sq_fs_writer *w = sq_fs_writer_of(self);
+    bool some_ready;
     (void)epoch;
     SQ_TRY(sq_fs_epoch_begin(w));
     if (w->last)
         SQ_TRY(make_empty(w));
-    if (ends_files(w))
+    sq_fs_ready_find(w, w->last && w->input_ended, &some_ready);
+    if (ends_files(w, some_ready))
         SQ_TRY(sq_fs_close_all(w));
     for (size_t i = 0; i < w->nparts; i++)
         SQ_TRY(sq_fs_part_sync(w, w->parts[i]));
@@ -357,6 +387,23 @@ static sq_rc get_part(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch)
     return SQ_OK;
 }
 
+static sq_rc get_places(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch)
+{
+    for (uint32_t n = get_u32(c); n > 0 && !c->bad; n--) {
+        uint32_t ready = get_u32(c);
+        int64_t since = (int64_t)get_u64(c);
+        struct sq_str path = get_str(c);
+        struct sq_fs_place *p;
+        if (c->bad || ready > 1 || path.n == 0 || !good_place(path) || !w->buckets)
+            return damaged(w, epoch);
+        SQ_TRY(sq_fs_place_get(w, path, &p));
+        SQ_TRY(sq_fs_ready_wait(w, p));
+        p->since_us = since;
+        p->ready = p->waits && ready;
+    }
+    return c->bad ? damaged(w, epoch) : SQ_OK;
+}
+
 static sq_rc is_ahead(struct sq_fs_writer *w, uint64_t epoch, const char *path)
 {
     sq_fail(w->ctx, SQ_IO, "table '%.*s' is ahead of epoch %llu, from which the job would go on: '%s' holds rows of a later one",
@@ -423,7 +470,9 @@ static sq_rc recover_foreign(struct sq_fs_writer *w, struct cursor *c, uint64_t 
             return sq_hint(w->ctx, "stop that job with a savepoint: then its rows are visible%s", w->directory ? "" : "; or write into a directory: end the path with '/'");
         }
     }
-    return c->bad || c->s.n ? damaged(w, epoch) : SQ_OK;
+    SQ_TRY(get_places(w, c, epoch));
+    sq_fs_ready_forget(w);                               /* the other job says it */
+    return c->s.n ? damaged(w, epoch) : SQ_OK;
 }
 
 static sq_rc recover_own(struct sq_fs_writer *w, struct cursor *c, uint64_t epoch, uint32_t n)
@@ -432,6 +481,7 @@ static sq_rc recover_own(struct sq_fs_writer *w, struct cursor *c, uint64_t epoc
     struct sq_arena tmp;
     for (uint32_t i = 0; i < n; i++)
         SQ_TRY(get_part(w, c, epoch));
+    SQ_TRY(get_places(w, c, epoch));
     if (c->s.n)
         return damaged(w, epoch);
     for (size_t i = 0; i < w->nparts; i++)

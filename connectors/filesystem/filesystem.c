@@ -6,12 +6,12 @@
  * pipe ('/dev/stdin'). A path that ends with '/' or is a directory is written as Flink writes it: by new part files.
  */
 #include "connectors/filesystem/partition.h"
+#include "connectors/filesystem/ready.h"
 #include "connectors/registry.h"
 
 enum { HALF_AN_HOUR_MS = 30 * 60 * 1000 };
 
 #define OFF(field) offsetof(struct sq_fs_options, field)
-#define COMMIT_WHY "files are visible when their epoch is committed, or the job has finished; there is no PARTITIONED BY here"
 
 static const struct sq_option rows[] = {
     {"path", "connector.path", SQ_OPT_STRING, NULL, OFF(path), NULL, SQ_OPT_REQUIRED, "a file, a directory (its files, nested ones too), or a pattern with * and ?"},
@@ -26,8 +26,17 @@ static const struct sq_option rows[] = {
     {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, OFF(inactivity_ms), NULL, 0, "with checkpoints: the same; they end earlier where no rows came for so long (30 min where only rollover-interval is given)"},
     {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, "1min", OFF(check_ms), NULL, 0, "how often the two are looked at between checkpoints"},
     {"sink.shuffle-by-partition.enable", NULL, SQ_OPT_BOOL, "false", OFF(shuffle), NULL, 0, "one writer writes all partitions, so it changes nothing"},
-    {"sink.partition-commit.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
-    {"partition.time-extractor.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, COMMIT_WHY},
+    {"sink.partition-commit.policy.kind", NULL, SQ_OPT_STRING, NULL, OFF(policy), NULL, 0, "'success-file': a partition that is complete gets a file that says so"},
+    {"sink.partition-commit.success-file.name", NULL, SQ_OPT_STRING, "_SUCCESS", OFF(success), NULL, 0, "the name of that file"},
+    {"sink.partition-commit.trigger", NULL, SQ_OPT_ENUM, "process-time", OFF(by_partition_time), "process-time|partition-time", 0, "what tells that a partition is complete: the clock, or the watermark"},
+    {"sink.partition-commit.delay", NULL, SQ_OPT_DURATION, "0 ms", OFF(commit_delay_ms), NULL, 0, "how long after its first file, or behind the time that its values name, a partition is complete"},
+    {"sink.partition-commit.watermark-time-zone", NULL, SQ_OPT_STRING, "UTC", OFF(watermark_zone), NULL, 0, "the zone of the times that partitions name; UTC where the watermark is of a TIMESTAMP"},
+    {"sink.partition-commit.policy.class", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "it names a class of Java"},
+    {"sink.partition-commit.policy.class.parameters", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "they are for a class of Java"},
+    {"partition.time-extractor.kind", NULL, SQ_OPT_ENUM, "default", OFF(extractor), "default", 0, "how the time of a partition is found; 'custom' is a class of Java"},
+    {"partition.time-extractor.class", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "it names a class of Java"},
+    {"partition.time-extractor.timestamp-pattern", NULL, SQ_OPT_STRING, NULL, OFF(pattern), NULL, 0, "puts the time together: '$dt $hour:00:00'. Not given: the first column's value"},
+    {"partition.time-extractor.timestamp-formatter", NULL, SQ_OPT_STRING, NULL, OFF(formatter), NULL, 0, "how to read it: 'yyyyMMddHH'. Not given: yyyy-MM-dd HH:mm:ss or yyyy-MM-dd"},
     {"auto-compaction", NULL, SQ_OPT_BOOL, "false", OFF(compaction), NULL, 0, "'true' is refused: one writer writes each file, and as large as it may be"},
     {"compaction.file-size", NULL, SQ_OPT_MEMORY, NULL, OFF(compaction_size), NULL, 0, "means nothing without auto-compaction"},
     {"compaction.parallelism", NULL, SQ_OPT_INT, NULL, OFF(compaction_parallelism), NULL, 0, "means nothing without auto-compaction"},
@@ -139,6 +148,7 @@ static sq_rc fs_table(struct sq_ctx *ctx, struct sq_arena *arena, const struct s
         return sq_fail_at(ctx, SQ_UNSUPPORTED, t->span, "format '%s' is not supported yet by connector 'filesystem'", fs->format.format->name);
     SQ_TRY(check_intervals(ctx, t, &fs->options));
     SQ_TRY(no_compaction(ctx, t, &fs->options));
+    SQ_TRY(sq_fs_ready_check(ctx, arena, t, fs));
     fs->skips_bad = skips_bad(&fs->format);
     fs->line_limit = SQ_FS_LINE_LIMIT;
     fs->block = SQ_FS_BLOCK;

@@ -11,6 +11,9 @@
 
 struct sq_fs_options {
     struct sq_str path, default_partition;
+    struct sq_str policy, success, watermark_zone, pattern, formatter;   /* ready.c */
+    int64_t commit_delay_ms;
+    int by_partition_time, extractor;
     int64_t rolling_size, scan_parallelism, sink_parallelism;
     int64_t rollover_ms, inactivity_ms, check_ms;
     bool spans;                          /* one of the first two was given: files may stay open over epochs */
@@ -27,6 +30,8 @@ struct sq_fs_table {                     /* the connector's sq_table_ext */
     bool skips_bad;                      /* the format's ignore-parse-errors */
     int64_t line_limit;                  /* longest line, bytes */
     size_t block;                        /* bytes of a read */
+    bool says_ready;                     /* a partition that is complete gets a file that says so */
+    const struct sq_tz *zone;            /* of the times that partitions name */
     uint32_t open_files;                 /* of a writer at one time; 0: as many as are good */
     const struct sq_table_spec *stored;  /* the table without partition columns: what is in the files */
     const uint32_t *stored_from;         /* per column of it: its position in the table */

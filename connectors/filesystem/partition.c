@@ -81,6 +81,13 @@ sq_rc sq_fs_partition_check(struct sq_ctx *ctx, struct sq_arena *arena, const st
     return SQ_OK;
 }
 
+sq_rc sq_fs_check_format(struct sq_ctx *ctx, const struct sq_table_spec *t, const struct sq_fs_table *fs, bool encode)
+{
+    struct sq_table_spec stored = *fs->stored;
+    stored.span = t->span;                               /* of this statement */
+    return fs->format.format->check ? fs->format.format->check(ctx, fs->format.options, &stored, encode) : SQ_OK;
+}
+
 /* ---- writing ---- */
 
 static bool is_escaped(unsigned char c) { return c < 0x20 || c == 0x7f || strchr("\"#%'*/:=?\\{[]^", c) != NULL; }
@@ -181,7 +188,7 @@ static struct sq_str unescape(struct sq_arena *a, struct sq_str s)
 }
 
 /* The directory of the path, the last one if there are several, that gives the column's value. */
-static sq_rc find(struct sq_ctx *ctx, struct sq_arena *a, struct sq_str column, const char *path, struct sq_str *value)
+sq_rc sq_fs_partition_text(struct sq_ctx *ctx, struct sq_arena *a, struct sq_str column, const char *path, struct sq_str *value)
 {
     *value = (struct sq_str){NULL, 0};
     for (const char *p = path, *slash; (slash = strchr(p, '/')) != NULL; p = slash + 1) {
@@ -277,7 +284,7 @@ sq_rc sq_fs_partition_value(struct sq_ctx *ctx, struct sq_arena *a, const struct
 {
     struct sq_str s;
     struct sq_buf b;
-    SQ_TRY(find(ctx, a, c->name, path, &s));
+    SQ_TRY(sq_fs_partition_text(ctx, a, c->name, path, &s));
     *out = NULL;
     if (sq_str_eq(s, fs->options.default_partition)) {
         if (!c->type->nullable)

@@ -10,7 +10,7 @@
  * However many files are open, at most `open_files` of them have a descriptor: whose was used longest ago is closed, and opened again when there
  * are rows to write out. What is buffered in all of them together has a bound too.
  */
-#include "connectors/filesystem/sink.h"
+#include "connectors/filesystem/ready.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -76,11 +76,11 @@ sq_rc sq_fs_place_get(struct sq_fs_writer *w, struct sq_str path, struct sq_fs_p
     return SQ_OK;
 }
 
-static void forget_places(struct sq_fs_writer *w)
+static void forget_places(struct sq_fs_writer *w, bool all)
 {
     for (size_t b = 0; w->buckets && b < SQ_FS_BUCKETS; b++)
         for (struct sq_fs_place **at = &w->buckets[b], *p; (p = *at) != NULL;) {
-            if (p->nparts) {
+            if (p->nparts || (p->waits && !all)) {
                 at = &p->next;
                 continue;
             }
@@ -98,7 +98,7 @@ sq_rc sq_fs_place_make(struct sq_fs_writer *w, const struct sq_fs_place *p)
 }
 
 /* Each of its directories, from above. */
-static sq_rc sync_place(struct sq_fs_writer *w, const struct sq_fs_place *p)
+sq_rc sq_fs_sync_place(struct sq_fs_writer *w, const struct sq_fs_place *p)
 {
     const char *path = sq_fs_path(w, &w->to, p->path, "");
     if (!path)
@@ -117,7 +117,7 @@ sq_rc sq_fs_sync_places(struct sq_fs_writer *w)
         struct sq_fs_place *p = w->parts[i]->place;
         if (!p || !p->touched)
             continue;
-        SQ_TRY(sync_place(w, p));
+        SQ_TRY(sq_fs_sync_place(w, p));
         p->touched = false;
     }
     return sq_os_sync_dir(w->ctx, w->dir);
@@ -234,6 +234,8 @@ static sq_rc make_part(struct sq_fs_writer *w, struct sq_fs_place *place)
     char name[160];
     struct sq_fs_part *p;
     SQ_TRY(make_room(w));
+    if (place)
+        SQ_TRY(sq_fs_ready_wait(w, place));
     if (w->directory)
         part_name(w, w->counter, name, sizeof name);
     SQ_TRY(sq_fs_part_new(w, place, w->directory ? name : sq_fs_one_base(w), w->counter, &p));
@@ -345,5 +347,5 @@ void sq_fs_parts_forget(struct sq_fs_writer *w, bool all)
         else
             w->parts[n++] = w->parts[i];
     w->nparts = n;
-    forget_places(w);
+    forget_places(w, all);
 }

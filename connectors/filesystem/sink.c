@@ -11,7 +11,7 @@
  * With epochs (checkpoints, micro-batches) files get their names at commits (epoch.c); without, all of them at the end.
  */
 #include "connectors/filesystem/partition.h"
-#include "connectors/filesystem/sink.h"
+#include "connectors/filesystem/ready.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,8 +45,7 @@ static sq_rc fs_accept(struct sq_ctx *ctx, const struct sq_table_spec *t, const 
     for (uint32_t i = 0; i < t->ncols; i++)
         if (t->cols[i].role == SQ_COL_METADATA)
             return sq_fail_at(ctx, SQ_SEMANTIC, t->span, "metadata column '%.*s' cannot be written; declare it VIRTUAL", SQ_FMT(t->cols[i].name));
-    if (f->check)
-        SQ_TRY(f->check(ctx, fs->format.options, fs->stored, true));
+    SQ_TRY(sq_fs_check_format(ctx, t, fs, true));
     *modes = f->encodes;
     return SQ_OK;
 }
@@ -178,6 +177,7 @@ static sq_rc fs_sink_open(struct sq_ctx *ctx, const struct sq_sink_spec *spec, s
     w->ctx = ctx;
     w->spec = spec;
     w->table = sq_fs_table_of(spec->ext);
+    w->watermark = INT64_MIN;
     sq_buf_init(&w->spot, ctx);
     sq_buf_init(&w->path, ctx);
     sq_buf_init(&w->to, ctx);
@@ -287,6 +287,8 @@ static sq_rc fs_write(struct sq_writer *self, const struct sq_batch *b)
 
 static sq_rc fs_flush(struct sq_writer *self) { return sq_fs_out_all(sq_fs_writer_of(self)); }
 
+static void fs_watermark(struct sq_writer *self, int64_t ts_us) { sq_fs_writer_of(self)->watermark = ts_us; }
+
 /* ---- finishing ---- */
 
 struct keeps { struct sq_fs_writer *w; const struct sq_fs_place *place; };
@@ -377,7 +379,11 @@ static sq_rc finish_directory(struct sq_fs_writer *w)
     SQ_TRY(rc);
     if (w->nparts)
         SQ_TRY(sq_fs_sync_places(w));
-    return w->spec->overwrite ? overwrite(w) : SQ_OK;
+    if (w->spec->overwrite)
+        SQ_TRY(overwrite(w));
+    bool batch = w->spec->session->batch, some;
+    sq_fs_ready_find(w, batch || w->watermark == INT64_MAX, &some);
+    return some || (batch && !w->buckets) ? sq_fs_ready_say(w) : SQ_OK;
 }
 
 static sq_rc fs_finish(struct sq_writer *self)
@@ -388,6 +394,6 @@ static sq_rc fs_finish(struct sq_writer *self)
 
 const struct sq_sink_class sq_fs_sink = {
     .accepts = SQ_MODE_INSERT | SQ_MODE_RETRACT, .accept = fs_accept, .shows_changes = fs_shows_changes, .open = fs_sink_open, .write = fs_write,
-    .flush = fs_flush, .finish = fs_finish, .close = fs_sink_close, .promise = fs_promise, .last = sq_fs_last, .prepare = sq_fs_prepare,
+    .flush = fs_flush, .finish = fs_finish, .close = fs_sink_close, .promise = fs_promise, .last = sq_fs_last, .watermark = fs_watermark, .prepare = sq_fs_prepare,
     .recover = sq_fs_recover, .commit = sq_fs_commit,
 };

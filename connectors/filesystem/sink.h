@@ -33,6 +33,8 @@ struct sq_fs_place {
     struct sq_fs_part *open;                 /* the file that is being written; NULL: none */
     uint64_t hash;
     uint32_t nparts;                         /* files that belong to it */
+    bool waits, ready;                       /* ready.c: until it is complete; it is, and is to be said so at the commit */
+    int64_t since_us, time_us;               /* from when on it waits; the time that its values name */
     bool touched;                            /* a file has got its name, and the directories are not synced yet */
     struct sq_fs_place *after;               /* rows of a batch: the next partition, … */
     uint32_t first, last;                    /* … and the rows of this one; UINT32_MAX: none */
@@ -65,6 +67,7 @@ struct sq_fs_writer {
     size_t buffered;                         /* bytes in all the texts */
 
     /* partitions */
+    int64_t watermark;                       /* INT64_MIN: none */
     struct sq_fs_place **buckets;            /* SQ_FS_BUCKETS; NULL: the table has none */
     struct sq_buf spot;                      /* the partition of a row */
     uint32_t *rows_after, *rows_sel;         /* rows of a batch: the next one of the same partition; a selection */
@@ -79,7 +82,7 @@ struct sq_fs_writer {
     /* epochs */
     bool begun;                              /* strays were removed */
     bool recovered, committed;               /* recover was called; since then commit was */
-    bool last;                               /* the next prepare is the last of this run */
+    bool last, input_ended;                  /* the next prepare is the last of this run; of the job */
     int64_t looked_us;                       /* when files were last looked through for old ones */
     bool new_names;                          /* files were made in `dir` since it was last synced */
 };
@@ -107,6 +110,7 @@ sq_rc sq_fs_close_all(struct sq_fs_writer *);
 void sq_fs_parts_forget(struct sq_fs_writer *, bool all);   /* those that are closed; or all. And partitions without files */
 sq_rc sq_fs_place_get(struct sq_fs_writer *, struct sq_str path, struct sq_fs_place **);
 sq_rc sq_fs_place_make(struct sq_fs_writer *, const struct sq_fs_place *);        /* makes the directories */
+sq_rc sq_fs_sync_place(struct sq_fs_writer *, const struct sq_fs_place *);        /* each of them, from above */
 sq_rc sq_fs_sync_places(struct sq_fs_writer *);            /* those that got files, and the table's directory */
 
 /* onefile.c */
@@ -120,7 +124,7 @@ sq_rc sq_fs_gone(struct sq_fs_writer *, const char *final, const char *hidden); 
 sq_rc sq_fs_epoch_open(struct sq_fs_writer *);
 sq_rc sq_fs_epoch_begin(struct sq_fs_writer *);          /* before the first rows, or the first prepare, of a run */
 sq_rc sq_fs_end_old(struct sq_fs_writer *);              /* between epochs: closes files that are large or old, now and then */
-void sq_fs_last(struct sq_writer *);
+void sq_fs_last(struct sq_writer *, bool input_ended);
 sq_rc sq_fs_prepare(struct sq_writer *, uint64_t epoch, struct sq_buf *pending);
 sq_rc sq_fs_recover(struct sq_writer *, uint64_t epoch, struct sq_str pending);
 sq_rc sq_fs_commit(struct sq_writer *, uint64_t epoch);

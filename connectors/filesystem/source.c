@@ -100,8 +100,7 @@ static sq_rc fs_info(struct sq_ctx *ctx, const struct sq_table_spec *t, const st
     const struct sq_format *f = fs->format.format;
     if (!f->decodes)
         return sq_fail_at(ctx, SQ_SEMANTIC, t->span, "format '%s' cannot be read", f->name);
-    if (f->check)
-        SQ_TRY(f->check(ctx, fs->format.options, fs->stored, false));
+    SQ_TRY(sq_fs_check_format(ctx, t, fs, false));
     *info = (struct sq_source_info){.bounded = fs->options.monitor_ms <= 0, .rows = -1};
     info->mode = f->decodes & SQ_MODE_RETRACT ? SQ_MODE_RETRACT : f->decodes & SQ_MODE_UPSERT ? SQ_MODE_UPSERT : SQ_MODE_INSERT;
     info->one_by_one = true;

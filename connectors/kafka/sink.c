@@ -474,7 +474,11 @@ static sq_rc kafka_set_marker(struct sq_writer *self, uint64_t epoch)
     return SQ_OK;
 }
 
-static void kafka_last(struct sq_writer *self) { writer_of(self)->last = true; }
+static void kafka_last(struct sq_writer *self, bool input_ended)
+{
+    (void)input_ended;
+    writer_of(self)->last = true;
+}
 
 static sq_rc kafka_prepare(struct sq_writer *self, uint64_t epoch, struct sq_buf *pending)
 {

@@ -33,6 +33,7 @@ struct sink {
     struct held *first, *last, *spare;     /* rows behind the barrier */
     uint32_t nspare;
     size_t held_bytes;
+    int64_t watermark;                     /* of the rows that came */
     char name[256];
     uint8_t kind[SQ_BATCH_ROWS];
     uint32_t sel[SQ_BATCH_ROWS];
@@ -81,6 +82,7 @@ static sq_rc sink_open(struct sq_op *op)
                                     .key_derived = op->plan->u.sink.key_derived, .overwrite = op->plan->u.sink.overwrite,
                                     .bounded = op->plan->inputs[0]->bounded, .fixed = op->plan->u.sink.fixed};
     make_name(s);
+    s->watermark = SQ_TS_MIN;
     s->epochs = op->worker->job->epochs && sink_of(op)->prepare;
     if (s->epochs)
         sq_epochs_sink_spec(op->worker->job, op, &s->spec.epoch);
@@ -278,6 +280,13 @@ enum sq_sink_promise sq_sink_promise(const struct sq_op *op)
     return cls->promise ? cls->promise(op->plan->u.sink.table, op->plan->u.sink.ext) : SQ_SINK_AT_LEAST_ONCE;
 }
 
+/* The writer is here. */
+static void tell_watermark(struct sink *s)
+{
+    if (sink_of(&s->base)->watermark && s->watermark != SQ_TS_MIN)
+        sink_of(&s->base)->watermark(s->writer, s->watermark);
+}
+
 sq_rc sq_sink_hand_over(struct sq_op *op)
 {
     struct sink *s = SQ_OP(op, struct sink);
@@ -286,6 +295,7 @@ sq_rc sq_sink_hand_over(struct sq_op *op)
         return SQ_OK;
     SQ_TRY(sq_sink_resume(op));
     SQ_ASSERT(!s->first);                        /* a barrier comes when the epoch before is committed */
+    tell_watermark(s);
     atomic_store_explicit(&s->handed, true, memory_order_release);
     return SQ_OK;
 }
@@ -321,10 +331,10 @@ sq_rc sq_sink_recover(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, stru
     return told(op, ctx, sink_of(op)->recover(SQ_OP(op, struct sink)->writer, epoch, pending));
 }
 
-void sq_sink_last(struct sq_op *op)
+void sq_sink_last(struct sq_op *op, bool input_ended)
 {
     if (sink_of(op)->last)
-        sink_of(op)->last(SQ_OP(op, struct sink)->writer);
+        sink_of(op)->last(SQ_OP(op, struct sink)->writer, input_ended);
 }
 
 sq_rc sq_sink_prepare(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, struct sq_buf *pending)
@@ -346,7 +356,14 @@ static sq_rc finish(struct sink *s)
     if (s->finished || s->epochs)                /* with epochs, the last commit is the end */
         return SQ_OK;
     s->finished = true;
+    tell_watermark(s);
     return sink_of(&s->base)->finish ? told(&s->base, s->base.ctx, sink_of(&s->base)->finish(s->writer)) : SQ_OK;
+}
+
+static sq_rc sink_watermark(struct sq_op *op, int64_t ts)
+{
+    SQ_OP(op, struct sink)->watermark = ts;
+    return sq_emit_watermark(op, ts);
 }
 
 static sq_rc sink_end(struct sq_op *op, uint32_t input)
@@ -385,7 +402,7 @@ static void sink_close(struct sq_op *op)
 
 const struct sq_op_class sq_op_sink = {
     .name = "Sink", .size = sizeof(struct sink), .open = sink_open, .batch = sink_batch, .barrier = sink_barrier, .end = sink_end, .close = sink_close,
-    .flush = sink_flush,
+    .flush = sink_flush, .watermark = sink_watermark,
 };
 
 /* ---- collect ---- */

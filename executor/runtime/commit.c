@@ -99,7 +99,7 @@ static sq_rc prepare_sinks(struct sq_epochs *e, uint64_t n)
     for (uint32_t i = 0; i < e->nsinks; i++) {
         sq_buf_reset(&e->pending[i]);
         if (e->last)
-            sq_sink_last(e->sinks[i]);
+            sq_sink_last(e->sinks[i], e->final);
         SQ_TRY(sq_sink_prepare(e->sinks[i], &e->ctx, n, sq_wants_pending(e, e->sinks[i]) ? &e->pending[i] : NULL));
         SQ_FAULT(&e->ctx, "epoch.sink-prepared");
     }

@@ -171,5 +171,91 @@ def one_file(case):
     equal([p.name for p in case.dir.glob('.out*')], [])
 
 
+def parts(case, out='out'):
+    return {str(p.parent.relative_to(case.dir / out)): p for p in (case.dir / out).rglob('*') if p.is_file() and p.name[0] not in '._'}
+
+
+def ids_below(case, out='out'):
+    return sorted(json.loads(line)['id'] for p in (case.dir / out).rglob('*') if p.is_file() and p.name[0] not in '._' for line in p.read_text().splitlines())
+
+
+def datagen(rows, rate=10_000):
+    return (f"CREATE TABLE i (id INT) WITH ('connector' = 'datagen', 'rows-per-second' = '{rate}', 'fields.id.kind' = 'sequence', "
+            f"'fields.id.start' = '0', 'fields.id.end' = '{rows - 1}');\n")
+
+
+@test
+def partitions(case):
+    """PARTITIONED BY: killed, stopped and killed again, each row is there once; at the end each partition is said to be complete; nothing hidden stays"""
+    rows = 20_000
+    sql = ("SET 'execution.checkpointing.interval' = '50 ms'; SET 'execution.checkpointing.dir' = 'ck';\n" + datagen(rows)
+           + "CREATE TABLE o (id INT, d INT, s STRING) PARTITIONED BY (d, s) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json', "
+             "'sink.partition-commit.policy.kind' = 'success-file', 'sink.partition-commit.delay' = '1 h');\n"
+             "INSERT INTO o SELECT id, id % 7, CASE WHEN id % 3 = 0 THEN NULL ELSE 'a/' || CAST(id % 3 AS STRING) END FROM i;")
+    put(case, 'job.sql', sql)
+    for sig in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+        p = subprocess.Popen([ENGINE, 'job.sql'], cwd=case.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.45)
+        p.send_signal(sig)
+        p.wait(timeout=30)
+        found = ids_below(case)
+        equal(found, list(range(len(found))))
+        if sig == signal.SIGINT:
+            assert found, 'nothing is visible after Ctrl-C'
+    equal(list((case.dir / 'out').rglob('_SUCCESS')), [])
+    case.run('job.sql')
+    equal(ids_below(case), list(range(rows)))
+    equal(len(list((case.dir / 'out').rglob('_SUCCESS'))), 21)
+    equal(sorted(p.name for p in (case.dir / 'out').iterdir()), [f'd={i}' for i in range(7)])
+    equal(sorted(p.name for p in (case.dir / 'out/d=0').iterdir()), ['s=__DEFAULT_PARTITION__', 's=a%2F1', 's=a%2F2'])
+    read = sql.split('INSERT')[0].split(';\n', 2)[2] + "SELECT COUNT(*), COUNT(s), SUM(CASE WHEN d = id % 7 AND COALESCE(s, '') = CASE WHEN id % 3 = 0 THEN '' ELSE 'a/' || CAST(id % 3 AS STRING) END THEN 0 ELSE 1 END) FROM o;"
+    equal(case.run('--mode', 'csv', sql=read).stdout.split()[-1], f'{rows},{rows * 2 // 3},0')
+
+
+@test
+def files_stay_open(case):
+    """'sink.rolling-policy.rollover-interval': files span epochs, are cut back after a kill, and are visible after Ctrl-C"""
+    sql = ("SET 'execution.checkpointing.interval' = '50 ms'; SET 'execution.checkpointing.dir' = 'ck';\n" + datagen(1_000_000)
+           + "CREATE TABLE o (id INT) WITH ('connector' = 'filesystem', 'path' = 'out/', 'format' = 'json', 'sink.rolling-policy.rollover-interval' = '1 h');\n"
+             'INSERT INTO o SELECT * FROM i;')
+    put(case, 'job.sql', sql)
+    for sig in (signal.SIGKILL, signal.SIGKILL, signal.SIGINT):
+        p = subprocess.Popen([ENGINE, 'job.sql'], cwd=case.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        equal(len(parts(case)) if (case.dir / 'out').exists() else 0, 0)
+        p.send_signal(sig)
+        p.wait(timeout=30)
+    found = ids_below(case)
+    assert len(found) > 5000, len(found)
+    equal(found, list(range(len(found))))
+    equal((len(list((case.dir / 'out').iterdir())), hidden(case)), (1, []))
+
+
+@test
+def complete_by_watermark(case):
+    """'partition-time': a day is complete when the watermark has passed its end"""
+    days = [f'2024-01-0{d} {h:02}:00:00' for d in (1, 2, 3) for h in (0, 12, 23)]
+    put(case, 'in/a', ''.join(json.dumps({'id': i, 'ts': t}) + '\n' for i, t in enumerate(days[:-2])))
+    sql = ("SET 'execution.checkpointing.interval' = '100 ms'; SET 'execution.checkpointing.dir' = 'ck';\n"
+           "CREATE TABLE i (id INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'filesystem', 'path' = 'in/', 'format' = 'json', 'source.monitor-interval' = '50 ms');\n"
+           "CREATE TABLE o (id INT, dt STRING) PARTITIONED BY (dt) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json', "
+           "'sink.partition-commit.policy.kind' = 'success-file', 'sink.partition-commit.trigger' = 'partition-time', 'sink.partition-commit.delay' = '1 d');\n"
+           "INSERT INTO o SELECT id, CAST(CAST(ts AS DATE) AS STRING) FROM i;")
+    put(case, 'job.sql', sql)
+    p = subprocess.Popen([ENGINE, 'job.sql'], cwd=case.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.time() + 30
+    while not (case.dir / 'out/dt=2024-01-01/_SUCCESS').exists() and time.time() < end:
+        time.sleep(0.02)
+    complete = lambda: sorted(x.parent.name[-1] for x in (case.dir / 'out').rglob('_SUCCESS'))
+    equal(complete(), ['1'])                      # the watermark is 2024-01-03 00:00, and has to be behind the end of the second
+    move_in(case, 'b', ''.join(json.dumps({'id': i, 'ts': t}) + '\n' for i, t in enumerate(days[-2:], 7)))
+    while complete() != ['1', '2'] and time.time() < end:
+        time.sleep(0.02)
+    p.send_signal(signal.SIGINT)
+    p.wait(timeout=30)
+    equal(complete(), ['1', '2'])
+    equal(ids_below(case), list(range(9)))
+
+
 if __name__ == '__main__':
     main()

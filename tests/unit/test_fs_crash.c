@@ -100,7 +100,7 @@ static void keep(struct sq_buf *to, const struct sq_buf *from)
     sq_buf_add(to, from->p, from->n);
 }
 
-static struct { int seen[EPOCHS * EACH], rows, hidden; } found;
+static struct { int seen[EPOCHS * EACH], rows, hidden, complete; } found;
 
 static int look_at(const char *path, const struct stat *st, int type, struct FTW *at)
 {
@@ -108,6 +108,10 @@ static int look_at(const char *path, const struct stat *st, int type, struct FTW
     (void)st;
     if (type != FTW_F || path[at->base] == '.') {
         found.hidden += type == FTW_F;
+        return 0;
+    }
+    if (strcmp(path + at->base, "_SUCCESS") == 0) {
+        found.complete++;
         return 0;
     }
     FILE *f = fopen(path, "r");
@@ -167,7 +171,7 @@ static sq_rc epochs(struct job *j, struct sq_writer *wr, struct mortal *m, bool 
         SQ_TRY(write_some(j, wr, n, 0, EACH / 2));
         SQ_TRY(write_some(j, wr, n, EACH / 2, EACH));
         if (n == EPOCHS)
-            c->last(wr);
+            c->last(wr, true);
         sq_buf_init(&got, &j->w->ctx);
         sq_rc rc = c->prepare(wr, n, &got);
         if (rc == SQ_OK) {
@@ -249,6 +253,7 @@ static void dies(const struct plan *p)
                 if (j.done < EPOCHS || j.prepared)
                     assert_int_equal(one_run(&j, 0, false, how & 2), SQ_OK);
                 assert_int_equal(look(&j, true), EPOCHS);
+                assert_int_equal(found.complete, strstr(p->options, "success-file") ? PARTITIONS : 0);
                 sq_buf_free(&j.pending);
                 sq_buf_free(&j.before);
             }
@@ -281,6 +286,14 @@ static void test_spanning_partitions(void **state)
     dies(&(struct plan){"spanning partitions", "d", ";sink.rolling-policy.rollover-interval=2min", true, 1});
 }
 
+/* Each partition is said to be complete, by the clock at each commit, or at the end. */
+static void test_complete(void **state)
+{
+    (void)state;
+    dies(&(struct plan){"complete at once", "d", ";sink.partition-commit.policy.kind=success-file", true, 1});
+    dies(&(struct plan){"complete later", "d", ";sink.partition-commit.policy.kind=success-file;sink.partition-commit.delay=1h;sink.rolling-policy.rollover-interval=2min", true, 0});
+}
+
 static void test_one_file(void **state)
 {
     (void)state;
@@ -292,7 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_directory), cmocka_unit_test(test_partitions), cmocka_unit_test(test_spanning), cmocka_unit_test(test_spanning_partitions),
-        cmocka_unit_test(test_one_file),
+        cmocka_unit_test(test_complete), cmocka_unit_test(test_one_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

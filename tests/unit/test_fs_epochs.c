@@ -78,7 +78,7 @@ static void prepare(struct run *r, uint64_t n)
 
 static sq_rc commit(struct run *r, uint64_t n) { return r->s.c->sink->commit(r->wr, n); }
 static sq_rc recover(struct run *r, uint64_t n, const struct sq_buf *pending) { return r->s.c->sink->recover(r->wr, n, sq_buf_view(pending)); }
-static void last(struct run *r) { r->s.c->sink->last(r->wr); }
+static void last(struct run *r) { r->s.c->sink->last(r->wr, true); }
 
 static void epoch(struct run *r, uint64_t n, const char *rows)
 {
