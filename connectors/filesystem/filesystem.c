@@ -7,7 +7,10 @@
  */
 #include "connectors/filesystem/partition.h"
 #include "connectors/filesystem/ready.h"
+#include "connectors/kafka/kafka.h"     /* sq_kafka_pattern */
 #include "connectors/registry.h"
+
+#include <regex.h>
 
 enum { HALF_AN_HOUR_MS = 30 * 60 * 1000 };
 
@@ -21,7 +24,7 @@ static const struct sq_option rows[] = {
     {"sink.parallelism", NULL, SQ_OPT_INT, NULL, OFF(sink_parallelism), NULL, 0, "how many workers write; the rows do not depend on it"},
     {"sink.rolling-policy.file-size", NULL, SQ_OPT_MEMORY, "128MB", OFF(rolling_size), NULL, 0, "when a part file of a directory has grown to this size, the next one is begun"},
     {"source.monitor-interval", NULL, SQ_OPT_DURATION, NULL, OFF(monitor_ms), NULL, 0, "how often to look for new files; each is read once, as it is when it is found. Not given: what is there at the start is all"},
-    {"source.path.regex-pattern", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "write a pattern with * and ? as the path"},
+    {"source.path.regex-pattern", NULL, SQ_OPT_STRING, NULL, OFF(regex), NULL, 0, "which files below the path are read: a regular expression of Java's that their absolute path matches from end to end"},
     {"sink.rolling-policy.rollover-interval", NULL, SQ_OPT_DURATION, NULL, OFF(rollover_ms), NULL, 0, "with checkpoints: part files stay hidden, and are written to, for so long (30 min where only inactivity-interval is given). Not given: they end at each checkpoint"},
     {"sink.rolling-policy.inactivity-interval", NULL, SQ_OPT_DURATION, NULL, OFF(inactivity_ms), NULL, 0, "with checkpoints: the same; they end earlier where no rows came for so long (30 min where only rollover-interval is given)"},
     {"sink.rolling-policy.check-interval", NULL, SQ_OPT_DURATION, "1min", OFF(check_ms), NULL, 0, "how often the two are looked at between checkpoints"},
@@ -136,6 +139,26 @@ static sq_rc check_intervals(struct sq_ctx *ctx, const struct sq_table_spec *t, 
     return positive(ctx, t, "source.monitor-interval", &o->monitor_ms, 0);
 }
 
+static sq_rc check_regex(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_fs_table *fs)
+{
+    static const char key[] = "source.path.regex-pattern";
+    const struct sq_kv *kv = sq_option_given(t->options, t->noptions, key);
+    const char *why;
+    char msg[128];
+    regex_t re;
+    if (!kv)
+        return SQ_OK;
+    if (!(fs->regex = sq_kafka_pattern(arena, fs->options.regex, &why)))
+        return sq_fail_at(ctx, SQ_UNSUPPORTED, kv->value_span, "'%s': not supported: %s", key, why);
+    int e = regcomp(&re, fs->regex, REG_EXTENDED | REG_NOSUB);
+    if (e == 0) {
+        regfree(&re);
+        return SQ_OK;
+    }
+    regerror(e, &re, msg, sizeof msg);
+    return sq_fail_at(ctx, SQ_SEMANTIC, kv->value_span, "'%s': '%.*s' is not a regular expression: %s", key, SQ_FMT(fs->options.regex), msg);
+}
+
 static sq_rc fs_table(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_table_ext **ext)
 {
     struct sq_fs_table *fs = SQ_NEW(arena, struct sq_fs_table);
@@ -148,6 +171,7 @@ static sq_rc fs_table(struct sq_ctx *ctx, struct sq_arena *arena, const struct s
         return sq_fail_at(ctx, SQ_UNSUPPORTED, t->span, "format '%s' is not supported yet by connector 'filesystem'", fs->format.format->name);
     SQ_TRY(check_intervals(ctx, t, &fs->options));
     SQ_TRY(no_compaction(ctx, t, &fs->options));
+    SQ_TRY(check_regex(ctx, arena, t, fs));
     SQ_TRY(sq_fs_ready_check(ctx, arena, t, fs));
     fs->skips_bad = skips_bad(&fs->format);
     fs->line_limit = SQ_FS_LINE_LIMIT;

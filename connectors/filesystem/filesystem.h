@@ -10,7 +10,7 @@
 #include "connectors/connector.h"
 
 struct sq_fs_options {
-    struct sq_str path, default_partition;
+    struct sq_str path, default_partition, regex;
     struct sq_str policy, success, watermark_zone, pattern, formatter;   /* ready.c */
     int64_t commit_delay_ms;
     int by_partition_time, extractor;
@@ -27,6 +27,7 @@ struct sq_fs_table {                     /* the connector's sq_table_ext */
     struct sq_fs_options options;
     struct sq_table_format format;
     const char *path;                    /* as given, without file://; 0-terminated */
+    const char *regex;                   /* of the absolute paths of the files that are read, POSIX's; NULL: all */
     bool skips_bad;                      /* the format's ignore-parse-errors */
     int64_t line_limit;                  /* longest line, bytes */
     size_t block;                        /* bytes of a read */

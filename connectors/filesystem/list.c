@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <limits.h>
+#include <regex.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -108,7 +110,32 @@ struct files {
     struct sq_ctx *ctx;
     struct file *v;
     size_t n, cap;
+    const regex_t *only;               /* 'source.path.regex-pattern', for absolute paths; NULL: all */
+    struct sq_buf whole;               /* such a path */
 };
+
+static sq_rc is_wanted(struct files *f, const char *path, bool *wanted)
+{
+    char here[PATH_MAX];
+    *wanted = true;
+    if (!f->only)
+        return SQ_OK;
+    sq_buf_reset(&f->whole);
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
+    if (path[0] != '/') {
+        char why[128];
+        int e = f->ctx->os->cwd(f->ctx->os->arg, here, sizeof here);
+        if (e < 0)
+            return sq_fail(f->ctx, SQ_IO, "cannot tell the working directory: %s", sq_os_strerror(e, why, sizeof why));
+        sq_buf_puts(&f->whole, here);
+        if (here[0] && here[strlen(here) - 1] != '/')
+            sq_buf_putc(&f->whole, '/');
+    }
+    sq_buf_puts(&f->whole, path);
+    *wanted = f->whole.rc == SQ_OK && regexec(f->only, f->whole.p, 0, NULL, 0) == 0;
+    return f->whole.rc;
+}
 
 static bool compressed(const char *path, const char **what)
 {
@@ -126,6 +153,10 @@ static sq_rc add_file(void *arg, const char *path, const struct stat *st)
 {
     struct files *f = arg;
     const char *end;
+    bool wanted;
+    SQ_TRY(is_wanted(f, path, &wanted));
+    if (!wanted)
+        return SQ_OK;
     if (compressed(path, &end)) {
         sq_fail(f->ctx, SQ_UNSUPPORTED, "'%s': compressed files (%s) are not supported yet", path, end);
         return sq_hint(f->ctx, "unpack it first");
@@ -293,11 +324,19 @@ sq_rc sq_fs_splits(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_s
     const struct sq_fs_table *t = sq_fs_table_of(spec->ext);
     struct files f = {.ctx = ctx};
     bool whole = sq_fs_whole(t, spec);
+    regex_t re;
+    if (t->regex && regcomp(&re, t->regex, REG_EXTENDED | REG_NOSUB) != 0)   /* it did when the table was made */
+        return sq_nomem(ctx, 0);
+    f.only = t->regex ? &re : NULL;
+    sq_buf_init(&f.whole, ctx);
     sq_rc rc = find_files(&f, arena, spec->table, t->path, whole);
     if (rc == SQ_OK && f.n)
         qsort(f.v, f.n, sizeof *f.v, by_path);
     if (rc == SQ_OK)
         rc = cut(ctx, arena, &f, whole, whole ? INT64_MAX / 2 : chunk_size(&f, &t->format, want, spec->batch_rows ? spec->batch_rows : SQ_BATCH_ROWS), out, n);
     sq_free(ctx, f.v);
+    sq_buf_free(&f.whole);
+    if (t->regex)
+        regfree(&re);
     return rc;
 }
