@@ -270,6 +270,9 @@ struct sq_sink_class {
     void (*last)(struct sq_writer *, bool input_ended);
     /* May be NULL; without epochs too. The watermark of the rows that were written, INT64_MAX when the input has ended; before prepare or finish. */
     void (*watermark)(struct sq_writer *, int64_t ts_us);
+    /* May be NULL. After a commit or recover: something of it waits for the clock (rows that are committed and not visible yet): epochs go on though
+     * nothing comes in. */
+    bool (*holds)(struct sq_writer *);
     /* Bytes of rows that wait for the commit; the runtime asks for an early epoch when they are many. NULL: 0. */
     size_t (*pending_bytes)(struct sq_writer *);
 };

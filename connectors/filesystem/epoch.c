@@ -221,6 +221,20 @@ void sq_fs_last(struct sq_writer *self, bool input_ended)
     sq_fs_writer_of(self)->input_ended = input_ended;
 }
 
+/* Open files are ended when they are old, a partition is complete when the clock says so: not only when rows come. */
+bool sq_fs_holds(struct sq_writer *self)
+{
+    const struct sq_fs_writer *w = sq_fs_writer_of(self);
+    for (size_t i = 0; w->directory && i < w->nparts; i++)
+        if (!w->parts[i]->closed)
+            return true;
+    for (size_t b = 0; w->buckets && !w->table->options.by_partition_time && b < SQ_FS_BUCKETS; b++)
+        for (const struct sq_fs_place *p = w->buckets[b]; p; p = p->next)
+            if (p->waits && !p->ready)
+                return true;
+    return false;
+}
+
 static void put_str(struct sq_buf *b, const char *s)
 {
     sq_buf_u32(b, (uint32_t)strlen(s));

@@ -394,6 +394,6 @@ static sq_rc fs_finish(struct sq_writer *self)
 
 const struct sq_sink_class sq_fs_sink = {
     .accepts = SQ_MODE_INSERT | SQ_MODE_RETRACT, .accept = fs_accept, .shows_changes = fs_shows_changes, .open = fs_sink_open, .write = fs_write,
-    .flush = fs_flush, .finish = fs_finish, .close = fs_sink_close, .promise = fs_promise, .last = sq_fs_last, .watermark = fs_watermark, .prepare = sq_fs_prepare,
+    .flush = fs_flush, .finish = fs_finish, .close = fs_sink_close, .promise = fs_promise, .last = sq_fs_last, .watermark = fs_watermark, .holds = sq_fs_holds, .prepare = sq_fs_prepare,
     .recover = sq_fs_recover, .commit = sq_fs_commit,
 };

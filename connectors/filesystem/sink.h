@@ -125,6 +125,7 @@ sq_rc sq_fs_epoch_open(struct sq_fs_writer *);
 sq_rc sq_fs_epoch_begin(struct sq_fs_writer *);          /* before the first rows, or the first prepare, of a run */
 sq_rc sq_fs_end_old(struct sq_fs_writer *);              /* between epochs: closes files that are large or old, now and then */
 void sq_fs_last(struct sq_writer *, bool input_ended);
+bool sq_fs_holds(struct sq_writer *);
 sq_rc sq_fs_prepare(struct sq_writer *, uint64_t epoch, struct sq_buf *pending);
 sq_rc sq_fs_recover(struct sq_writer *, uint64_t epoch, struct sq_str pending);
 sq_rc sq_fs_commit(struct sq_writer *, uint64_t epoch);

@@ -331,6 +331,11 @@ sq_rc sq_sink_recover(struct sq_op *op, struct sq_ctx *ctx, uint64_t epoch, stru
     return told(op, ctx, sink_of(op)->recover(SQ_OP(op, struct sink)->writer, epoch, pending));
 }
 
+bool sq_sink_holds(struct sq_op *op)
+{
+    return sink_of(op)->holds && sink_of(op)->holds(SQ_OP(op, struct sink)->writer);
+}
+
 void sq_sink_last(struct sq_op *op, bool input_ended)
 {
     if (sink_of(op)->last)

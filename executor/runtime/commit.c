@@ -158,6 +158,9 @@ static sq_rc commit_sinks(struct sq_epochs *e, uint64_t n)
         SQ_TRY(sq_sink_commit(e->sinks[i], &e->ctx, n));
         SQ_FAULT(&e->ctx, "epoch.sink-committed");
     }
+    for (uint32_t i = 0; i < e->nsinks; i++)
+        if (sq_sink_holds(e->sinks[i]))
+            atomic_store(&e->job->dirty, true);
     return SQ_OK;
 }
 

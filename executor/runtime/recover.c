@@ -324,6 +324,8 @@ static sq_rc recover_sinks(struct sq_epochs *e, const struct sq_saved *saved, co
         SQ_TRY(sq_sink_recover(e->sinks[i], ctx, saved->epoch, s->pending));
         if (marked || !committed)
             SQ_TRY(sq_sink_commit(e->sinks[i], ctx, saved->epoch));
+        if (sq_sink_holds(e->sinks[i]))
+            atomic_store(&e->job->dirty, true);
     }
     return SQ_OK;
 }

@@ -146,6 +146,7 @@ sq_rc sq_sink_resume(struct sq_op *);                      /* the writer is back
 sq_rc sq_sink_marker(struct sq_op *, struct sq_ctx *, uint64_t *epoch);
 sq_rc sq_sink_set_marker(struct sq_op *, struct sq_ctx *, uint64_t epoch);
 sq_rc sq_sink_recover(struct sq_op *, struct sq_ctx *, uint64_t epoch, struct sq_str pending);
+bool sq_sink_holds(struct sq_op *);                        /* epochs have to go on though nothing comes in */
 void sq_sink_last(struct sq_op *, bool input_ended);      /* the next prepare is the last of this run; of the job */
 sq_rc sq_sink_prepare(struct sq_op *, struct sq_ctx *, uint64_t epoch, struct sq_buf *pending);
 sq_rc sq_sink_commit(struct sq_op *, struct sq_ctx *, uint64_t epoch);

@@ -147,6 +147,14 @@ class Files:
         pass
 
 
+class Partitions(Files):
+    """The same, PARTITIONED BY the region; files stay open over epochs for a second."""
+
+    def ddl(self, name):
+        return (f'CREATE TABLE {name} ({COLUMNS[self.stored][0]}) PARTITIONED BY (region) '
+                f"WITH ('connector' = 'filesystem', 'path' = '{self.path}', 'format' = 'json', 'sink.rolling-policy.rollover-interval' = '1 s');\n")
+
+
 VARIANTS = {
     'sqlite': [(Sqlite, 'totals')],
     'sqlite-set': [(Sqlite, 'totals'), (Sqlite, 'lines'), (Sqlite, 'busy')],
@@ -156,6 +164,7 @@ VARIANTS = {
     'kafka-set': [(Kafka, 'totals'), (Kafka, 'lines'), (Kafka, 'busy')],
     'files': [(Files, 'lines')],
     'files-set': [(Files, 'totals'), (Files, 'lines'), (Files, 'busy')],
+    'files-partitions': [(Partitions, 'lines')],
     'micro-batch': [(Sqlite, 'totals'), (Files, 'lines')],
     'mixed': [(Sqlite, 'totals'), (Mysql, 'busy'), (Kafka, 'lines'), (Files, 'lines')],
 }

@@ -232,6 +232,29 @@ def files_stay_open(case):
 
 
 @test
+def idle_input(case):
+    """nothing comes in any more: a file that is open is ended by the clock all the same, also after a kill, and its partition is complete"""
+    put(case, 'in/a', row(1))
+    sql = ("SET 'execution.checkpointing.interval' = '50 ms'; SET 'execution.checkpointing.dir' = 'ck';\n" + table('i', 'in/', ", 'source.monitor-interval' = '50 ms'")
+           + "CREATE TABLE o (id INT, p STRING) PARTITIONED BY (p) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json', 'sink.rolling-policy.rollover-interval' = '2 s', "
+             "'sink.partition-commit.policy.kind' = 'success-file', 'sink.partition-commit.delay' = '3 s');\nINSERT INTO o SELECT id, 'x' FROM i;")
+    put(case, 'job.sql', sql)
+    for last in (False, True):
+        p = subprocess.Popen([ENGINE, 'job.sql'], cwd=case.dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.time() + 30
+        while not (hidden(case) if not last else (case.dir / 'out/p=x/_SUCCESS').exists()) and time.time() < end:
+            time.sleep(0.02)
+        if not last:
+            time.sleep(0.3)
+            equal(len(parts(case)), 0)
+            p.kill()
+        else:
+            p.send_signal(signal.SIGINT)
+        p.wait(timeout=30)
+    equal((ids_below(case), hidden(case)), ([1], []))
+
+
+@test
 def complete_by_watermark(case):
     """'partition-time': a day is complete when the watermark has passed its end"""
     days = [f'2024-01-0{d} {h:02}:00:00' for d in (1, 2, 3) for h in (0, 12, 23)]
