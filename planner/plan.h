@@ -45,6 +45,32 @@ bool sq_expr_equal(const struct sq_expr *, const struct sq_expr *);
 /* As SQL over the column names of the input, for EXPLAIN. */
 sq_rc sq_expr_print(struct sq_buf *, const struct sq_expr *, const struct sq_field *input, uint32_t ninput);
 
+/* ---- time ---- */
+
+/* What a column is to time. A plain TIMESTAMP is NONE: windows and joins in time take time attributes only. A filter, a projection of the column itself, UNION ALL of
+ * equal attributes and a window table function keep it; a cast, an expression, GROUP BY and a regular join make a plain column of it. */
+enum sq_time_attr {
+    SQ_TIME_NONE,
+    SQ_TIME_ROW,    /* event time: the column of a WATERMARK, or window_time; no row behind a watermark of w is below w, but those that are late */
+    SQ_TIME_PROC    /* PROCTIME(): the clock when somebody looks; never stored */
+};
+
+enum sq_window_kind { SQ_WINDOW_TUMBLE, SQ_WINDOW_HOP, SQ_WINDOW_CUMULATE, SQ_WINDOW_SESSION };
+
+/* The windows of a window table function, all in microseconds. A row of time t lies in those with start <= t < end; starts are at offset + k * step, in the wall
+ * clock time of table.local-time-zone where the time is a TIMESTAMP_LTZ. */
+struct sq_window_spec {
+    enum sq_window_kind kind;
+    enum sq_time_attr time;
+    int64_t size;                          /* CUMULATE: of the longest; SESSION: the gap */
+    int64_t step;                          /* HOP: slide; CUMULATE: step; TUMBLE: size; SESSION: 0 */
+    int64_t offset;
+};
+
+/* A node whose rows belong each to one window, which two of its columns say: where it comes from a window table function, a window aggregate, join or Top-N, and
+ * window_start and window_end are still there. All rows of a window have come when the watermark is at its end. */
+struct sq_plan_window { const struct sq_window_spec *spec; uint32_t start, end; };   /* columns of the node */
+
 /* ---- the plan ---- */
 
 enum sq_plan_kind {
@@ -88,6 +114,8 @@ struct sq_plan {
     uint32_t ninputs;
     const struct sq_field *cols;           /* output columns */
     uint32_t ncols;
+    const uint8_t *time;                   /* enum sq_time_attr per output column; NULL: all NONE */
+    const struct sq_plan_window *window;   /* NULL: its rows are not of windows */
 
     /* annotations (planner/changelog.c) */
     unsigned mode;                         /* what it puts out: SQ_MODE_INSERT, SQ_MODE_UPSERT (by upsert_key) or SQ_MODE_RETRACT */
