@@ -28,7 +28,7 @@ struct sq_snapshot_out {
     sq_rc (*put)(void *arg, uint32_t key_group, const void *, size_t);
     /* The same for many small records: NULL (the error is set), or a buffer to append one to; `done` ends it. Nothing else may be put in between. */
     struct sq_buf *(*begin)(void *arg, uint32_t key_group);
-    void (*done)(void *arg);
+    sq_rc (*done)(void *arg);
 };
 struct sq_snapshot_in  { void *arg; /* *p NULL at the end */ sq_rc (*next)(void *arg, uint32_t *key_group, const char **p, size_t *n); };
 

@@ -247,7 +247,7 @@ sq_rc sq_agg_apply(struct aggregate *a, const struct sq_batch *in, struct agg_ro
     return SQ_OK;
 }
 
-/* ---- snapshots: 'G' hash null key rows serial accumulators; 'D' set value-hash group-hash count serial value ---- */
+/* ---- snapshots: 'G' hash null key rows [serial, where there are distinct sets] accumulators; 'D' set value-hash group-hash count serial value ---- */
 
 static sq_rc put_key(struct sq_buf *b, const char *p, uint32_t n)
 {
@@ -263,8 +263,9 @@ static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *
     sq_buf_u64(b, e->hash);
     sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
     put_key(b, key.p, key.n);
-    sq_buf_u64(b, (uint64_t)group_of(e)->rows);
-    SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
+    SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
+    if (a->nsets)
+        SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
     for (uint32_t i = 0; i < a->nitems; i++)
         SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
     return SQ_OK;
@@ -297,7 +298,7 @@ sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
         if (!(b = out->begin(out->arg, sq_key_group(e->hash))))
             return op->ctx->err.rc;
         SQ_TRY(save_group(a, e, b));
-        out->done(out->arg);
+        SQ_TRY(out->done(out->arg));
     }
     for (uint32_t i = 0; i < a->nsets; i++) {
         it = (struct sq_hashtab_iter){0};
@@ -305,7 +306,7 @@ sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
             if (!(b = out->begin(out->arg, sq_key_group(((struct seen *)SQ_PAYLOAD(e))->group_hash))))
                 return op->ctx->err.rc;
             SQ_TRY(save_seen(i, e, b));
-            out->done(out->arg);
+            SQ_TRY(out->done(out->arg));
         }
     }
     return SQ_OK;
@@ -348,9 +349,14 @@ struct loading {
 
 static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
 {
-    if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8) || !take(&p, end, &group_of(e)->serial, 8))
+    if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8))
         return damaged(a);
-    group_of(e)->serial += base;
+    group_of(e)->serial = a->serial + 1;
+    if (a->nsets) {
+        if (!take(&p, end, &group_of(e)->serial, 8))
+            return damaged(a);
+        group_of(e)->serial += base;
+    }
     if (group_of(e)->serial > a->serial)
         a->serial = group_of(e)->serial;
     for (uint32_t i = 0; i < a->nitems; i++)
