@@ -10,7 +10,7 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_SCAN] = &sq_op_scan,         [SQ_N_VALUES] = &sq_op_values,   [SQ_N_WATERMARK] = &sq_op_watermark, [SQ_N_FILTER] = &sq_op_filter,
     [SQ_N_PROJECT] = &sq_op_project,   [SQ_N_AGGREGATE] = &sq_op_aggregate, [SQ_N_JOIN] = &sq_op_join,       [SQ_N_UNION] = &sq_op_union,
     [SQ_N_SORT] = &sq_op_sort,         [SQ_N_LIMIT] = &sq_op_limit,     [SQ_N_SINK] = &sq_op_sink,           [SQ_N_COLLECT] = &sq_op_collect,
-    [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize,
+    [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
 };
 
 uint32_t sq_join_build(const struct sq_plan *plan)
@@ -91,7 +91,7 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
 {
     bool here = w->number == 0 || !plan->single;
 
-    if ((size_t)plan->kind >= SQ_LEN(classes) || plan->id >= w->nops)
+    if ((size_t)plan->kind >= SQ_LEN(classes) || !classes[plan->kind] || plan->id >= w->nops)
         return sq_fail(w->ctx, SQ_INTERNAL, "a plan node of kind %d with number %u", (int)plan->kind, plan->id);
     *out = plan->kind == SQ_N_EXCHANGE ? w->receivers[plan->id] : w->ops[plan->id];
     if (seen[plan->id])

@@ -121,6 +121,18 @@ sq_rc sq_bind_cast_plan(struct sq_binder *, struct sq_plan *, const struct sq_ty
 void sq_binder_init(struct sq_binder *, struct sq_bind_env *);
 sq_rc sq_scope_of(struct sq_binder *, const struct sq_field *, uint32_t n, struct sq_scope *);
 
+/* ---- windows (window.c) ---- */
+
+/* The number of enum sq_window_kind that is the function's name; -1: none. */
+int sq_window_kind(struct sq_str name);
+const char *sq_window_kind_name(enum sq_window_kind);
+/* TABLE(TUMBLE(…)) of FROM; GROUP BY TUMBLE(ts, …): the call's window over `in`. */
+sq_rc sq_bind_window(struct sq_binder *, const struct sq_ast_from *, struct sq_plan **);
+sq_rc sq_bind_group_window(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_plan *in, struct sq_plan **);
+sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
+/* Aggregates by windows become aggregates of windows. Annotates time. */
+sq_rc sq_find_windows(struct sq_arena *, struct sq_plan **);
+
 /* ---- rewriting (rewrite.c, pushdown.c) ---- */
 
 /* Constants folded, predicates simplified. */

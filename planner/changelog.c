@@ -37,7 +37,8 @@ static bool updates(const struct sq_plan *p)
     case SQ_N_JOIN:
         return input || p->u.join.kind != SQ_JOIN_INNER;
     case SQ_N_SORT:
-        return false;                                            /* waits for the end */
+    case SQ_N_WINDOW_AGGREGATE:
+        return false;                                            /* wait for the end, of all or of a window */
     default:
         return input;
     }

@@ -113,7 +113,7 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
         return SQ_NOMEM;
     SQ_TRY(place(s, p->inputs[0], false, &in));
     *l = (struct lie){.n = 0};
-    if (p->u.agg.global || p->u.agg.ngroup == 0)
+    if (p->u.agg.ngroup == 0)
         return gather(s, p);
     if (p->inputs[0]->single && !in.scanned) {
         p->single = true;
@@ -240,6 +240,7 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
         place_values(p);
         return SQ_OK;
     case SQ_N_WATERMARK:
+    case SQ_N_WINDOW:
     case SQ_N_FILTER:
         SQ_TRY(place(s, p->inputs[0], ordered, l));
         p->single = p->inputs[0]->single;
@@ -254,6 +255,7 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
         *l = project_lie(s, p, &in);
         return SQ_OK;
     case SQ_N_AGGREGATE:
+    case SQ_N_WINDOW_AGGREGATE:
         return place_aggregate(s, p, l);
     case SQ_N_NORMALIZE:
         return place_normalize(s, p, l);
@@ -265,6 +267,8 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
     case SQ_N_LIMIT:
         SQ_TRY(place(s, p->inputs[0], false, &in));
         return gather(s, p);
+    case SQ_N_RANK:
+        break;
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         return place_root(s, p, l);

@@ -78,6 +78,24 @@ static sq_rc below_aggregate(struct sq_arena *a, const struct sq_plan *p, struct
     return of_key ? sq_expr_remap(a, e, p->u.agg.group, below) : SQ_OK;
 }
 
+/* Which rows there are changes no window of theirs; of sessions it does, but for whole partitions. */
+static sq_rc below_window(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
+{
+    bool ok = sq_expr_has_col(e) && sq_expr_within(e, 0, p->inputs[0]->ncols);
+    bool *used = SQ_NEW_ARRAY(a, bool, p->ncols);
+    if (!used)
+        return SQ_NOMEM;
+    sq_expr_cols(e, used);
+    for (uint32_t i = 0; p->u.window.spec->kind == SQ_WINDOW_SESSION && i < p->ncols; i++) {
+        uint32_t k = 0;
+        while (k < p->u.window.npartition && p->u.window.partition[k] != i)
+            k++;
+        ok = ok && (!used[i] || k < p->u.window.npartition);
+    }
+    *below = ok ? e : NULL;
+    return SQ_OK;
+}
+
 static sq_rc below_union(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
 {
     (void)a, (void)p;
@@ -350,6 +368,8 @@ static sq_rc push(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *
         return push_through(a, p, preds, below_aggregate, out);
     case SQ_N_UNION:
         return push_through(a, p, preds, below_union, out);
+    case SQ_N_WINDOW:
+        return push_through(a, p, preds, below_window, out);
     case SQ_N_JOIN:
         return push_join(a, p, preds, out);
     default:
@@ -559,6 +579,37 @@ static sq_rc prune_aggregate(struct sq_arena *a, struct sq_plan *p, const bool *
     return SQ_OK;
 }
 
+static sq_rc prune_window(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
+{
+    uint32_t n = p->inputs[0]->ncols, now;
+    bool *below = flags(a, n);
+    uint32_t *partition = numbers(a, p->u.window.npartition);
+    if (!below || !partition)
+        return SQ_NOMEM;
+    memcpy(below, needed, n);
+    below[p->u.window.time] = true;
+    for (uint32_t i = 0; i < p->u.window.npartition; i++)
+        below[p->u.window.partition[i]] = true;
+    SQ_TRY(prune(a, p->inputs[0], below, map, &p->inputs[0]));
+    for (uint32_t i = 0; i < p->u.window.npartition; i++)
+        partition[i] = map[p->u.window.partition[i]];
+    now = p->inputs[0]->ncols;
+    struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, now + 3);
+    if (!cols)
+        return SQ_NOMEM;
+    if (now)
+        memcpy(cols, p->inputs[0]->cols, now * sizeof *cols);
+    for (uint32_t i = 0; i < 3; i++) {
+        cols[now + i] = p->cols[n + i];
+        map[n + i] = now + i;
+    }
+    p->u.window.time = map[p->u.window.time];
+    p->u.window.partition = partition;
+    p->cols = cols;
+    p->ncols = now + 3;
+    return SQ_OK;
+}
+
 /* A side of a join keeps exactly what is needed, because it is kept in state; at least one column. */
 static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
@@ -656,9 +707,15 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
         return prune_join(a, p, needed, map);
     case SQ_N_UNION:
         return prune_union(a, p, needed, map);
+    case SQ_N_WINDOW:
+        return prune_window(a, p, needed, map);
+    case SQ_N_WINDOW_AGGREGATE:                                  /* it was found when the columns below had been pruned */
+        identity_map(map, p->ncols);
+        return SQ_OK;
     case SQ_N_SORT:
     case SQ_N_LIMIT:
         return prune_sort(a, p, needed, map);
+    case SQ_N_RANK:
     case SQ_N_EXCHANGE:
     case SQ_N_NORMALIZE:
     case SQ_N_SINK:

@@ -58,7 +58,6 @@ sq_rc sq_agg_state_open(struct aggregate *a)
     struct sq_ctx *ctx = a->base.ctx;
     const struct sq_type **types;
     uint32_t ndistinct = 0;
-    size_t payload;
     sq_rc rc;
 
     for (uint32_t i = 0; i < plan->u.agg.nitems; i++)
@@ -77,9 +76,9 @@ sq_rc sq_agg_state_open(struct aggregate *a)
     rc = sq_keys_init(&a->keys, ctx, types, plan->u.agg.group, a->ngroup);
     sq_free(ctx, types);
     SQ_TRY(rc);
-    SQ_TRY(open_items(a, &payload));
+    SQ_TRY(open_items(a, &a->payload));
     SQ_TRY(open_sets(a));
-    return sq_hashtab_init(&a->groups, ctx, payload);
+    return sq_hashtab_init(&a->groups, ctx, a->payload);
 }
 
 static void drop_accs(struct aggregate *a, struct sq_entry *e)
@@ -89,13 +88,18 @@ static void drop_accs(struct aggregate *a, struct sq_entry *e)
             a->items[i].call.agg->drop(&a->items[i].call, (char *)e + a->items[i].offset);
 }
 
-void sq_agg_state_close(struct aggregate *a)
+void sq_agg_drop_all(struct aggregate *a, const struct sq_hashtab *groups)
 {
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
 
-    while (a->has_drop && a->groups.ctx && (e = sq_hashtab_next(&a->groups, &it)))
+    while (a->has_drop && groups->ctx && (e = sq_hashtab_next(groups, &it)))
         drop_accs(a, e);
+}
+
+void sq_agg_state_close(struct aggregate *a)
+{
+    sq_agg_drop_all(a, &a->groups);
     sq_hashtab_free(&a->groups);
     sq_keys_free(&a->keys);
     for (uint32_t i = 0; i < a->nsets; i++) {

@@ -48,6 +48,7 @@ struct aggregate {
     struct distinct *sets;
     struct sq_keys keys;
     struct sq_hashtab groups;
+    size_t payload;                        /* of a group: struct group and accumulators */
     enum emission emission;
     bool retracts;                         /* the input may take rows back */
     bool upsert;                           /* -U is not wanted */
@@ -77,6 +78,7 @@ static inline struct group *group_of(struct sq_entry *e) { return SQ_PAYLOAD(e);
 /* agg_state.c */
 sq_rc sq_agg_state_open(struct aggregate *);
 void sq_agg_state_close(struct aggregate *);
+void sq_agg_drop_all(struct aggregate *, const struct sq_hashtab *groups);   /* what hangs on the accumulators of all groups */
 /* Rows of a batch: physical rows `sel` (NULL: 0..n) whose positions in its selection are `pos` (NULL: 0..n), into the groups of entry[0..n). */
 struct agg_rows { const uint32_t *sel, *pos; struct sq_entry *const *entry; uint32_t n; };
 /* Prepares the distinct sets for a batch; then rows of it may be applied. */
@@ -96,5 +98,7 @@ sq_rc sq_agg_net_before(struct aggregate *);
 sq_rc sq_agg_net_after(struct aggregate *);
 sq_rc sq_agg_each(struct aggregate *, const struct sq_batch *);
 sq_rc sq_agg_final(struct aggregate *);
+/* Appends the results of n groups to cols[0..nitems). */
+sq_rc sq_agg_results(struct aggregate *, struct sq_entry *const *, uint32_t n, struct sq_col *cols);
 
 #endif
