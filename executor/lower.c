@@ -13,6 +13,16 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
 };
 
+/* Sessions are found row by row: they have operators of their own. */
+static const struct sq_op_class *class_of(const struct sq_plan *p)
+{
+    if (p->kind == SQ_N_WINDOW_AGGREGATE && !p->u.agg.attached && p->u.agg.window->kind == SQ_WINDOW_SESSION)
+        return &sq_op_session_aggregate;
+    if (p->kind == SQ_N_WINDOW && p->u.window.spec->kind == SQ_WINDOW_SESSION)
+        return &sq_op_session_rows;
+    return classes[p->kind];
+}
+
 uint32_t sq_join_build(const struct sq_plan *plan)
 {
     return plan->u.join.kind == SQ_JOIN_RIGHT ? 0 : 1;
@@ -100,7 +110,7 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
     if (plan->kind == SQ_N_EXCHANGE)
         return lower_exchange(w, plan, seen, here, out);
     if (here)
-        SQ_TRY(new_op(w, classes[plan->kind], plan, plan->ninputs, &w->ops[plan->id]));
+        SQ_TRY(new_op(w, class_of(plan), plan, plan->ninputs, &w->ops[plan->id]));
     *out = w->ops[plan->id];
     SQ_TRY(lower_inputs(w, plan, seen, *out));
     if (here && sq_op_is_source(*out)) {

@@ -16,12 +16,12 @@ static int64_t gcd(int64_t a, int64_t b)
     return a;
 }
 
-void sq_windows_init(struct sq_windows *w, const struct sq_window_spec *spec, const struct sq_type *time, const struct sq_session *s)
+void sq_windows_init(struct sq_windows *w, const struct sq_window_spec *spec, const struct sq_session *s)
 {
     *w = (struct sq_windows){.spec = *spec, .slice = spec->step};
     if (spec->kind == SQ_WINDOW_HOP)
         w->slice = gcd(spec->size, spec->step);
-    if (time->id == SQ_T_TIMESTAMP_LTZ && s->tz != sq_tz_utc)
+    if (spec->zoned && s->tz != sq_tz_utc)
         w->tz = s->tz;
 }
 

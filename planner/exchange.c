@@ -127,6 +127,27 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
     return SQ_OK;
 }
 
+/* Sessions are of a partition, or of all rows. */
+static sq_rc place_session(struct spread *s, struct sq_plan *p, struct lie *l)
+{
+    const uint32_t *cols = p->u.window.partition;
+    uint32_t n = p->u.window.npartition;
+    struct lie in;
+
+    SQ_TRY(place(s, p->inputs[0], false, &in));
+    *l = (struct lie){.n = 0};
+    if (n == 0)
+        return gather(s, p);
+    if (p->inputs[0]->single && !in.scanned) {
+        p->single = true;
+        return SQ_OK;
+    }
+    if (p->inputs[0]->single || !lies_by(&in, cols, n))
+        SQ_TRY(put_exchange(s, p, 0, cols, n));
+    l->by[l->n++] = (struct cols){cols, n};
+    return SQ_OK;
+}
+
 static sq_rc place_normalize(struct spread *s, struct sq_plan *p, struct lie *l)
 {
     const struct sq_key *key = &p->u.normalize.key;
@@ -239,8 +260,11 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
     case SQ_N_VALUES:
         place_values(p);
         return SQ_OK;
-    case SQ_N_WATERMARK:
     case SQ_N_WINDOW:
+        if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
+            return place_session(s, p, l);
+        /* fall through */
+    case SQ_N_WATERMARK:
     case SQ_N_FILTER:
         SQ_TRY(place(s, p->inputs[0], ordered, l));
         p->single = p->inputs[0]->single;

@@ -111,6 +111,12 @@ void sq_agg_state_close(struct aggregate *a)
     sq_free(a->base.ctx, a->items);
 }
 
+void sq_agg_drop(struct aggregate *a, struct sq_entry *e)
+{
+    if (a->has_drop)
+        drop_accs(a, e);
+}
+
 void sq_agg_clear(struct aggregate *a, struct sq_entry *e)
 {
     drop_accs(a, e);
@@ -259,6 +265,16 @@ static sq_rc put_key(struct sq_buf *b, const char *p, uint32_t n)
     return sq_buf_add(b, p, n);
 }
 
+sq_rc sq_agg_save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
+{
+    SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
+    if (a->nsets)
+        SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
+    for (uint32_t i = 0; i < a->nitems; i++)
+        SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
+    return SQ_OK;
+}
+
 static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
 {
     struct sq_str key = sq_view_str(&e->key);
@@ -267,12 +283,7 @@ static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *
     sq_buf_u64(b, e->hash);
     sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
     put_key(b, key.p, key.n);
-    SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
-    if (a->nsets)
-        SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
-    for (uint32_t i = 0; i < a->nitems; i++)
-        SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
-    return SQ_OK;
+    return sq_agg_save_group(a, e, b);
 }
 
 static sq_rc save_seen(uint32_t set, struct sq_entry *e, struct sq_buf *b)
@@ -351,20 +362,26 @@ struct loading {
     struct sq_entry *entry[LOADED];
 };
 
-static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+sq_rc sq_agg_load_group(struct aggregate *a, struct sq_entry *e, const char **p, const char *end, uint64_t base)
 {
-    if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8))
+    if (group_of(e)->rows != 0 || !take(p, end, &group_of(e)->rows, 8))
         return damaged(a);
     group_of(e)->serial = a->serial + 1;
     if (a->nsets) {
-        if (!take(&p, end, &group_of(e)->serial, 8))
+        if (!take(p, end, &group_of(e)->serial, 8))
             return damaged(a);
         group_of(e)->serial += base;
     }
     if (group_of(e)->serial > a->serial)
         a->serial = group_of(e)->serial;
     for (uint32_t i = 0; i < a->nitems; i++)
-        SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, &p, end));
+        SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, p, end));
+    return SQ_OK;
+}
+
+static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+{
+    SQ_TRY(sq_agg_load_group(a, e, &p, end, base));
     return p == end ? SQ_OK : damaged(a);
 }
 

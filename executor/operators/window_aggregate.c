@@ -51,7 +51,7 @@ static sq_rc open(struct sq_op *op)
 
     x->a.retracts = in->mode != SQ_MODE_INSERT;
     x->watermark = SQ_TS_MIN;
-    sq_windows_init(&x->w, p->u.agg.window, p->u.agg.attached ? p->cols[p->ncols - 1].type : in->cols[p->u.agg.time].type, &op->config->session);
+    sq_windows_init(&x->w, p->u.agg.window, &op->config->session);
     if (!p->u.agg.attached && merges(p))
         x->how = kind == SQ_WINDOW_HOP && x->w.spec.size != x->w.spec.step ? BY_SLICE : kind == SQ_WINDOW_CUMULATE ? BY_STEP : BY_WINDOW;
     SQ_TRY(storage(x));
