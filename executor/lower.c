@@ -13,6 +13,11 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
 };
 
+static const struct sq_op_class *class_of(const struct sq_plan *p)
+{
+    return p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS ? &sq_op_window_join : classes[p->kind];
+}
+
 uint32_t sq_join_build(const struct sq_plan *plan)
 {
     return plan->u.join.kind == SQ_JOIN_RIGHT ? 0 : 1;
@@ -91,7 +96,7 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
 {
     bool here = w->number == 0 || !plan->single;
 
-    if ((size_t)plan->kind >= SQ_LEN(classes) || !classes[plan->kind] || plan->id >= w->nops)
+    if ((size_t)plan->kind >= SQ_LEN(classes) || !class_of(plan) || plan->id >= w->nops)
         return sq_fail(w->ctx, SQ_INTERNAL, "a plan node of kind %d with number %u", (int)plan->kind, plan->id);
     *out = plan->kind == SQ_N_EXCHANGE ? w->receivers[plan->id] : w->ops[plan->id];
     if (seen[plan->id])
@@ -100,7 +105,7 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
     if (plan->kind == SQ_N_EXCHANGE)
         return lower_exchange(w, plan, seen, here, out);
     if (here)
-        SQ_TRY(new_op(w, classes[plan->kind], plan, plan->ninputs, &w->ops[plan->id]));
+        SQ_TRY(new_op(w, class_of(plan), plan, plan->ninputs, &w->ops[plan->id]));
     *out = w->ops[plan->id];
     SQ_TRY(lower_inputs(w, plan, seen, *out));
     if (here && sq_op_is_source(*out)) {

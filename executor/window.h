@@ -17,7 +17,7 @@ struct sq_windows {
     const struct sq_tz *tz;                /* NULL: the time has no zone */
 };
 
-void sq_windows_init(struct sq_windows *, const struct sq_window_spec *, const struct sq_type *time, const struct sq_session *);
+void sq_windows_init(struct sq_windows *, const struct sq_window_spec *, const struct sq_session *);
 /* The greatest bound <= t of pieces of that length. */
 int64_t sq_window_floor(const struct sq_windows *, int64_t t, int64_t length);
 /* The most windows that a time lies in. */

@@ -60,6 +60,8 @@ static sq_rc put_exchange(struct spread *s, struct sq_plan *p, uint32_t input, c
     x->net = in->net;
     x->final = in->final;
     x->bounded = in->bounded;
+    x->time = in->time;
+    x->window = in->window;
     x->uid = in->uid ^ UINT64_C(0x5851f42d4c957f2d);
     x->single = cols == NULL;
     x->u.exchange.cols = cols;

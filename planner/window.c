@@ -6,6 +6,7 @@
  *   an AGGREGATE by window_start and window_end      becomes a WINDOW_AGGREGATE
  *   directly over the WINDOW (but for projects)      takes its place: the operator finds the windows from the time, so a row is added once however many it lies in
  *   over anything else whose rows are of windows     is *attached*: the window is read from the columns
+ *   a JOIN of equal windows on window_start and window_end     becomes a join of windows
  *
  * FLINK: the same; window_start and window_end are TIMESTAMP(3) in local time, window_time is window_end less a millisecond, of the time column's type. In batch mode any
  * TIMESTAMP is time.
@@ -194,6 +195,7 @@ sq_rc sq_bind_window(struct sq_binder *b, const struct sq_ast_from *f, struct sq
     SQ_TRY(find_column(b, in, args[1]->args[0]->name.part[0], args[1]->span, &time));
     SQ_TRY(make_spec(b, call, kind, args + 2, spec));
     SQ_TRY(check_time(b, in, time, args[1]->span, kinds[kind].name, &spec->time));
+    spec->zoned = in->cols[time].type->id == SQ_T_TIMESTAMP_LTZ;
     SQ_TRY(sq_window_node(b, in, time, spec, f->span, out));
     return kind == SQ_WINDOW_SESSION ? partition_of(b, args[0], in, *out) : SQ_OK;
 }
@@ -220,6 +222,7 @@ sq_rc sq_bind_group_window(struct sq_bind_x *x, const struct sq_ast_expr *call, 
         sizes[i - 1] = call->args[i];
     SQ_TRY(make_spec(b, call, kind, sizes, spec));
     SQ_TRY(check_time(b, in, time->col, call->args[0]->span, kinds[kind].name, &spec->time));
+    spec->zoned = in->cols[time->col].type->id == SQ_T_TIMESTAMP_LTZ;
     return sq_window_node(b, in, time->col, spec, call->span, out);
 }
 
@@ -414,6 +417,27 @@ static sq_rc to_window_aggregate(struct sq_arena *a, struct sq_plan **slot)
     return sq_time_annotate(a, *slot);
 }
 
+/* ---- joins of windows ---- */
+
+static bool same_window(const struct sq_window_spec *a, const struct sq_window_spec *b)
+{
+    return a->kind == b->kind && a->time == b->time && a->zoned == b->zoned && a->size == b->size && a->step == b->step && a->offset == b->offset;
+}
+
+static bool has_key(const struct sq_plan *p, uint32_t left, uint32_t right)
+{
+    for (uint32_t i = 0; i < p->u.join.nkeys; i++)
+        if (p->u.join.keys[i].left == left && p->u.join.keys[i].right == right && !(p->u.join.null_safe && p->u.join.null_safe[i]))
+            return true;
+    return false;
+}
+
+static bool joins_windows(const struct sq_plan *p)
+{
+    const struct sq_plan_window *l = p->inputs[0]->window, *r = p->inputs[1]->window;
+    return l && r && same_window(l->spec, r->spec) && has_key(p, l->start, r->start) && has_key(p, l->end, r->end);
+}
+
 sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
 {
     struct sq_plan *p = *slot;
@@ -422,5 +446,9 @@ sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
     SQ_TRY(sq_time_annotate(a, p));
     if (p->kind == SQ_N_AGGREGATE && groups_by_window(p))
         return to_window_aggregate(a, slot);
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_REGULAR && joins_windows(p)) {
+        p->u.join.how = SQ_JOIN_OF_WINDOWS;                      /* a regular join again, where a side is updated: changelog.c */
+        return sq_time_annotate(a, p);
+    }
     return SQ_OK;
 }

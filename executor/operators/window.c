@@ -20,10 +20,10 @@ struct window_function {
 static sq_rc window_open(struct sq_op *op)
 {
     struct window_function *f = SQ_OP(op, struct window_function);
-    const struct sq_plan *p = op->plan, *in = p->inputs[0];
+    const struct sq_plan *p = op->plan;
 
     sq_arena_init(&f->heap, op->ctx);
-    sq_windows_init(&f->w, p->u.window.spec, in->cols[p->u.window.time].type, &op->config->session);
+    sq_windows_init(&f->w, p->u.window.spec, &op->config->session);
     f->cols = sq_calloc(op->ctx, (p->ncols + 1) * sizeof *f->cols);
     f->time = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *f->time);
     f->start = sq_calloc(op->ctx, SQ_BATCH_ROWS * sizeof *f->start);
