@@ -15,7 +15,12 @@ static const struct sq_op_class *const classes[] = {
 
 static const struct sq_op_class *class_of(const struct sq_plan *p)
 {
-    return p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS ? &sq_op_window_join : classes[p->kind];
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS)
+        return &sq_op_window_join;
+    if ((p->kind == SQ_N_WINDOW && p->u.window.spec->kind == SQ_WINDOW_SESSION) ||
+        (p->kind == SQ_N_WINDOW_AGGREGATE && p->u.agg.window->kind == SQ_WINDOW_SESSION && !p->u.agg.attached))
+        return &sq_op_session;
+    return classes[p->kind];
 }
 
 uint32_t sq_join_build(const struct sq_plan *plan)

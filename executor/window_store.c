@@ -12,7 +12,10 @@ enum { HEAD = 4 + 8, SAVED = 8 + 8 + 1 };
 
 /* ---- the heap ---- */
 
-static bool before(const struct sq_window_due *a, const struct sq_window_due *b) { return a->end != b->end ? a->end < b->end : a->start < b->start; }
+static bool before(const struct sq_window_due *a, const struct sq_window_due *b)
+{
+    return a->end != b->end ? a->end < b->end : a->start != b->start ? a->start < b->start : a->number < b->number;
+}
 
 void sq_window_heap_free(struct sq_window_heap *h)
 {
@@ -21,10 +24,8 @@ void sq_window_heap_free(struct sq_window_heap *h)
     *h = (struct sq_window_heap){.ctx = h->ctx};
 }
 
-sq_rc sq_window_heap_put(struct sq_window_heap *h, int64_t end, int64_t start)
+sq_rc sq_window_heap_put(struct sq_window_heap *h, struct sq_window_due d)
 {
-    struct sq_window_due d = {end, start};
-
     SQ_TRY(sq_grow(h->ctx, &h->v, &h->cap, h->n + 1, sizeof *h->v));
     size_t i = h->n++;
     for (; i > 0 && before(&d, &h->v[(i - 1) / 2]); i = (i - 1) / 2)
@@ -53,7 +54,7 @@ bool sq_window_heap_take(struct sq_window_heap *h, int64_t watermark, struct sq_
     if (h->n == 0 || h->v[0].end > watermark)
         return false;
     *out = h->v[0];
-    while (h->n && h->v[0].end == out->end && h->v[0].start == out->start)
+    while (h->n && h->v[0].end == out->end && h->v[0].start == out->start && h->v[0].number == out->number && h->v[0].of == out->of)
         pop(h);
     return true;
 }
@@ -118,7 +119,7 @@ static sq_rc find(struct sq_window_store *st, int64_t start, int64_t end, struct
         w->end = end;
         for (int i = 0; i < 2; i++)
             sq_buf_init(&w->rows[i], st->ctx);
-        SQ_TRY(sq_window_heap_put(&st->heap, end, start));
+        SQ_TRY(sq_window_heap_put(&st->heap, (struct sq_window_due){.end = end, .start = start}));
     }
     st->recent = *out;
     return SQ_OK;

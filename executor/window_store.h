@@ -10,11 +10,11 @@
 
 /* ---- a heap of windows by their end, then start ---- */
 
-struct sq_window_due { int64_t end, start; };
+struct sq_window_due { int64_t end, start; uint64_t number; void *of; };   /* number: the order among equal ones; of: whose it is */
 struct sq_window_heap { struct sq_ctx *ctx; struct sq_window_due *v; size_t n, cap; };
 void sq_window_heap_free(struct sq_window_heap *);
-sq_rc sq_window_heap_put(struct sq_window_heap *, int64_t end, int64_t start);
-/* The earliest one, if its end is not behind the watermark; equal ones are one. */
+sq_rc sq_window_heap_put(struct sq_window_heap *, struct sq_window_due);
+/* The earliest one, if its end is not behind the watermark; equal ones (of all four) are one. */
 bool sq_window_heap_take(struct sq_window_heap *, int64_t watermark, struct sq_window_due *);
 
 /* ---- rows ---- */

@@ -129,6 +129,24 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
     return SQ_OK;
 }
 
+/* A table function of sessions keeps its rows by partition. */
+static sq_rc place_session(struct spread *s, struct sq_plan *p, struct lie *l)
+{
+    struct lie in;
+
+    SQ_TRY(place(s, p->inputs[0], false, &in));
+    *l = (struct lie){.n = 0};
+    if (p->u.window.npartition == 0)
+        return gather(s, p);
+    p->single = p->inputs[0]->single && !in.scanned;
+    if (p->single)
+        return SQ_OK;
+    if (p->inputs[0]->single || !lies_by(&in, p->u.window.partition, p->u.window.npartition))
+        SQ_TRY(put_exchange(s, p, 0, p->u.window.partition, p->u.window.npartition));
+    l->by[l->n++] = (struct cols){p->u.window.partition, p->u.window.npartition};
+    return SQ_OK;
+}
+
 static sq_rc place_normalize(struct spread *s, struct sq_plan *p, struct lie *l)
 {
     const struct sq_key *key = &p->u.normalize.key;
@@ -241,8 +259,11 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
     case SQ_N_VALUES:
         place_values(p);
         return SQ_OK;
-    case SQ_N_WATERMARK:
     case SQ_N_WINDOW:
+        if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
+            return place_session(s, p, l);
+        /* fall through */
+    case SQ_N_WATERMARK:
     case SQ_N_FILTER:
         SQ_TRY(place(s, p->inputs[0], ordered, l));
         p->single = p->inputs[0]->single;

@@ -323,6 +323,10 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
         columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
         sq_buf_puts(b, p->u.agg.ngroup ? ") and open window, until the watermark is at its end" : ", until the watermark is at its end");
         return;
+    case SQ_N_WINDOW:
+        if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
+            sq_buf_puts(b, "  state: the rows of open sessions, until the watermark is at their end");
+        return;
     case SQ_N_JOIN:
         sq_buf_puts(b, "  state: the rows of both sides");
         if (p->u.join.how == SQ_JOIN_OF_WINDOWS) {

@@ -259,7 +259,7 @@ static sq_rc put_key(struct sq_buf *b, const char *p, uint32_t n)
     return sq_buf_add(b, p, n);
 }
 
-static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
+sq_rc sq_agg_save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
 {
     struct sq_str key = sq_view_str(&e->key);
 
@@ -301,7 +301,7 @@ sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     while ((e = sq_hashtab_next(&a->groups, &it))) {
         if (!(b = out->begin(out->arg, sq_key_group(e->hash))))
             return op->ctx->err.rc;
-        SQ_TRY(save_group(a, e, b));
+        SQ_TRY(sq_agg_save_group(a, e, b));
         SQ_TRY(out->done(out->arg));
     }
     for (uint32_t i = 0; i < a->nsets; i++) {
@@ -351,7 +351,7 @@ struct loading {
     struct sq_entry *entry[LOADED];
 };
 
-static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+sq_rc sq_agg_fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
 {
     if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8))
         return damaged(a);
@@ -368,6 +368,11 @@ static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, 
     return p == end ? SQ_OK : damaged(a);
 }
 
+sq_rc sq_agg_group_key(struct aggregate *a, const char **p, const char *end, uint64_t *hash, uint8_t *null, struct sq_str *key)
+{
+    return take(p, end, hash, 8) && take(p, end, null, 1) && take_key(p, end, key) ? SQ_OK : damaged(a);
+}
+
 static sq_rc load_groups(struct aggregate *a, struct loading *l, uint64_t base)
 {
     const char *bytes = l->bytes.p;
@@ -375,14 +380,13 @@ static sq_rc load_groups(struct aggregate *a, struct loading *l, uint64_t base)
     for (uint32_t i = 0; i < l->n; i++) {
         const char *p = bytes + l->record[i].at, *end = bytes + l->record[i].end;
         struct sq_str s;
-        if (!take(&p, end, &l->hash[i], 8) || !take(&p, end, &l->null[i], 1) || !take_key(&p, end, &s))
-            return damaged(a);
+        SQ_TRY(sq_agg_group_key(a, &p, end, &l->hash[i], &l->null[i], &s));
         l->key[i] = sq_view_of(s.p, s.n);
         l->record[i].at = (size_t)(p - bytes);
     }
     SQ_TRY(sq_hashtab_upsert(&a->groups, l->n, l->hash, l->key, l->null, l->entry));
     for (uint32_t i = 0; i < l->n; i++)
-        SQ_TRY(fill_group(a, l->entry[i], bytes + l->record[i].at, bytes + l->record[i].end, base));
+        SQ_TRY(sq_agg_fill_group(a, l->entry[i], bytes + l->record[i].at, bytes + l->record[i].end, base));
     l->n = 0;
     sq_buf_reset(&l->bytes);
     return SQ_OK;

@@ -89,6 +89,10 @@ void sq_agg_remove(struct aggregate *, struct sq_entry *);
 sq_rc sq_agg_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_agg_restore(struct sq_op *, struct sq_snapshot_in *);
 size_t sq_agg_bytes(const struct sq_op *);
+/* One group as it is saved ('G' and what follows), and back: its key from behind the 'G', then the rest into an empty group. */
+sq_rc sq_agg_save_group(struct aggregate *, struct sq_entry *, struct sq_buf *);
+sq_rc sq_agg_group_key(struct aggregate *, const char **p, const char *end, uint64_t *hash, uint8_t *null, struct sq_str *key);
+sq_rc sq_agg_fill_group(struct aggregate *, struct sq_entry *, const char *p, const char *end, uint64_t base);
 
 /* agg_emit.c */
 sq_rc sq_agg_emit_open(struct aggregate *);

@@ -386,7 +386,7 @@ static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due 
         if (b)
             sq_window_drop(x, b);
     }
-    return later ? sq_window_heap_put(&x->due, d->end + x->w.spec.step, d->start + x->w.spec.step) : SQ_OK;
+    return later ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = d->end + x->w.spec.step, .start = d->start + x->w.spec.step}) : SQ_OK;
 }
 
 static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *d)
@@ -405,7 +405,7 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     }
     SQ_TRY(emit_window(x, sum, d->start, d->end));
     if (d->end < end)
-        return sq_window_heap_put(&x->due, d->end + step, d->start);
+        return sq_window_heap_put(&x->due, (struct sq_window_due){.end = d->end + step, .start = d->start});
     sq_window_drop(x, sum);
     return SQ_OK;
 }

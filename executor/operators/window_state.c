@@ -40,18 +40,18 @@ static sq_rc put_timer(struct window_aggregate *x, const struct bucket *b)
     int64_t size = x->w.spec.size, step = x->w.spec.step, wm = x->watermark, start, end;
 
     if (x->how == BY_WINDOW)
-        return sq_window_heap_put(&x->due, b->end, b->start);
+        return sq_window_heap_put(&x->due, (struct sq_window_due){.end = b->end, .start = b->start});
     if (x->how == BY_STEP) {
         int64_t base = sq_window_floor(&x->w, b->start, size);
         end = b->cumulated ? base + step : b->end;
         if (end <= wm)
             end = base + ((wm - base) / step + 1) * step;
-        return end <= base + size ? sq_window_heap_put(&x->due, end, base) : SQ_OK;
+        return end <= base + size ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = end, .start = base}) : SQ_OK;
     }
     start = sq_window_floor(&x->w, b->end - size + step - 1, step);
     if (start + size <= wm)
         start = sq_window_floor(&x->w, wm - size, step) + step;
-    return start <= b->start ? sq_window_heap_put(&x->due, start + size, start) : SQ_OK;
+    return start <= b->start ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = start + size, .start = start}) : SQ_OK;
 }
 
 static sq_rc new_bucket(struct window_aggregate *x, const struct name *n, struct bucket **out)
