@@ -13,10 +13,11 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
 };
 
-/* Sessions are found row by row: they have operators of their own. */
 static const struct sq_op_class *class_of(const struct sq_plan *p)
 {
-    if (p->kind == SQ_N_WINDOW_AGGREGATE && !p->u.agg.attached && p->u.agg.window->kind == SQ_WINDOW_SESSION)
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS)
+        return &sq_op_window_join;
+    if (p->kind == SQ_N_WINDOW_AGGREGATE && p->u.agg.window->kind == SQ_WINDOW_SESSION && !p->u.agg.attached)
         return &sq_op_session_aggregate;
     if (p->kind == SQ_N_WINDOW && p->u.window.spec->kind == SQ_WINDOW_SESSION)
         return &sq_op_session_rows;
@@ -101,7 +102,7 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
 {
     bool here = w->number == 0 || !plan->single;
 
-    if ((size_t)plan->kind >= SQ_LEN(classes) || !classes[plan->kind] || plan->id >= w->nops)
+    if ((size_t)plan->kind >= SQ_LEN(classes) || !class_of(plan) || plan->id >= w->nops)
         return sq_fail(w->ctx, SQ_INTERNAL, "a plan node of kind %d with number %u", (int)plan->kind, plan->id);
     *out = plan->kind == SQ_N_EXCHANGE ? w->receivers[plan->id] : w->ops[plan->id];
     if (seen[plan->id])

@@ -105,7 +105,7 @@ int64_t sq_window_watermark(const struct sq_windows *w, int64_t watermark)
 sq_rc sq_window_time(const struct sq_windows *w, int64_t end, uint32_t n, struct sq_col *out)
 {
     int64_t us = end - 1000;
-    if (w->tz)
+    if (w->tz && out->vec.type->id == SQ_T_TIMESTAMP_LTZ)
         us = sq_tz_to_utc(w->tz, us);
     struct sq_ts16 wide = {.us = us};
     bool is_wide = sq_type_phys(out->vec.type) == SQ_P_TS16;

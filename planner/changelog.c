@@ -35,7 +35,7 @@ static bool updates(const struct sq_plan *p)
     case SQ_N_AGGREGATE:
         return input || p->u.agg.nitems > 0 || p->u.agg.global;
     case SQ_N_JOIN:
-        return input || p->u.join.kind != SQ_JOIN_INNER;
+        return input || (p->u.join.kind != SQ_JOIN_INNER && p->u.join.how == SQ_JOIN_REGULAR);
     case SQ_N_SORT:
     case SQ_N_WINDOW_AGGREGATE:
         return false;                                            /* wait for the end, of all or of a window */
@@ -116,6 +116,8 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
     }
     p->bounded = bounded;
     p->final = c->config->batch;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS && (updates(p->inputs[0]) || updates(p->inputs[1])))
+        p->u.join.how = SQ_JOIN_REGULAR;
     if (p->kind == SQ_N_SCAN)
         SQ_TRY(check_scan(c, p));
     if (p->kind == SQ_N_LIMIT && !c->config->batch && updates(p->inputs[0])) {

@@ -60,6 +60,8 @@ static sq_rc put_exchange(struct spread *s, struct sq_plan *p, uint32_t input, c
     x->net = in->net;
     x->final = in->final;
     x->bounded = in->bounded;
+    x->time = in->time;
+    x->window = in->window;
     x->uid = in->uid ^ UINT64_C(0x5851f42d4c957f2d);
     x->single = cols == NULL;
     x->u.exchange.cols = cols;
@@ -127,24 +129,21 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
     return SQ_OK;
 }
 
-/* Sessions are of a partition, or of all rows. */
+/* A table function of sessions keeps its rows by partition. */
 static sq_rc place_session(struct spread *s, struct sq_plan *p, struct lie *l)
 {
-    const uint32_t *cols = p->u.window.partition;
-    uint32_t n = p->u.window.npartition;
     struct lie in;
 
     SQ_TRY(place(s, p->inputs[0], false, &in));
     *l = (struct lie){.n = 0};
-    if (n == 0)
+    if (p->u.window.npartition == 0)
         return gather(s, p);
-    if (p->inputs[0]->single && !in.scanned) {
-        p->single = true;
+    p->single = p->inputs[0]->single && !in.scanned;
+    if (p->single)
         return SQ_OK;
-    }
-    if (p->inputs[0]->single || !lies_by(&in, cols, n))
-        SQ_TRY(put_exchange(s, p, 0, cols, n));
-    l->by[l->n++] = (struct cols){cols, n};
+    if (p->inputs[0]->single || !lies_by(&in, p->u.window.partition, p->u.window.npartition))
+        SQ_TRY(put_exchange(s, p, 0, p->u.window.partition, p->u.window.npartition));
+    l->by[l->n++] = (struct cols){p->u.window.partition, p->u.window.npartition};
     return SQ_OK;
 }
 

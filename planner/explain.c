@@ -131,7 +131,7 @@ static void describe_window_aggregate(struct sq_buf *b, const struct sq_plan *p)
 static void describe_join(struct sq_buf *b, const struct sq_plan *p)
 {
     static const char *const kinds[] = {"INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI"};
-    sq_buf_printf(b, "Join %s", p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
+    sq_buf_printf(b, "%sJoin %s", p->u.join.how == SQ_JOIN_OF_WINDOWS ? "Window" : "", p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
     for (uint32_t i = 0; i < p->u.join.nkeys; i++) {
         sq_buf_puts(b, i ? " AND " : " on ");
         sq_buf_str(b, p->inputs[0]->cols[p->u.join.keys[i].left].name);
@@ -323,8 +323,16 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
         columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
         sq_buf_puts(b, p->u.agg.ngroup ? ") and open window, until the watermark is at its end" : ", until the watermark is at its end");
         return;
+    case SQ_N_WINDOW:
+        if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
+            sq_buf_puts(b, "  state: the rows of open sessions, until the watermark is at their end");
+        return;
     case SQ_N_JOIN:
         sq_buf_puts(b, "  state: the rows of both sides");
+        if (p->u.join.how == SQ_JOIN_OF_WINDOWS) {
+            sq_buf_puts(b, " in open windows, until the watermark is at their end");
+            return;
+        }
         bound(b, p, c, "kept for good");
         return;
     case SQ_N_NORMALIZE:

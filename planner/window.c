@@ -6,8 +6,9 @@
  *   an AGGREGATE by window_start and window_end      becomes a WINDOW_AGGREGATE
  *   directly over the WINDOW (but for projects)      takes its place: the operator finds the windows from the time, so a row is added once however many it lies in
  *   over anything else whose rows are of windows     is *attached*: the window is read from the columns
+ *   a JOIN of equal windows on window_start and window_end     becomes a join of windows
  *
- * FLINK: the same; window_start and window_end are TIMESTAMP(3) in local time, window_time is window_end less a millisecond, of the time column's type. In batch mode any
+ * FLINK: the same, also that a condition between a SESSION and its aggregate applies before the sessions are made; window_start and window_end are TIMESTAMP(3) in local time, window_time is window_end less a millisecond, of the time column's type. In batch mode any
  * TIMESTAMP is time.
  */
 #include "planner/bind.h"
@@ -234,6 +235,7 @@ struct fold {
     struct sq_plan *agg, *in;              /* the aggregate, and its input */
     const struct sq_plan_window *w;
     struct sq_plan *tvf;                   /* NULL: attached */
+    struct sq_expr *filter;                /* between the two, of SESSION; NULL: none */
 };
 
 static bool is_bound(const struct sq_plan_window *w, uint32_t col) { return col == w->start || col == w->end || (col == w->time && w->time != UINT32_MAX); }
@@ -244,7 +246,7 @@ static struct sq_expr *below(const struct fold *f, uint32_t col)
     const struct sq_plan *in = f->in;
     uint32_t n = f->tvf->inputs[0]->ncols;
     struct sq_expr *e;
-    if (in == f->tvf)
+    if (in->kind != SQ_N_PROJECT)
         return col < n ? sq_expr_col(f->a, col, in->cols[col].type, (struct sq_span){0, 0}) : NULL;
     e = in->u.project.exprs[col];
     return sq_expr_within(e, 0, n) ? e : NULL;
@@ -273,6 +275,10 @@ static void find_function(struct fold *f)
 {
     struct sq_plan *t = f->in->kind == SQ_N_PROJECT ? f->in->inputs[0] : f->in;
     const struct sq_plan *p = f->agg;
+    if (t->kind == SQ_N_FILTER && t->inputs[0]->kind == SQ_N_WINDOW && sq_expr_within(t->u.filter.pred, 0, t->inputs[0]->inputs[0]->ncols)) {
+        f->filter = t->u.filter.pred;
+        t = t->inputs[0];
+    }
     bool ok = t->kind == SQ_N_WINDOW;
     if (!ok)
         return;
@@ -301,8 +307,10 @@ static sq_rc take(struct fold *f, struct sq_exprs *l, uint32_t col, uint32_t *at
 static sq_rc folded(struct fold *f, struct sq_plan *p, uint32_t *group, struct sq_agg_item *items)
 {
     struct sq_exprs l = {0};
-    const struct sq_plan *src = f->tvf->inputs[0];
+    struct sq_plan *src = f->filter ? sq_node_filter(f->a, f->tvf->inputs[0], f->filter) : f->tvf->inputs[0];
     uint32_t at;
+    if (!src)
+        return SQ_NOMEM;
     for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
         SQ_TRY(take(f, &l, group[i], &group[i]));
     for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
@@ -326,7 +334,7 @@ static sq_rc folded(struct fold *f, struct sq_plan *p, uint32_t *group, struct s
         return SQ_NOMEM;
     for (uint32_t i = 0; i < l.n; i++)
         SQ_TRY(sq_expr_label(f->a, l.p[i], src, &names[i]));
-    p->inputs[0] = sq_node_project(f->a, f->tvf->inputs[0], l.p, l.n, names);
+    p->inputs[0] = sq_node_project(f->a, src, l.p, l.n, names);
     return p->inputs[0] ? SQ_OK : SQ_NOMEM;
 }
 
@@ -407,6 +415,27 @@ static sq_rc to_window_aggregate(struct sq_arena *a, struct sq_plan **slot)
     return sq_time_annotate(a, *slot);
 }
 
+/* ---- joins of windows ---- */
+
+static bool same_window(const struct sq_window_spec *a, const struct sq_window_spec *b)
+{
+    return a->kind == b->kind && a->time == b->time && a->zoned == b->zoned && a->size == b->size && a->step == b->step && a->offset == b->offset;
+}
+
+static bool has_key(const struct sq_plan *p, uint32_t left, uint32_t right)
+{
+    for (uint32_t i = 0; i < p->u.join.nkeys; i++)
+        if (p->u.join.keys[i].left == left && p->u.join.keys[i].right == right && !(p->u.join.null_safe && p->u.join.null_safe[i]))
+            return true;
+    return false;
+}
+
+static bool joins_windows(const struct sq_plan *p)
+{
+    const struct sq_plan_window *l = p->inputs[0]->window, *r = p->inputs[1]->window;
+    return l && r && same_window(l->spec, r->spec) && has_key(p, l->start, r->start) && has_key(p, l->end, r->end);
+}
+
 sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
 {
     struct sq_plan *p = *slot;
@@ -415,5 +444,9 @@ sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
     SQ_TRY(sq_time_annotate(a, p));
     if (p->kind == SQ_N_AGGREGATE && sq_groups_by_window(p))
         return to_window_aggregate(a, slot);
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_REGULAR && joins_windows(p)) {
+        p->u.join.how = SQ_JOIN_OF_WINDOWS;                      /* a regular join again, where a side is updated: changelog.c */
+        return sq_time_annotate(a, p);
+    }
     return SQ_OK;
 }

@@ -336,7 +336,7 @@ static sq_rc merge(struct window_aggregate *x, struct bucket *to, const struct b
     return n ? merge_some(x, to, some, n) : SQ_OK;
 }
 
-static sq_rc over_window(struct window_aggregate *x, const struct due *d)
+static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due *d)
 {
     struct bucket *b;
 
@@ -349,7 +349,7 @@ static sq_rc over_window(struct window_aggregate *x, const struct due *d)
 }
 
 /* The slices are merged for this window alone; those of its first slide are in no later one. */
-static sq_rc over_slices(struct window_aggregate *x, const struct due *d)
+static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due *d)
 {
     struct bucket sum = {.start = d->start, .end = d->end}, *b, *only = NULL;
     uint32_t n = 0;
@@ -386,10 +386,10 @@ static sq_rc over_slices(struct window_aggregate *x, const struct due *d)
         if (b)
             sq_window_drop(x, b);
     }
-    return later ? sq_window_due(x, d->end + x->w.spec.step, d->start + x->w.spec.step) : SQ_OK;
+    return later ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = d->end + x->w.spec.step, .start = d->start + x->w.spec.step}) : SQ_OK;
 }
 
-static sq_rc over_steps(struct window_aggregate *x, const struct due *d)
+static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *d)
 {
     struct bucket *sum, *b;
     int64_t step = x->w.spec.step, end = d->start + x->w.spec.size;
@@ -405,7 +405,7 @@ static sq_rc over_steps(struct window_aggregate *x, const struct due *d)
     }
     SQ_TRY(emit_window(x, sum, d->start, d->end));
     if (d->end < end)
-        return sq_window_due(x, d->end + step, d->start);
+        return sq_window_heap_put(&x->due, (struct sq_window_due){.end = d->end + step, .start = d->start});
     sq_window_drop(x, sum);
     return SQ_OK;
 }
@@ -413,12 +413,12 @@ static sq_rc over_steps(struct window_aggregate *x, const struct due *d)
 static sq_rc watermark(struct sq_op *op, int64_t ts)
 {
     struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
-    struct due d;
+    struct sq_window_due d;
 
     if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
         return SQ_OK;
     int64_t to = sq_window_watermark(&x->w, ts);
-    while (sq_window_next_due(x, to, &d)) {
+    while (sq_window_heap_take(&x->due, to, &d)) {
         x->watermark = d.end > x->watermark ? d.end : x->watermark;
         SQ_TRY(x->how == BY_WINDOW ? over_window(x, &d) : x->how == BY_SLICE ? over_slices(x, &d) : over_steps(x, &d));
     }

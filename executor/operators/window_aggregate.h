@@ -6,7 +6,7 @@
 #define SQ_EXECUTOR_WINDOW_AGGREGATE_H
 
 #include "executor/operators/aggregate.h"
-#include "executor/window.h"
+#include "executor/window_store.h"
 
 /* Groups of one window, one slice of windows, or the windows so far of a CUMULATE. */
 struct bucket {
@@ -23,16 +23,13 @@ enum bucketing {
     BY_STEP                                /* CUMULATE: a step is added to what has been cumulated, when it is over */
 };
 
-struct due { int64_t end, start; };        /* a window that is to be put out when the watermark is at its end */
-
 struct window_aggregate {
     struct aggregate a;                    /* its tables are those of the bucket in use */
     struct sq_windows w;
     enum bucketing how;
     struct sq_hashtab buckets;             /* (start, end, cumulated) -> struct bucket * */
     struct bucket *used;                   /* whose tables the aggregate has; NULL: none */
-    struct due *due;                       /* a heap */
-    size_t ndue, due_cap;
+    struct sq_window_heap due;             /* windows that are to be put out when the watermark is at their end */
     int64_t watermark;                     /* in wall clock time */
     /* of a batch, by position */
     int64_t *time, *start, *end;
@@ -52,9 +49,6 @@ void sq_window_state_close(struct window_aggregate *);
 sq_rc sq_window_bucket(struct window_aggregate *, int64_t start, int64_t end, bool cumulated, bool make, struct bucket **);
 void sq_window_use(struct window_aggregate *, struct bucket *);        /* NULL: none */
 void sq_window_drop(struct window_aggregate *, struct bucket *);
-sq_rc sq_window_due(struct window_aggregate *, int64_t end, int64_t start);
-/* The earliest one, taken away. */
-bool sq_window_next_due(struct window_aggregate *, int64_t watermark, struct due *);
 sq_rc sq_window_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_window_restore(struct sq_op *, struct sq_snapshot_in *);
 size_t sq_window_bytes(const struct sq_op *);

@@ -10,47 +10,6 @@
  */
 #include "executor/operators/window_aggregate.h"
 
-/* ---- the heap ---- */
-
-static bool before(const struct due *a, const struct due *b) { return a->end != b->end ? a->end < b->end : a->start < b->start; }
-
-sq_rc sq_window_due(struct window_aggregate *x, int64_t end, int64_t start)
-{
-    struct due d = {end, start};
-
-    SQ_TRY(sq_grow(x->a.base.ctx, &x->due, &x->due_cap, x->ndue + 1, sizeof *x->due));
-    size_t i = x->ndue++;
-    for (; i > 0 && before(&d, &x->due[(i - 1) / 2]); i = (i - 1) / 2)
-        x->due[i] = x->due[(i - 1) / 2];
-    x->due[i] = d;
-    return SQ_OK;
-}
-
-static void pop(struct window_aggregate *x)
-{
-    struct due last = x->due[--x->ndue];
-    size_t i = 0;
-
-    for (size_t k; (k = 2 * i + 1) < x->ndue; i = k) {
-        if (k + 1 < x->ndue && before(&x->due[k + 1], &x->due[k]))
-            k++;
-        if (!before(&x->due[k], &last))
-            break;
-        x->due[i] = x->due[k];
-    }
-    x->due[i] = last;
-}
-
-bool sq_window_next_due(struct window_aggregate *x, int64_t watermark, struct due *out)
-{
-    if (x->ndue == 0 || x->due[0].end > watermark)
-        return false;
-    *out = x->due[0];
-    while (x->ndue && x->due[0].end == out->end && x->due[0].start == out->start)
-        pop(x);
-    return true;
-}
-
 /* ---- buckets ---- */
 
 struct name { int64_t start, end, cumulated; };
@@ -81,18 +40,18 @@ static sq_rc put_timer(struct window_aggregate *x, const struct bucket *b)
     int64_t size = x->w.spec.size, step = x->w.spec.step, wm = x->watermark, start, end;
 
     if (x->how == BY_WINDOW)
-        return sq_window_due(x, b->end, b->start);
+        return sq_window_heap_put(&x->due, (struct sq_window_due){.end = b->end, .start = b->start});
     if (x->how == BY_STEP) {
         int64_t base = sq_window_floor(&x->w, b->start, size);
         end = b->cumulated ? base + step : b->end;
         if (end <= wm)
             end = base + ((wm - base) / step + 1) * step;
-        return end <= base + size ? sq_window_due(x, end, base) : SQ_OK;
+        return end <= base + size ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = end, .start = base}) : SQ_OK;
     }
     start = sq_window_floor(&x->w, b->end - size + step - 1, step);
     if (start + size <= wm)
         start = sq_window_floor(&x->w, wm - size, step) + step;
-    return start <= b->start ? sq_window_due(x, start + size, start) : SQ_OK;
+    return start <= b->start ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = start + size, .start = start}) : SQ_OK;
 }
 
 static sq_rc new_bucket(struct window_aggregate *x, const struct name *n, struct bucket **out)
@@ -170,6 +129,7 @@ sq_rc sq_window_state_open(struct window_aggregate *x)
 {
     struct sq_ctx *ctx = x->a.base.ctx;
 
+    x->due.ctx = ctx;
     SQ_TRY(sq_agg_state_open(&x->a));
     sq_hashtab_free(&x->a.groups);               /* each bucket has its own */
     for (uint32_t i = 0; i < x->a.nsets; i++)
@@ -188,14 +148,14 @@ void sq_window_state_close(struct window_aggregate *x)
     while (x->buckets.ctx && (e = sq_hashtab_next(&x->buckets, &it)))
         free_bucket(x, *(struct bucket **)SQ_PAYLOAD(e));
     sq_hashtab_free(&x->buckets);
-    sq_free(x->a.base.ctx, x->due);
+    sq_window_heap_free(&x->due);
     sq_agg_state_close(&x->a);
 }
 
 size_t sq_window_bytes(const struct sq_op *op)
 {
     const struct window_aggregate *x = (const struct window_aggregate *)op;
-    size_t n = sq_hashtab_bytes(&x->buckets) + x->a.hung + x->due_cap * sizeof *x->due;
+    size_t n = sq_hashtab_bytes(&x->buckets) + x->a.hung + x->due.cap * sizeof *x->due.v;
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
 
