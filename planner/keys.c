@@ -156,6 +156,11 @@ static sq_rc join_keys(struct sq_arena *a, struct sq_plan *p, struct keys *out)
 {
     const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
     enum sq_join_kind k = p->u.join.kind;
+    if (k == SQ_JOIN_SEMI || k == SQ_JOIN_ANTI) {
+        for (uint32_t i = 0; i < l->nkeys; i++)
+            SQ_TRY(joined_key(a, &l->keys[i], NULL, l->ncols, out));
+        return SQ_OK;
+    }
     if ((k == SQ_JOIN_INNER || k == SQ_JOIN_LEFT) && found_once(p, r, false))
         for (uint32_t i = 0; i < l->nkeys; i++)
             SQ_TRY(joined_key(a, &l->keys[i], NULL, l->ncols, out));

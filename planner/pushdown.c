@@ -173,6 +173,8 @@ static sq_rc sort_out(struct sq_arena *a, const struct sq_plan *p, const struct 
 {
     uint32_t nleft = p->inputs[0]->ncols;
     enum sq_join_kind k = p->u.join.kind;
+    if (k == SQ_JOIN_SEMI || k == SQ_JOIN_ANTI)                  /* nobody above sees the right side */
+        k = SQ_JOIN_LEFT;
     bool to_left = k == SQ_JOIN_INNER || k == (from_on ? SQ_JOIN_RIGHT : SQ_JOIN_LEFT);
     bool to_right = k == SQ_JOIN_INNER || k == (from_on ? SQ_JOIN_LEFT : SQ_JOIN_RIGHT);
     for (uint32_t i = 0; i < list->n; i++) {
