@@ -18,6 +18,8 @@ struct sq_windows {
 };
 
 void sq_windows_init(struct sq_windows *, const struct sq_window_spec *, const struct sq_session *);
+/* Floor of a time to whole milliseconds, in which sessions count. */
+static inline int64_t sq_window_ms(int64_t t) { return t - (t % 1000 + 1000) % 1000; }
 /* The greatest bound <= t of pieces of that length. */
 int64_t sq_window_floor(const struct sq_windows *, int64_t t, int64_t length);
 /* The most windows that a time lies in. */

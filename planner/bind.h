@@ -134,6 +134,7 @@ sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
 
 /* ---- windows (window.c) ---- */
 
+enum { SQ_WINDOWS_MOST = 1000000 };        /* that a row may lie in */
 /* The number of enum sq_window_kind that is the function's name; -1: none. */
 int sq_window_kind(struct sq_str name);
 const char *sq_window_kind_name(enum sq_window_kind);
@@ -141,6 +142,8 @@ const char *sq_window_kind_name(enum sq_window_kind);
 sq_rc sq_bind_window(struct sq_binder *, const struct sq_ast_from *, struct sq_plan **);
 sq_rc sq_bind_group_window(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_plan *in, struct sq_plan **);
 sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
+/* An AGGREGATE by the window_start and window_end of its input (annotated). */
+bool sq_groups_by_window(const struct sq_plan *);
 /* Aggregates by windows become aggregates of windows. Annotates time. */
 sq_rc sq_find_windows(struct sq_arena *, struct sq_plan **);
 

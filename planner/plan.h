@@ -62,7 +62,7 @@ enum sq_window_kind { SQ_WINDOW_TUMBLE, SQ_WINDOW_HOP, SQ_WINDOW_CUMULATE, SQ_WI
 struct sq_window_spec {
     enum sq_window_kind kind;
     enum sq_time_attr time;
-    bool zoned;                            /* the time is a TIMESTAMP_LTZ: bounds are wall clock time of the session's zone */
+    bool zoned;                            /* the time is a TIMESTAMP_LTZ */
     int64_t size;                          /* CUMULATE: of the longest; SESSION: the gap */
     int64_t step;                          /* HOP: slide; CUMULATE: step; TUMBLE: size; SESSION: 0 */
     int64_t offset;

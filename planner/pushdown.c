@@ -71,28 +71,33 @@ static sq_rc below_project(struct sq_arena *a, const struct sq_plan *p, struct s
     return may_repeat(e, p->u.project.exprs) ? sq_expr_subst(a, e, p->u.project.exprs, below) : SQ_OK;
 }
 
+static bool of_window(const struct sq_plan_window *w, const struct sq_expr *e)
+{
+    if (e->kind == SQ_X_COL)
+        return e->col == w->start || e->col == w->end || e->col == w->time;
+    for (uint32_t i = 0; i < e->nargs; i++)
+        if (of_window(w, e->args[i]))
+            return true;
+    return false;
+}
+
 static sq_rc below_aggregate(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
 {
     bool of_key = !p->u.agg.global && sq_expr_has_col(e) && sq_expr_within(e, 0, p->u.agg.ngroup);
     *below = NULL;
-    return of_key ? sq_expr_remap(a, e, p->u.agg.group, below) : SQ_OK;
+    if (!of_key)
+        return SQ_OK;
+    SQ_TRY(sq_expr_remap(a, e, p->u.agg.group, below));
+    if (sq_groups_by_window(p) && of_window(p->inputs[0]->window, *below))     /* a filter between windows and their aggregate would keep them from becoming one */
+        *below = NULL;
+    return SQ_OK;
 }
 
-/* Which rows there are changes no window of theirs; of sessions it does, but for whole partitions. */
+/* Conditions on the input's own columns. FLINK: those over sessions too, so sessions are of the rows that satisfy them. */
 static sq_rc below_window(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
 {
-    bool ok = sq_expr_has_col(e) && sq_expr_within(e, 0, p->inputs[0]->ncols);
-    bool *used = SQ_NEW_ARRAY(a, bool, p->ncols);
-    if (!used)
-        return SQ_NOMEM;
-    sq_expr_cols(e, used);
-    for (uint32_t i = 0; p->u.window.spec->kind == SQ_WINDOW_SESSION && i < p->ncols; i++) {
-        uint32_t k = 0;
-        while (k < p->u.window.npartition && p->u.window.partition[k] != i)
-            k++;
-        ok = ok && (!used[i] || k < p->u.window.npartition);
-    }
-    *below = ok ? e : NULL;
+    (void)a;
+    *below = sq_expr_has_col(e) && sq_expr_within(e, 0, p->inputs[0]->ncols) ? e : NULL;
     return SQ_OK;
 }
 

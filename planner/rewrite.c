@@ -350,6 +350,7 @@ sq_rc sq_rewrite_plan(struct sq_bind_env *env, struct sq_plan *p, struct sq_plan
     uint32_t ncols = p->ncols;
     SQ_TRY(sq_widen_joins(env->arena, p, true));
     SQ_TRY(fold_plan(env, &p));
+    SQ_TRY(sq_time_annotate(env->arena, p));
     SQ_TRY(sq_push_filters(env->arena, p, &p));
     SQ_TRY(sq_merge_projects(env->arena, p, &p));
     SQ_TRY(fold_plan(env, &p));                                  /* constants that came together */

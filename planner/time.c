@@ -6,7 +6,7 @@
  *   project           a column that is passed on as it is stays what it was; PROCTIME() is processing time
  *   union             what all inputs say
  *   join              a join in time keeps both sides' time, a window join the window; any other makes plain columns of them
- *   aggregate         plain columns; of windows: the window, and window_time
+ *   aggregate         plain columns; by windows: the window, and window_time
  *   window, rank      the window function's three columns, else the input's
  *
  * The binder asks for the part that it has made so far, and the planner once more when the tree is whole, because columns move when a tree is rewritten.
@@ -108,6 +108,41 @@ static sq_rc of_window_aggregate(struct sq_arena *a, struct sq_plan *p)
     return set_window(a, p, p->u.agg.window, at, at + 1, at + 2);
 }
 
+bool sq_groups_by_window(const struct sq_plan *p)
+{
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    bool start = false, end = false;
+    for (uint32_t i = 0; w && i < p->u.agg.ngroup; i++) {
+        start |= p->u.agg.group[i] == w->start;
+        end |= p->u.agg.group[i] == w->end;
+    }
+    return start && end;
+}
+
+static uint32_t grouped_as(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
+        if (p->u.agg.group[i] == col)
+            return i;
+    return UINT32_MAX;
+}
+
+/* One that will be of windows (window.c) says so before it is. */
+static sq_rc of_aggregate(struct sq_arena *a, struct sq_plan *p)
+{
+    if (!sq_groups_by_window(p))
+        return SQ_OK;
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    uint32_t time = grouped_as(p, w->time);
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    if (time != UINT32_MAX)
+        t[time] = (uint8_t)sq_plan_time(p->inputs[0], w->time);
+    p->time = t;
+    return set_window(a, p, w->spec, grouped_as(p, w->start), grouped_as(p, w->end), time);
+}
+
 static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
 {
     const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
@@ -134,8 +169,9 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
     switch (p->kind) {
     case SQ_N_SCAN:
     case SQ_N_VALUES:
-    case SQ_N_AGGREGATE:
         return SQ_OK;
+    case SQ_N_AGGREGATE:
+        return of_aggregate(a, p);
     case SQ_N_WATERMARK:
         SQ_TRY(of_input(a, p, &t));
         t[p->u.watermark.col] = SQ_TIME_ROW;

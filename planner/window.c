@@ -55,8 +55,11 @@ static sq_rc check_spec(struct sq_binder *b, const struct sq_ast_expr *call, con
 {
     if (w->kind == SQ_WINDOW_CUMULATE && w->size % w->step != 0)
         return SQ_WRONG(b, call->span, "CUMULATE: the size must be a multiple of the step");
-    if (w->kind == SQ_WINDOW_HOP && w->step > w->size)
-        return SQ_WRONG(b, call->span, "HOP: the slide must not be more than the size: rows between two windows would be in none");
+    if (w->kind == SQ_WINDOW_TUMBLE && (w->offset >= w->size || w->offset <= -w->size))
+        return SQ_WRONG(b, call->span, "TUMBLE: the offset must be less than the size");
+    if ((w->kind == SQ_WINDOW_HOP || w->kind == SQ_WINDOW_CUMULATE) && w->size / w->step > SQ_WINDOWS_MOST)
+        return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, call->span), "%s: a row would be in %lld windows, more than %d", kinds[w->kind].name, (long long)(w->size / w->step),
+                          SQ_WINDOWS_MOST);
     return SQ_OK;
 }
 
@@ -90,15 +93,16 @@ static sq_rc find_column(struct sq_binder *b, const struct sq_plan *in, struct s
     return near.n ? sq_hint(b->ctx, "did you mean '%.*s'?", SQ_FMT(near)) : SQ_SEMANTIC;
 }
 
-static sq_rc check_time(struct sq_binder *b, struct sq_plan *in, uint32_t col, struct sq_span span, const char *function, enum sq_time_attr *out)
+static sq_rc check_time(struct sq_binder *b, struct sq_plan *in, uint32_t col, struct sq_span span, const char *function, struct sq_window_spec *spec)
 {
     SQ_TRY(sq_time_annotate(b->arena, in));
-    *out = sq_plan_time(in, col);
-    if (sq_tid_is_timestamp(in->cols[col].type->id) && b->env->session.batch && *out == SQ_TIME_NONE)
-        *out = SQ_TIME_ROW;
-    if (*out == SQ_TIME_PROC)
+    spec->time = sq_plan_time(in, col);
+    spec->zoned = in->cols[col].type->id == SQ_T_TIMESTAMP_LTZ;
+    if (sq_tid_is_timestamp(in->cols[col].type->id) && b->env->session.batch && spec->time == SQ_TIME_NONE)
+        spec->time = SQ_TIME_ROW;
+    if (spec->time == SQ_TIME_PROC)
         return SQ_REFUSE(b, span, "windows on processing time are not supported yet: use a WATERMARK column");
-    if (*out != SQ_TIME_NONE)
+    if (spec->time != SQ_TIME_NONE)
         return SQ_OK;
     SQ_WRONG(b, span, "%s needs a time attribute, and '%.*s' is %s", function, SQ_FMT(in->cols[col].name),
              sq_tid_is_timestamp(in->cols[col].type->id) ? "a plain timestamp" : "no timestamp");
@@ -113,7 +117,7 @@ sq_rc sq_window_node(struct sq_binder *b, struct sq_plan *in, uint32_t time, con
     static const char *const names[] = {"window_start", "window_end", "window_time"};
     struct sq_plan *p = sq_node_new(b->arena, SQ_N_WINDOW, in, sq_bind_span(b, span));
     struct sq_field *cols = SQ_NEW_ARRAY(b->arena, struct sq_field, in->ncols + 3);
-    const struct sq_type *bound = sq_type_nullable(b->arena, &sq_type_timestamp3, false), *t = sq_type_nullable(b->arena, in->cols[time].type, false);
+    const struct sq_type *bound = sq_type_nullable(b->arena, &sq_type_timestamp3, false), *t = sq_type_nullable(b->arena, spec->zoned ? &sq_type_ltz3 : &sq_type_timestamp3, false);
     if (!p || !cols || !bound || !t)
         return SQ_NOMEM;
     if (in->ncols)
@@ -194,8 +198,7 @@ sq_rc sq_bind_window(struct sq_binder *b, const struct sq_ast_from *f, struct sq
     SQ_TRY(sq_bind_from(b, args[0]->from, &in, &scope));
     SQ_TRY(find_column(b, in, args[1]->args[0]->name.part[0], args[1]->span, &time));
     SQ_TRY(make_spec(b, call, kind, args + 2, spec));
-    SQ_TRY(check_time(b, in, time, args[1]->span, kinds[kind].name, &spec->time));
-    spec->zoned = in->cols[time].type->id == SQ_T_TIMESTAMP_LTZ;
+    SQ_TRY(check_time(b, in, time, args[1]->span, kinds[kind].name, spec));
     SQ_TRY(sq_window_node(b, in, time, spec, f->span, out));
     return kind == SQ_WINDOW_SESSION ? partition_of(b, args[0], in, *out) : SQ_OK;
 }
@@ -221,8 +224,7 @@ sq_rc sq_bind_group_window(struct sq_bind_x *x, const struct sq_ast_expr *call, 
     for (uint32_t i = 1; i < call->nargs; i++)
         sizes[i - 1] = call->args[i];
     SQ_TRY(make_spec(b, call, kind, sizes, spec));
-    SQ_TRY(check_time(b, in, time->col, call->args[0]->span, kinds[kind].name, &spec->time));
-    spec->zoned = in->cols[time->col].type->id == SQ_T_TIMESTAMP_LTZ;
+    SQ_TRY(check_time(b, in, time->col, call->args[0]->span, kinds[kind].name, spec));
     return sq_window_node(b, in, time->col, spec, call->span, out);
 }
 
@@ -237,17 +239,6 @@ struct fold {
 };
 
 static bool is_bound(const struct sq_plan_window *w, uint32_t col) { return col == w->start || col == w->end || (col == w->time && w->time != UINT32_MAX); }
-
-static bool groups_by_window(const struct sq_plan *p)
-{
-    const struct sq_plan_window *w = p->inputs[0]->window;
-    bool start = false, end = false;
-    for (uint32_t i = 0; w && i < p->u.agg.ngroup; i++) {
-        start |= p->u.agg.group[i] == w->start;
-        end |= p->u.agg.group[i] == w->end;
-    }
-    return start && end;
-}
 
 /* The expression of the input's column over the input of the window function. NULL: it has to do with the window. */
 static struct sq_expr *below(const struct fold *f, uint32_t col)
@@ -353,14 +344,14 @@ static sq_rc output_of(struct fold *f, struct sq_plan *p, const uint32_t *from)
     const struct sq_plan *old = f->agg;
     uint32_t n = p->u.agg.ngroup + p->u.agg.nitems;
     struct sq_field *cols = SQ_NEW_ARRAY(f->a, struct sq_field, n + 3);
-    const struct sq_type *bound = sq_type_nullable(f->a, &sq_type_timestamp3, false), *t;
-    if (!cols || !bound)
+    const struct sq_type *bound = sq_type_nullable(f->a, &sq_type_timestamp3, false);
+    const struct sq_type *t = sq_type_nullable(f->a, p->u.agg.window->zoned ? &sq_type_ltz3 : &sq_type_timestamp3, false);
+    if (!cols || !bound || !t)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
         cols[i] = old->cols[from[i]];
     for (uint32_t i = 0; i < p->u.agg.nitems; i++)
         cols[p->u.agg.ngroup + i] = old->cols[old->u.agg.ngroup + i];
-    t = f->tvf ? f->tvf->cols[f->tvf->ncols - 1].type : f->w->time != UINT32_MAX ? f->in->cols[f->w->time].type : bound;
     cols[n] = (struct sq_field){SQ_STR("window_start"), bound};
     cols[n + 1] = (struct sq_field){SQ_STR("window_end"), bound};
     cols[n + 2] = (struct sq_field){SQ_STR("window_time"), t};
@@ -451,7 +442,7 @@ sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
     for (uint32_t i = 0; i < p->ninputs; i++)
         SQ_TRY(sq_find_windows(a, &p->inputs[i]));
     SQ_TRY(sq_time_annotate(a, p));
-    if (p->kind == SQ_N_AGGREGATE && groups_by_window(p))
+    if (p->kind == SQ_N_AGGREGATE && sq_groups_by_window(p))
         return to_window_aggregate(a, slot);
     if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_REGULAR && joins_windows(p)) {
         p->u.join.how = SQ_JOIN_OF_WINDOWS;                      /* a regular join again, where a side is updated: changelog.c */

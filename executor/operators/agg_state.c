@@ -111,6 +111,12 @@ void sq_agg_state_close(struct aggregate *a)
     sq_free(a->base.ctx, a->items);
 }
 
+void sq_agg_drop(struct aggregate *a, struct sq_entry *e)
+{
+    if (a->has_drop)
+        drop_accs(a, e);
+}
+
 void sq_agg_clear(struct aggregate *a, struct sq_entry *e)
 {
     drop_accs(a, e);
@@ -261,18 +267,23 @@ static sq_rc put_key(struct sq_buf *b, const char *p, uint32_t n)
 
 sq_rc sq_agg_save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
 {
-    struct sq_str key = sq_view_str(&e->key);
-
-    sq_buf_putc(b, 'G');
-    sq_buf_u64(b, e->hash);
-    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
-    put_key(b, key.p, key.n);
     SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
     if (a->nsets)
         SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
     for (uint32_t i = 0; i < a->nitems; i++)
         SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
     return SQ_OK;
+}
+
+static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
+{
+    struct sq_str key = sq_view_str(&e->key);
+
+    sq_buf_putc(b, 'G');
+    sq_buf_u64(b, e->hash);
+    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+    put_key(b, key.p, key.n);
+    return sq_agg_save_group(a, e, b);
 }
 
 static sq_rc save_seen(uint32_t set, struct sq_entry *e, struct sq_buf *b)
@@ -301,7 +312,7 @@ sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     while ((e = sq_hashtab_next(&a->groups, &it))) {
         if (!(b = out->begin(out->arg, sq_key_group(e->hash))))
             return op->ctx->err.rc;
-        SQ_TRY(sq_agg_save_group(a, e, b));
+        SQ_TRY(save_group(a, e, b));
         SQ_TRY(out->done(out->arg));
     }
     for (uint32_t i = 0; i < a->nsets; i++) {
@@ -351,26 +362,27 @@ struct loading {
     struct sq_entry *entry[LOADED];
 };
 
-sq_rc sq_agg_fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+sq_rc sq_agg_load_group(struct aggregate *a, struct sq_entry *e, const char **p, const char *end, uint64_t base)
 {
-    if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8))
+    if (group_of(e)->rows != 0 || !take(p, end, &group_of(e)->rows, 8))
         return damaged(a);
     group_of(e)->serial = a->serial + 1;
     if (a->nsets) {
-        if (!take(&p, end, &group_of(e)->serial, 8))
+        if (!take(p, end, &group_of(e)->serial, 8))
             return damaged(a);
         group_of(e)->serial += base;
     }
     if (group_of(e)->serial > a->serial)
         a->serial = group_of(e)->serial;
     for (uint32_t i = 0; i < a->nitems; i++)
-        SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, &p, end));
-    return p == end ? SQ_OK : damaged(a);
+        SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, p, end));
+    return SQ_OK;
 }
 
-sq_rc sq_agg_group_key(struct aggregate *a, const char **p, const char *end, uint64_t *hash, uint8_t *null, struct sq_str *key)
+static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
 {
-    return take(p, end, hash, 8) && take(p, end, null, 1) && take_key(p, end, key) ? SQ_OK : damaged(a);
+    SQ_TRY(sq_agg_load_group(a, e, &p, end, base));
+    return p == end ? SQ_OK : damaged(a);
 }
 
 static sq_rc load_groups(struct aggregate *a, struct loading *l, uint64_t base)
@@ -380,13 +392,14 @@ static sq_rc load_groups(struct aggregate *a, struct loading *l, uint64_t base)
     for (uint32_t i = 0; i < l->n; i++) {
         const char *p = bytes + l->record[i].at, *end = bytes + l->record[i].end;
         struct sq_str s;
-        SQ_TRY(sq_agg_group_key(a, &p, end, &l->hash[i], &l->null[i], &s));
+        if (!take(&p, end, &l->hash[i], 8) || !take(&p, end, &l->null[i], 1) || !take_key(&p, end, &s))
+            return damaged(a);
         l->key[i] = sq_view_of(s.p, s.n);
         l->record[i].at = (size_t)(p - bytes);
     }
     SQ_TRY(sq_hashtab_upsert(&a->groups, l->n, l->hash, l->key, l->null, l->entry));
     for (uint32_t i = 0; i < l->n; i++)
-        SQ_TRY(sq_agg_fill_group(a, l->entry[i], bytes + l->record[i].at, bytes + l->record[i].end, base));
+        SQ_TRY(fill_group(a, l->entry[i], bytes + l->record[i].at, bytes + l->record[i].end, base));
     l->n = 0;
     sq_buf_reset(&l->bytes);
     return SQ_OK;

@@ -1,55 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * session.h: the parts of SESSION windows: sessions by key (session_state.c), the operator (session.c).
+ * session.h: the sessions of keys, for the operators of SESSION windows: session.c finds the session of a row and merges those that it joins;
+ * session_aggregate.c keeps accumulators in them, session_rows.c the rows themselves.
  */
 #ifndef SQ_EXECUTOR_SESSION_H
 #define SQ_EXECUTOR_SESSION_H
 
-#include "executor/operators/aggregate.h"
-#include "executor/window_store.h"
+#include "executor/hashtab.h"
+#include "executor/op.h"
 
-/* Rows of one key, none further than the gap from the next. Either what they come to (`group`: an entry as GROUP BY has it, alone), or the rows themselves. */
+/* Rows of a key less than or just `gap` apart: [start, end), end = the last row's time + gap. The operator's payload lies behind it. */
 struct session {
+    struct sq_entry *owner;                /* its key; NULL: it went into another one, or was taken */
     int64_t start, end;
-    uint64_t number;                       /* in the order in which they were made */
-    struct sq_entry *key;                  /* in session_op.keys */
-    struct sq_entry *group;
-    struct sq_buf rows;                    /* u8 kind, u32 length, packed row */
-    struct session *into;                  /* merged into that one; it goes when its timer comes up */
+    uint64_t number;                       /* in the order of making */
+};
+_Static_assert(sizeof(struct session) == 32, "sessions keep payloads aligned to 16");
+#define SESSION_PAYLOAD(s) ((void *)((struct session *)(s) + 1))
+
+struct session_due { int64_t end; uint64_t number; struct session *s; };
+
+struct sessions {
+    struct sq_ctx *ctx;
+    int64_t gap;
+    size_t size;                           /* of a session with its payload */
+    struct sq_hashtab keys;                /* key -> its sessions in the order of time */
+    struct sq_slab slab;                   /* sessions; the operator may keep what hangs on them here too */
+    struct session_due *due;               /* a heap with each session once, by an end that it had */
+    size_t ndue, due_cap;
+    size_t lists;                          /* bytes of lists of sessions */
+    uint64_t number;
+    void *arg;
+    sq_rc (*merge)(void *arg, struct session *into, struct session *from);   /* `from` is given up afterwards */
 };
 
-struct sessions { struct session **v; uint32_t n, cap; };                /* payload of a key: by start */
-
-struct session_op {
-    struct aggregate a;
-    struct sq_windows w;
-    bool raw;                              /* a table function: the rows come out, with their window */
-    bool keeps_rows;                       /* raw, or DISTINCT: accumulators cannot be put together */
-    uint32_t time;                         /* input column */
-    struct sq_hashtab keys;                /* -> struct sessions */
-    struct sq_window_heap due;             /* one timer for each session, at an end that it had */
-    uint64_t made;
-    size_t bytes;
-    int64_t watermark;
-    struct sq_out rows;                    /* kept rows, unpacked */
-    uint8_t *kinds;
-    int64_t *times;
-    struct session **of;                   /* each row's session; NULL: late */
-};
-
-/* session_state.c */
-sq_rc sq_session_open(struct session_op *);
-void sq_session_close(struct session_op *);
-/* The session of a row of that key and time, extended and merged as need be; NULL: the row is late. */
-sq_rc sq_session_of(struct session_op *, struct sq_entry *key, int64_t time, struct session **out);
-sq_rc sq_session_keep(struct session_op *, struct session *, const struct sq_batch *, uint32_t r);
-/* The kept rows from *at on, a batch of them at most, into x->rows, their kinds into x->kinds. */
-sq_rc sq_session_read(struct session_op *, const struct session *, size_t *at);
-/* The earliest session that is over; still in its key's list. NULL: none. */
-sq_rc sq_session_over(struct session_op *, int64_t watermark, struct session **);
-void sq_session_drop(struct session_op *, struct session *);
-sq_rc sq_session_snapshot(struct sq_op *, struct sq_snapshot_out *);
-sq_rc sq_session_restore(struct sq_op *, struct sq_snapshot_in *);
-size_t sq_session_bytes(const struct sq_op *);
+sq_rc sq_sessions_init(struct sessions *, struct sq_ctx *, int64_t gap, size_t payload);
+void sq_sessions_free(struct sessions *);
+/* The session of a row of time t and that key, made or made longer; *out NULL: the row is late, its session alone would be over. New payloads are zero. */
+sq_rc sq_sessions_row(struct sessions *, struct sq_entry *key, int64_t t, int64_t watermark, struct session **out);
+/* The next one that is over, taken from its key: by end, then in the order of making. NULL: there is none. To be given back by sq_sessions_put,
+ * together with its key where that has no other. */
+struct session *sq_sessions_over(struct sessions *, int64_t watermark, struct sq_entry **key);
+void sq_sessions_put(struct sessions *, struct session *, struct sq_entry *key);
+/* A key that was made for a late row goes where it has no session. */
+void sq_sessions_forget(struct sessions *, struct sq_entry *key);
+/* A session from a checkpoint. */
+sq_rc sq_sessions_load(struct sessions *, struct sq_entry *key, int64_t start, int64_t end, struct session **out);
+/* Calls fn for every session, key by key. */
+sq_rc sq_sessions_each(const struct sessions *, sq_rc (*fn)(void *, struct session *), void *);
+size_t sq_sessions_bytes(const struct sessions *);
 
 #endif
