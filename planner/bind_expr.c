@@ -311,7 +311,7 @@ static sq_rc bind_in(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 {
     struct sq_binder *b = x->b;
     if (a->query)
-        return SQ_REFUSE(b, a->span, "IN (subquery) is not supported yet");
+        return SQ_REFUSE(b, a->span, "IN (query) is supported in WHERE only, alone or between ANDs");
     struct sq_expr **args = SQ_NEW_ARRAY(b->arena, struct sq_expr *, a->nargs);
     if (!args)
         return SQ_NOMEM;
@@ -472,7 +472,6 @@ static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
 {
     static const char *const over[] = {"ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "PERCENT_RANK", "CUME_DIST", NULL};
     static const char *const pattern[] = {"MATCH_ROWTIME", "MATCH_PROCTIME", NULL};
-    static const char *const sets[] = {"GROUPING", "GROUPING_ID", "GROUP_ID", NULL};
     if (a->over)
         return SQ_REFUSE(x->b, a->over->span.len ? a->over->span : a->span, "OVER windows are not supported yet");
     if (sq_function_exists(a->text))
@@ -481,8 +480,6 @@ static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
         return SQ_REFUSE(x->b, a->span, "%.*s needs an OVER window, and OVER windows are not supported yet", SQ_FMT(a->text));
     if (one_of(a->text, pattern))
         return SQ_REFUSE(x->b, a->span, "MATCH_RECOGNIZE is not supported yet");
-    if (one_of(a->text, sets))
-        return SQ_REFUSE(x->b, a->span, "GROUPING SETS are not supported yet");
     return SQ_OK;
 }
 
@@ -493,6 +490,9 @@ static sq_rc bind_call(struct sq_bind_x *x, const struct sq_ast_expr *a, struct 
     if (*out)
         return SQ_OK;
     SQ_TRY(refuse_special(x, a));
+    SQ_TRY(sq_bind_grouping_call(x, a, out));
+    if (*out)
+        return SQ_OK;
     const struct sq_agg *agg = sq_agg_find(a->text);
     if (agg)
         return sq_bind_aggregate(x, a, agg, out);
@@ -659,11 +659,11 @@ static sq_rc bind_any(struct sq_bind_x *x, const struct sq_ast_expr *a, struct s
     case SQ_A_AT_TIME_ZONE:
         return bind_named(x, a, NAME("AT TIME ZONE"), "AT TIME ZONE", out);
     case SQ_A_EXISTS:
-        return SQ_REFUSE(x->b, a->span, "EXISTS (subquery) is not supported yet");
+        return SQ_REFUSE(x->b, a->span, "EXISTS is supported in WHERE only, alone or between ANDs");
     case SQ_A_SUBQUERY:
-        return SQ_REFUSE(x->b, a->span, "a scalar subquery is not supported yet");
+        return sq_bind_value_query(x, a, out);
     case SQ_A_QUANTIFIED:
-        return SQ_REFUSE(x->b, a->span, "%s (subquery) is not supported yet", a->ival2 ? "ALL" : "ANY");
+        return SQ_REFUSE(x->b, a->span, "%s (query) is supported in WHERE only, alone or between ANDs", a->ival2 ? "ALL" : "ANY");
     case SQ_A_STAR:
         return SQ_WRONG(x->b, a->span, "* can stand only in SELECT and COUNT(*)");
     case SQ_A_DESCRIPTOR:
@@ -682,5 +682,5 @@ sq_rc sq_bind_expr(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_e
         return sq_fail_at(x->b->ctx, SQ_LIMIT, sq_bind_span(x->b, a->span), "the expression is nested more than %d levels deep", SQ_BIND_DEPTH);
     sq_rc rc = bind_any(x, a, out);
     x->b->depth--;
-    return rc;
+    return rc == SQ_OK && x->aggs && x->aggs->sets && !x->inside_agg ? sq_bind_group_null(x, out) : rc;
 }

@@ -35,7 +35,7 @@ static bool updates(const struct sq_plan *p)
     case SQ_N_AGGREGATE:
         return input || p->u.agg.nitems > 0 || p->u.agg.global;
     case SQ_N_JOIN:
-        return input || (p->u.join.kind != SQ_JOIN_INNER && p->u.join.how == SQ_JOIN_REGULAR);
+        return input || (p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI && p->u.join.how == SQ_JOIN_REGULAR);
     case SQ_N_SORT:
     case SQ_N_WINDOW_AGGREGATE:
         return false;                                            /* wait for the end, of all or of a window */
@@ -48,7 +48,7 @@ static bool updates(const struct sq_plan *p)
 static const struct sq_plan *culprit(const struct sq_plan *p)
 {
     for (;;) {
-        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER))
+        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
             return p;
         const struct sq_plan *next = NULL;
         for (uint32_t i = 0; i < p->ninputs && !next; i++)
@@ -66,7 +66,7 @@ static const char *reason(const struct sq_plan *p)
     case SQ_N_AGGREGATE:
         return p->u.agg.global ? "an aggregate over all rows" : p->u.agg.nitems ? "GROUP BY" : "DISTINCT";
     case SQ_N_JOIN:
-        return p->u.join.kind == SQ_JOIN_LEFT ? "LEFT JOIN" : p->u.join.kind == SQ_JOIN_RIGHT ? "RIGHT JOIN" : "FULL JOIN";
+        return p->u.join.kind == SQ_JOIN_ANTI ? "NOT EXISTS or NOT IN" : p->u.join.kind == SQ_JOIN_LEFT ? "LEFT JOIN" : p->u.join.kind == SQ_JOIN_RIGHT ? "RIGHT JOIN" : "FULL JOIN";
     default:
         return "it reads a table of changes";
     }

@@ -46,6 +46,20 @@ sq_rc sq_group_window_find(struct sq_bind_x *x, const struct sq_ast_query *q, st
     return SQ_OK;
 }
 
+/* The two last keys are in every grouping set. */
+static sq_rc in_all_sets(struct sq_binder *b, struct sq_aggs *g)
+{
+    uint64_t *sets = SQ_NEW_ARRAY(b->arena, uint64_t, g->nsets), bits = UINT64_C(3) << (g->ngroup - 2);
+    if (!sets)
+        return SQ_NOMEM;
+    if (g->ngroup > 64)
+        return sq_fail_at(b->ctx, SQ_LIMIT, g->group[g->ngroup - 1]->span, "GROUPING SETS of more than 62 expressions and a window");
+    for (uint32_t i = 0; i < g->nsets; i++)
+        sets[i] = g->sets[i] | bits;
+    g->sets = sets;
+    return SQ_OK;
+}
+
 sq_rc sq_group_window_keys(struct sq_binder *b, const struct sq_group_window *w, struct sq_aggs *g)
 {
     struct sq_expr **group = SQ_NEW_ARRAY(b->arena, struct sq_expr *, g->ngroup + 2);
@@ -56,7 +70,7 @@ sq_rc sq_group_window_keys(struct sq_binder *b, const struct sq_group_window *w,
         if (!(group[g->ngroup++] = sq_expr_col(b->arena, w->at + i, w->node->cols[w->at + i].type, (struct sq_span){0, 0})))
             return SQ_NOMEM;
     g->group = group;
-    return SQ_OK;
+    return g->sets ? in_all_sets(b, g) : SQ_OK;
 }
 
 /* ---- TUMBLE_START and so on ---- */
