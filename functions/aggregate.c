@@ -57,11 +57,13 @@ static sq_rc count_merge(struct sq_agg_call *c, void *into, const void *from)
     return SQ_OK;
 }
 
-static sq_rc count_merges(struct sq_agg_call *c, void *const *into, const void *const *from, uint32_t n)
+static inline void *acc_at(void *p, size_t at) { return (char *)p + at; }
+
+static sq_rc count_merges(struct sq_agg_call *c, void *const *into, void *const *from, size_t at, uint32_t n)
 {
     (void)c;
     for (uint32_t i = 0; i < n; i++)
-        ((struct count *)into[i])->n += ((const struct count *)from[i])->n;
+        ((struct count *)acc_at(into[i], at))->n += ((const struct count *)acc_at(from[i], at))->n;
     return SQ_OK;
 }
 
@@ -223,18 +225,19 @@ static sq_rc sum_merge(struct sq_agg_call *c, void *into, const void *from)
     return SQ_OK;
 }
 
-static sq_rc sum_merges(struct sq_agg_call *c, void *const *into, const void *const *from, uint32_t n)
+static sq_rc sum_merges(struct sq_agg_call *c, void *const *into, void *const *from, size_t at, uint32_t n)
 {
     if (c->arg->id == SQ_T_DOUBLE) {
         for (uint32_t i = 0; i < n; i++) {
-            struct fsum *f = into[i];
-            f->sum += ((const struct fsum *)from[i])->sum;
-            f->n += ((const struct fsum *)from[i])->n;
+            struct fsum *to = acc_at(into[i], at);
+            const struct fsum *f = acc_at(from[i], at);
+            to->sum += f->sum;
+            to->n += f->n;
         }
         return SQ_OK;
     }
     for (uint32_t i = 0; i < n; i++)
-        SQ_TRY(sum_merge(c, into[i], from[i]));
+        SQ_TRY(sum_merge(c, acc_at(into[i], at), acc_at(from[i], at)));
     return SQ_OK;
 }
 

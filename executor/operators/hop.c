@@ -40,7 +40,7 @@ static sq_rc find_slice(struct hop *x, int64_t t, struct hop_place *p)
 }
 
 /* A row is added to a group, with the others of the batch. */
-static sq_rc add_to(struct hop *x, const struct sq_batch *in, void *group, uint32_t i, uint32_t *n)
+static inline sq_rc add_to(struct hop *x, const struct sq_batch *in, void *group, uint32_t i, uint32_t *n)
 {
     struct aggregate *a = &x->a;
     uint32_t r = sq_row(in, i);
@@ -91,7 +91,7 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
     if (!r || r->slice != p->from)
         SQ_TRY(sq_hop_record(x, key, p->slice, &r, &made));
     st->accepted++;
-    return SQ_UNLIKELY(p->entered) ? add_late(x, in, r, made, i, n) : add_to(x, in, hop_own(r), i, n);
+    return SQ_LIKELY(!p->entered) ? add_to(x, in, hop_own(r), i, n) : add_late(x, in, r, made, i, n);
 }
 
 static void forget_unused(struct hop *x, const struct sq_batch *in, struct sq_entry *const *key)

@@ -45,8 +45,7 @@ struct hop {
     /* of a batch */
     int64_t *time;
     /* groups that are added up, some at a time */
-    void *into[SQ_BATCH_ROWS], *from[SQ_BATCH_ROWS], *acc_into[SQ_BATCH_ROWS];
-    const void *acc_from[SQ_BATCH_ROWS];
+    void *into[SQ_BATCH_ROWS], *from[SQ_BATCH_ROWS];
     uint32_t npairs;
     /* what comes out (hop_emit.c) */
     struct sq_entry **live;                /* keys with rows in the window */
@@ -58,6 +57,7 @@ struct hop {
     struct sq_col time_col;
     struct sq_arena heap, new_heap;
     size_t gone;                           /* keys taken away since the key columns were made */
+    uint32_t *sizes;                       /* of elements, by output column */
     struct sq_vec *vecs;
 };
 
@@ -76,14 +76,34 @@ sq_rc sq_hop_slice(struct hop *, int64_t start, struct hop_slice **);
 sq_rc sq_hop_record(struct hop *, struct sq_entry *key, struct hop_slice *, struct hop_record **, bool *made);
 /* Takes away the record, the oldest of its key. */
 void sq_hop_forget(struct hop *, struct hop_record *);
-sq_rc sq_hop_touch(struct hop *, struct sq_entry *key);
-/* Adds group `from` to `into`, soon: sq_hop_added must be called before either is read. */
-sq_rc sq_hop_add(struct hop *, void *into, void *from);
 sq_rc sq_hop_added(struct hop *);
 void sq_hop_clear(struct hop *, void *group);
 sq_rc sq_hop_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_hop_restore(struct sq_op *, struct sq_snapshot_in *);
 size_t sq_hop_bytes(const struct sq_op *);
+
+/* Adds group `from` to `into`, soon: sq_hop_added must be called before either is read. */
+static inline sq_rc sq_hop_add(struct hop *x, void *into, void *from)
+{
+    if (x->npairs == SQ_BATCH_ROWS)
+        SQ_TRY(sq_hop_added(x));
+    x->into[x->npairs] = into;
+    x->from[x->npairs++] = from;
+    return SQ_OK;
+}
+/* The next window has to look at the key. */
+static inline sq_rc sq_hop_touch(struct hop *x, struct sq_entry *key)
+{
+    struct hop_key *k = hop_key(x, key);
+
+    if (k->mark == x->mark)
+        return SQ_OK;
+    k->mark = x->mark;
+    if (x->ntouched == x->touched_cap)
+        SQ_TRY(sq_grow(x->a.base.ctx, &x->touched, &x->touched_cap, x->ntouched + 1, sizeof(struct sq_entry *)));
+    x->touched[x->ntouched++] = key;
+    return SQ_OK;
+}
 
 /* hop_emit.c */
 sq_rc sq_hop_emit_open(struct hop *);

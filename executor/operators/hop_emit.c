@@ -8,7 +8,7 @@
  */
 #include "executor/operators/hop.h"
 
-enum { SCRATCH = 256 };                    /* results that are computed at once */
+enum { SCRATCH = 256 /* results that are computed at once */, AHEAD = 8 };
 
 /* ---- opening ---- */
 
@@ -34,8 +34,13 @@ sq_rc sq_hop_emit_open(struct hop *x)
     struct sq_ctx *ctx = x->a.base.ctx;
 
     x->kept = true;
-    for (uint32_t i = 0; i < p->ncols - 3; i++)
+    x->sizes = sq_calloc(ctx, p->ncols * sizeof *x->sizes);
+    if (!x->sizes)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols - 3; i++) {
         x->kept = x->kept && movable(p->cols[i].type, i < x->a.ngroup);
+        x->sizes[i] = sq_phys_size(sq_type_phys(p->cols[i].type));
+    }
     sq_arena_init(&x->heap, ctx);
     sq_arena_init(&x->new_heap, ctx);
     x->vecs = sq_calloc(ctx, p->ncols * sizeof *x->vecs);
@@ -64,6 +69,7 @@ void sq_hop_emit_close(struct hop *x)
     if (x->time_col.ctx)
         sq_col_free(&x->time_col);
     sq_free(x->a.base.ctx, x->scratch);
+    sq_free(x->a.base.ctx, x->sizes);
     sq_free(x->a.base.ctx, x->vecs);
     sq_free(x->a.base.ctx, x->live);
     if (x->heap.ctx)
@@ -112,33 +118,35 @@ static sq_rc append_results(struct hop *x, struct sq_entry *const *e, uint32_t n
 
 /* ---- columns that are kept ---- */
 
-static sq_rc put_value(struct sq_col *to, uint32_t at, const struct sq_col *from, uint32_t i)
+static void put_value(struct sq_col *to, uint32_t at, const struct sq_col *from, uint32_t i, uint32_t size)
 {
-    uint32_t size = sq_phys_size(sq_type_phys(to->vec.type));
+    char *p = (char *)to->vec.data + (size_t)at * size;
+    const char *q = (const char *)from->vec.data + (size_t)i * size;
 
     if (from->vec.valid && !sq_bit(from->vec.valid, i)) {
         sq_col_set_null(to, at);
-        return SQ_OK;
+        return;
     }
-    memcpy((char *)to->vec.data + (size_t)at * size, (const char *)from->vec.data + (size_t)i * size, size);
+    if (size == 8)
+        memcpy(p, q, 8);
+    else
+        memcpy(p, q, size);
     if (to->vec.valid)
         sq_bit_set(to->vec.valid, at);
-    return SQ_OK;
 }
 
 #define PUT(T)                                                                             \
     for (uint32_t i = 0; i < n; i++)                                                       \
         ((T *)to->vec.data)[hop_key(x, e[i])->place - 1] = ((const T *)from->vec.data)[i];
 
-static sq_rc put_values(struct hop *x, struct sq_col *to, struct sq_entry *const *e, const struct sq_col *from, uint32_t n)
+static void put_values(struct hop *x, struct sq_col *to, struct sq_entry *const *e, const struct sq_col *from, uint32_t n, uint32_t size)
 {
-    if (!from->vec.valid && !to->vec.valid && sq_phys_size(sq_type_phys(to->vec.type)) == 8) {
+    if (!from->vec.valid && !to->vec.valid && size == 8) {
         PUT(uint64_t)
-        return SQ_OK;
+        return;
     }
     for (uint32_t i = 0; i < n; i++)
-        SQ_TRY(put_value(to, hop_key(x, e[i])->place - 1, from, i));
-    return SQ_OK;
+        put_value(to, hop_key(x, e[i])->place - 1, from, i, size);
 }
 
 /* The keys' results in their places; new ones get places at the end. */
@@ -161,31 +169,26 @@ static sq_rc put_results(struct hop *x, struct sq_entry *const *e, uint32_t n)
     for (uint32_t i = 0; i < x->a.nitems; i++) {
         SQ_TRY(sq_col_reserve(&x->val_cols[i], made));
         x->val_cols[i].n += made;
-        SQ_TRY(put_values(x, &x->val_cols[i], e, &x->new_cols[i], n));
+        put_values(x, &x->val_cols[i], e, &x->new_cols[i], n, x->sizes[x->a.ngroup + i]);
     }
     return SQ_OK;
 }
 
 /* The last row takes the place of one that goes. */
-static sq_rc fill_place(struct hop *x, uint32_t at)
+static void fill_place(struct hop *x, uint32_t at)
 {
-    uint32_t last = (uint32_t)x->nlive - 1;
+    uint32_t last = (uint32_t)x->nlive - 1, n = x->kept ? x->a.ngroup + x->a.nitems : 0;
 
-    for (uint32_t i = 0; x->kept && i < x->a.ngroup; i++) {
+    for (uint32_t i = 0; i < n; i++) {
+        struct sq_col *c = i < x->a.ngroup ? &x->key_cols[i] : &x->val_cols[i - x->a.ngroup];
         if (at != last)
-            SQ_TRY(put_value(&x->key_cols[i], at, &x->key_cols[i], last));
-        sq_col_truncate(&x->key_cols[i], last);
-    }
-    for (uint32_t i = 0; x->kept && i < x->a.nitems; i++) {
-        if (at != last)
-            SQ_TRY(put_value(&x->val_cols[i], at, &x->val_cols[i], last));
-        sq_col_truncate(&x->val_cols[i], last);
+            put_value(c, at, c, last, x->sizes[i]);
+        sq_col_truncate(c, last);
     }
     x->live[at] = x->live[last];
     hop_key(x, x->live[at])->place = at + 1;
     x->nlive--;
     x->gone++;
-    return SQ_OK;
 }
 
 /* Long texts of keys that are gone stay in the heap; so sometimes the key columns are made anew. */
@@ -204,16 +207,15 @@ static sq_rc renew_keys(struct hop *x)
 
 /* ---- touched keys ---- */
 
-static sq_rc take_away(struct hop *x, struct sq_entry *e)
+static void take_away(struct hop *x, struct sq_entry *e)
 {
     struct hop_key *k = hop_key(x, e);
 
     if (k->place)
-        SQ_TRY(fill_place(x, k->place - 1));
+        fill_place(x, k->place - 1);
     k->place = 0;
     if (!k->oldest)
         sq_agg_remove(&x->a, e);
-    return SQ_OK;
 }
 
 static sq_rc add_place(struct hop *x, struct sq_entry *e)
@@ -233,8 +235,10 @@ static sq_rc look_at_touched(struct hop *x)
 
     for (size_t i = 0; i < x->ntouched; i++) {
         struct sq_entry *e = x->touched[i];
+        if (i + AHEAD < x->ntouched)             /* its memory is asked for before it is needed */
+            __builtin_prefetch((char *)hop_key(x, x->touched[i + AHEAD])->oldest + sizeof(struct hop_record) + x->group);
         if (rows_of(x, e) <= 0) {
-            SQ_TRY(take_away(x, e));
+            take_away(x, e);
             continue;
         }
         if (!x->kept) {
@@ -250,17 +254,18 @@ static sq_rc look_at_touched(struct hop *x)
     x->ntouched = 0;
     if (++x->mark == 0)
         x->mark = 1;
-    SQ_TRY(put_results(x, some, n));
+    if (n > 0)
+        SQ_TRY(put_results(x, some, n));
     return x->kept && x->gone > x->nlive + SQ_BATCH_ROWS ? renew_keys(x) : SQ_OK;
 }
 
 /* ---- the window ---- */
 
-static struct sq_vec part_of(const struct sq_col *c, size_t at)
+static struct sq_vec part_of(const struct sq_col *c, size_t at, uint32_t size)
 {
     struct sq_vec v = c->vec;
 
-    v.data = (char *)v.data + at * sq_phys_size(sq_type_phys(v.type));
+    v.data = (char *)v.data + at * size;
     if (v.valid)
         v.valid += at / 64;
     return v;
@@ -302,9 +307,9 @@ sq_rc sq_hop_emit(struct hop *x)
         sq_col_reset(&x->time_col);
         SQ_TRY(sq_window_time(&x->w, x->until, 1, &x->time_col));
         for (uint32_t i = 0; i < ng; i++)
-            x->vecs[i] = x->kept ? part_of(&x->key_cols[i], at) : x->key_cols[i].vec;
+            x->vecs[i] = x->kept ? part_of(&x->key_cols[i], at, x->sizes[i]) : x->key_cols[i].vec;
         for (uint32_t i = 0; i < ni; i++)
-            x->vecs[ng + i] = x->kept ? part_of(&x->val_cols[i], at) : x->val_cols[i].vec;
+            x->vecs[ng + i] = x->kept ? part_of(&x->val_cols[i], at, x->sizes[ng + i]) : x->val_cols[i].vec;
         x->vecs[ng + ni] = constant(p->cols[ng + ni].type, &x->start);
         x->vecs[ng + ni + 1] = constant(p->cols[ng + ni + 1].type, &x->until);
         x->vecs[ng + ni + 2] = constant(p->cols[ng + ni + 2].type, x->time_col.vec.data);

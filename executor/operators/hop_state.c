@@ -110,28 +110,7 @@ void sq_hop_forget(struct hop *x, struct hop_record *r)
     sq_slab_put(&x->slab, r, record_size(x));
 }
 
-sq_rc sq_hop_touch(struct hop *x, struct sq_entry *key)
-{
-    struct hop_key *k = hop_key(x, key);
-
-    if (k->mark == x->mark)
-        return SQ_OK;
-    k->mark = x->mark;
-    SQ_TRY(sq_grow(x->a.base.ctx, &x->touched, &x->touched_cap, x->ntouched + 1, sizeof(struct sq_entry *)));
-    x->touched[x->ntouched++] = key;
-    return SQ_OK;
-}
-
 /* ---- sums ---- */
-
-sq_rc sq_hop_add(struct hop *x, void *into, void *from)
-{
-    if (x->npairs == SQ_BATCH_ROWS)
-        SQ_TRY(sq_hop_added(x));
-    x->into[x->npairs] = into;
-    x->from[x->npairs++] = from;
-    return SQ_OK;
-}
 
 sq_rc sq_hop_added(struct hop *x)
 {
@@ -144,16 +123,12 @@ sq_rc sq_hop_added(struct hop *x)
     for (uint32_t k = 0; k < a->nitems; k++) {
         struct agg_item *m = &a->items[k];
         size_t at = m->offset - sizeof(struct sq_entry);
-        for (uint32_t i = 0; i < n; i++) {
-            x->acc_into[i] = (char *)x->into[i] + at;
-            x->acc_from[i] = (const char *)x->from[i] + at;
-        }
         if (m->call.agg->merges) {
-            SQ_TRY(m->call.agg->merges(&m->call, x->acc_into, x->acc_from, n));
+            SQ_TRY(m->call.agg->merges(&m->call, x->into, x->from, at, n));
             continue;
         }
         for (uint32_t i = 0; i < n; i++)
-            SQ_TRY(m->call.agg->merge(&m->call, x->acc_into[i], x->acc_from[i]));
+            SQ_TRY(m->call.agg->merge(&m->call, (char *)x->into[i] + at, (const char *)x->from[i] + at));
     }
     return SQ_OK;
 }
