@@ -255,6 +255,8 @@ static sq_rc compile(struct sq_program *p, const struct sq_expr *e, uint32_t *ou
     struct node n = {.kind = lazy_kind(e), .type = e->type, .span = e->span, .pure = true};
     uint32_t nargs = e->nargs;
 
+    if (e->kind == SQ_X_CAST && sq_type_equal(e->type, e->args[0]->type, false))    /* what was a time attribute */
+        return compile(p, e->args[0], out);
     if (n.kind == SQ_X_COL || n.kind == SQ_X_FIELD)
         n.col = e->col;
     if (n.kind == SQ_X_CAST)

@@ -433,6 +433,7 @@ static sq_rc infer_collect(struct sq_infer *c, struct sq_plan *root)
 
 sq_rc sq_infer_changelog(struct sq_infer *c, struct sq_plan *root)
 {
+    SQ_TRY(sq_plan_mark_time(c->arena, root));
     SQ_TRY(upward(c, root));
     SQ_TRY(sq_infer_keys(c->arena, root));
     return root->kind == SQ_N_SINK ? infer_sink(c, root) : infer_collect(c, root);
