@@ -32,6 +32,15 @@ struct sq_snapshot_out {
 };
 struct sq_snapshot_in  { void *arg; /* *p NULL at the end */ sq_rc (*next)(void *arg, uint32_t *key_group, const char **p, size_t *n); };
 
+/* What a source says of its splits to the WATERMARK node over it, in band; filters and projections pass it on. `split` as in sq_batch, its name good for the call. */
+enum sq_split_event {
+    SQ_SPLIT_BEGIN,                        /* `split`, named `id`, is going to be read, from its beginning or from where it was saved: it holds the watermark back */
+    SQ_SPLIT_END,                          /* it has no more rows */
+    SQ_SPLIT_IDLE, SQ_SPLIT_ACTIVE,        /* nothing has come for the time-out, so it holds nothing back; something has */
+    SQ_SPLITS_UNREAD, SQ_SPLITS_READ       /* there are splits that no worker has begun: there is no watermark; there are none (at the beginning: none) */
+};
+struct sq_split_msg { enum sq_split_event event; uint32_t split; struct sq_str id; };
+
 struct sq_op_class {
     const char *name;                      /* "GroupAggregate" */
     size_t size;                           /* of the operator's struct, which begins with struct sq_op */
@@ -45,6 +54,7 @@ struct sq_op_class {
     sq_rc (*restore)(struct sq_op *, struct sq_snapshot_in *);     /* into a freshly opened operator; may be called once per old worker */
     size_t (*state_bytes)(const struct sq_op *);
     sq_rc (*flush)(struct sq_op *, bool last);              /* no source has anything now: hand on what is buffered. last: the job is stopped */
+    sq_rc (*split)(struct sq_op *, const struct sq_split_msg *);   /* NULL: ends here; sq_emit_split: goes on */
     void (*close)(struct sq_op *);                          /* after any failure too, also of open */
 };
 
@@ -74,6 +84,7 @@ struct sq_op {
     struct sq_input_state *ins;
     uint32_t nins;
     int64_t watermark;                     /* last one forwarded */
+    int64_t event_time;                    /* the last one that came, of all inputs; SQ_TS_MIN: none */
     uint64_t epoch;                        /* of the last barrier that was passed on */
     bool idle, ended;
     bool paused;                           /* sources: nothing more comes in this run */
@@ -90,6 +101,23 @@ sq_rc sq_emit_watermark(struct sq_op *, int64_t ts_us);    /* not rising: ignore
 sq_rc sq_emit_barrier(struct sq_op *, uint64_t epoch);
 sq_rc sq_emit_idle(struct sq_op *, bool idle);
 sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark SQ_TS_MAX goes before it */
+
+sq_rc sq_emit_split(struct sq_op *, const struct sq_split_msg *);
+/* On worker 0: whether the source below plan node p has a split of this name that no worker has begun. Elsewhere: false. */
+bool sq_source_waits(struct sq_worker *, const struct sq_plan *p, struct sq_str id);
+
+/* Lateness. The watermark that row r (physical) of a batch is judged by: that of the rows before it in its split, as if rows came one by one, whatever the batches; or
+ * the operator's, where that is further. A row is late for what is due at `t` (the end of its window) where t <= this: then what it belongs to is closed, also if the
+ * operator has not closed it yet because the watermark stands behind the batch. So:
+ *
+ *   - judge every row by this, never by op->event_time alone, and count it with op->ins[input].late;
+ *   - in->wm NULL (the usual case): every row is above the watermark of its split, so none is late for a window that holds it: test once per batch, not per row;
+ *   - what depends on the order of rows and watermarks in other ways (a session that a row would join although it is closed for that row) asks the same way;
+ *   - rows that an operator makes itself (results of windows) go out before the watermark that made them is forwarded, without `wm`. */
+static inline int64_t sq_row_watermark(const struct sq_op *op, const struct sq_batch *in, uint32_t r)
+{
+    return in->wm && in->wm[r] > op->event_time ? in->wm[r] : op->event_time;
+}
 
 /* What an operator gets on an input, as the sq_emit_ functions give it to consumers: an exchange's receiver does the same with what came. */
 sq_rc sq_take_watermark(struct sq_op *, uint32_t input, int64_t ts_us);

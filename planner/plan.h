@@ -135,6 +135,7 @@ struct sq_plan {
             struct sq_source_info info;
             const uint32_t *cols;          /* wanted columns of table, ascending; output column i is cols[i] */
             struct sq_str path;            /* catalog.database.table, for EXPLAIN and messages */
+            int64_t idle_ms;               /* a split that gives nothing for so long no longer holds the watermark back; 0: always */
         } scan;
         struct {                           /* SQ_N_VALUES */
             const struct sq_batch *rows;   /* one or more batches of at most SQ_BATCH_ROWS */
@@ -143,6 +144,7 @@ struct sq_plan {
         struct {                           /* SQ_N_WATERMARK */
             uint32_t col;                  /* the event time column of the output */
             struct sq_expr *expr;          /* over the output columns */
+            bool every;                    /* something above asks for the watermark of each row (CURRENT_WATERMARK) */
         } watermark;
         struct { struct sq_expr *pred; } filter;
         struct { struct sq_expr **exprs; } project;

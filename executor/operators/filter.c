@@ -42,5 +42,5 @@ static void filter_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_filter = {
-    .name = "Filter", .size = sizeof(struct filter), .open = filter_open, .batch = filter_batch, .close = filter_close,
+    .name = "Filter", .size = sizeof(struct filter), .open = filter_open, .batch = filter_batch, .split = sq_emit_split, .close = filter_close,
 };

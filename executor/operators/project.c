@@ -42,5 +42,5 @@ static void project_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_project = {
-    .name = "Project", .size = sizeof(struct project), .open = project_open, .batch = project_batch, .close = project_close,
+    .name = "Project", .size = sizeof(struct project), .open = project_open, .batch = project_batch, .split = sq_emit_split, .close = project_close,
 };

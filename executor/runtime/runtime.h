@@ -120,6 +120,9 @@ void sq_lower_free(struct sq_worker *);
 /* The input of a batch join that is read first; 0 or 1. */
 uint32_t sq_join_build(const struct sq_plan *);
 
+/* emit.c */
+void sq_op_realign(struct sq_op *);              /* restored: what its inputs say of time */
+
 /* source.c */
 bool sq_op_is_source(const struct sq_op *);
 /* Asks once. *got: something came; *wait_us is lowered to when to ask again. */
