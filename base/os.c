@@ -213,3 +213,24 @@ void sq_os_huge_pages(void *p, size_t n)
     if (from < to)
         (void)madvise((void *)from, to - from, MADV_HUGEPAGE);   /* where there are none, nothing is lost */
 }
+
+int sq_os_write_behind(int fd, int64_t sent[2], int64_t size)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int64_t from = sent[0], to = sent[1];
+
+    if (size > to && sync_file_range(fd, to, size - to, SYNC_FILE_RANGE_WRITE) < 0)
+        return errno == EIO || errno == ENOSPC || errno == EDQUOT ? -errno : 0;   /* else: a file system that has no such thing */
+    if (to > from) {
+        if (sync_file_range(fd, from, to - from, all) < 0)
+            return errno == EIO || errno == ENOSPC || errno == EDQUOT ? -errno : 0;
+        (void)posix_fadvise(fd, from, to - from, POSIX_FADV_DONTNEED);
+    }
+    sent[0] = to;
+    sent[1] = size > to ? size : to;
+#else
+    (void)fd, (void)sent, (void)size;
+#endif
+    return 0;
+}

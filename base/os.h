@@ -46,6 +46,10 @@ sq_rc sq_os_write_all(struct sq_ctx *, int fd, const char *path, const void *, s
 sq_rc sq_os_sync_dir(struct sq_ctx *, const char *dir);
 /* A hint that a large block of memory is going to be filled: the system may give it huge pages, one page fault for 2 MB instead of 4 KB. */
 void sq_os_huge_pages(void *, size_t);
+/* Writing behind, for a large file that is read again only after a fault: sends what is new since the last call, up to `size`, to the device, waits for what
+ * that call sent, and gives its pages back to the system. So the file fills no memory, and the fsync at its end has little left to do. `sent` (two offsets, 0 at
+ * first) belongs to the calls of one file. 0, or -errno when the device refused the bytes (an fsync may not tell it again). */
+int sq_os_write_behind(int fd, int64_t sent[2], int64_t size);
 sq_rc sq_os_mkdirs(struct sq_ctx *, const char *dir);    /* like mkdir -p */
 /* The same for what only this user may see (mode 0700), and durable: the parent of each directory that is made is synced. */
 sq_rc sq_os_mkdirs_private(struct sq_ctx *, const char *dir);

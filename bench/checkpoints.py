@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What checkpoints cost: throughput with one every 10 s over 1 GB of state against none, and how long such a state takes to come back.
 
-usage: bench/checkpoints.py [--build DIR] [--rounds N] [--keys N] [--seconds N]
+usage: bench/checkpoints.py [--build DIR] [--rounds N] [--keys N] [--seconds N] [--only throughput|restore]
 
 One worker, COUNT, SUM, MIN and MAX by key over ten million keys, of which each ten seconds touch a tenth; the two ways in turn, round by round. Restoring is
 timed against a program that reads the chunks of the same file, every checksum checked, and puts the same keys into an empty hash table (bench/restore.c).
@@ -57,7 +57,7 @@ def restore(a, work, rows):
     """Breaks a job off behind a checkpoint of all keys, and times how long the next one takes until it says that it goes on."""
     shutil.rmtree(work / 'cp', ignore_errors=True)
     p = subprocess.Popen([a.engine, job(a, work, rows * 100, '2 s')], stderr=subprocess.DEVNULL)
-    while not (newest(work) and newest(work).stat().st_size > a.keys * 90 and (f := newest(work))):
+    while not (newest(work) and newest(work).stat().st_size > a.keys * 60 and (f := newest(work))):
         time.sleep(0.05)
     p.send_signal(signal.SIGKILL)
     p.wait()
@@ -78,12 +78,32 @@ def restore(a, work, rows):
     return times, peers, path.stat().st_size
 
 
+def throughput(a, work, rows):
+    plain, safe, said = [], [], ''
+    for n in range(a.rounds):
+        plain.append(run(a, work, rows, None)[0])
+        seconds, said = run(a, work, rows, '10 s')
+        safe.append(seconds)
+        print(f'  round {n + 1}: {rows / plain[-1] / 1e6:.2f} million rows a second without, {rows / safe[-1] / 1e6:.2f} with checkpoints: {plain[-1] / safe[-1]:.2f}', flush=True)
+    ratios = [x / y for x, y in zip(plain, safe)]
+    print(f"{rows:,} rows, {a.keys:,} keys; {re.search('epochs.*', said)[0].strip()}")
+    print(f'throughput with a checkpoint every 10 s, of that without: {statistics.median(ratios):.2f} (floor {FLOOR}; {min(ratios):.2f} … {max(ratios):.2f})')
+
+
+def restoring(a, work, rows):
+    times, peers, size = restore(a, work, rows)
+    ratios = [x / y for x, y in zip(times, peers)]
+    print(f'restoring {size / 1e6:,.0f} MB: {statistics.median(times):.2f} s; reading it and inserting its keys: {statistics.median(peers):.2f} s; '
+          f'{statistics.median(ratios):.2f} times (ceiling {RESTORE_CEILING})')
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--build', type=pathlib.Path, default=ROOT / 'build')
     p.add_argument('--rounds', type=int, default=3)
     p.add_argument('--keys', type=int, default=10_000_000)
-    p.add_argument('--seconds', type=int, default=25, help='about how long a run takes')
+    p.add_argument('--only', choices=['throughput', 'restore'])
+    p.add_argument('--seconds', type=int, default=45, help='about how long a run takes')
     a = p.parse_args()
     a.engine = a.build / 'sqluice'
     a.phase = 1 << 40
@@ -94,19 +114,10 @@ def main():
         rate = 3 * a.keys / pilot
         a.phase = int(rate * 10)                 # ten seconds touch one tenth of the keys
         rows = max(int(rate * a.seconds), 4 * a.keys)
-        plain, safe, said = [], [], ''
-        for n in range(a.rounds):
-            plain.append(run(a, work, rows, None)[0])
-            seconds, said = run(a, work, rows, '10 s')
-            safe.append(seconds)
-            print(f'  round {n + 1}: {rows / plain[-1] / 1e6:.2f} million rows a second without, {rows / safe[-1] / 1e6:.2f} with checkpoints: {plain[-1] / safe[-1]:.2f}', flush=True)
-        ratios = [x / y for x, y in zip(plain, safe)]
-        print(f"{rows:,} rows, {a.keys:,} keys; {re.search('epochs.*', said)[0].strip()}")
-        print(f'throughput with a checkpoint every 10 s, of that without: {statistics.median(ratios):.2f} (floor {FLOOR}; {min(ratios):.2f} … {max(ratios):.2f})')
-        times, peers, size = restore(a, work, rows)
-        ratios = [x / y for x, y in zip(times, peers)]
-        print(f'restoring {size / 1e6:,.0f} MB: {statistics.median(times):.2f} s; reading it and inserting its keys: {statistics.median(peers):.2f} s; '
-              f'{statistics.median(ratios):.2f} times (ceiling {RESTORE_CEILING})')
+        if a.only != 'restore':
+            throughput(a, work, rows)
+        if a.only != 'throughput':
+            restoring(a, work, rows)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -28,7 +28,7 @@ INSERT INTO o SELECT id, t FROM i WHERE id >= 0;
 def main():
     a = argparse.ArgumentParser()
     a.add_argument('--build', type=pathlib.Path, required=True)
-    a.add_argument('--rounds', type=int, default=3)
+    a.add_argument('--rounds', type=int, default=5)
     a.add_argument('--seconds', type=int, default=8)
     a = a.parse_args()
     build = a.build.absolute()

@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "executor/checkpoint/store.h"
 #include "executor/hashtab.h"
+#include "executor/runtime/cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,22 +35,30 @@ static void insert(struct sq_ctx *ctx, struct sq_hashtab *t, struct keys *k)
     k->n = 0;
 }
 
-/* A record: u32 key group, u64 length; of a group 'G', u64 hash, u8 null, u32 length and the key. */
+/* Records as executor/runtime/cut.h has them; of a group: 'G', u64 hash, u8 null, u32 length and the key. */
 static void insert_chunk(struct sq_ctx *ctx, struct sq_hashtab *t, struct keys *k, struct sq_str s)
 {
-    for (const char *p = s.p, *end = s.p + s.n; p + 26 <= end;) {
+    enum { GROUP = 1 + 8 + 1 + 4 };
+    for (const char *p = s.p, *end = s.p + s.n; end - p >= SQ_RECORD_HEADER;) {
+        uint16_t small;
         uint64_t len;
         uint32_t n;
-        memcpy(&len, p + 4, 8);
-        if (p[12] == 'G') {
-            memcpy(&k->hash[k->n], p + 13, 8);
-            k->null[k->n] = (uint8_t)p[21];
-            memcpy(&n, p + 22, 4);
-            k->key[k->n++] = sq_view_of(p + 26, n);
+        memcpy(&small, p + 2, 2);
+        p += SQ_RECORD_HEADER;
+        len = small;
+        if (small == SQ_RECORD_LONG) {
+            memcpy(&len, p, 8);
+            p += 8;
+        }
+        if (len >= GROUP && *p == 'G') {
+            memcpy(&k->hash[k->n], p + 1, 8);
+            k->null[k->n] = (uint8_t)p[9];
+            memcpy(&n, p + 10, 4);
+            k->key[k->n++] = sq_view_of(p + GROUP, n);
         }
         if (k->n == BATCH)
             insert(ctx, t, k);
-        p += 12 + len;
+        p += len;
     }
     insert(ctx, t, k);                     /* views point into the chunk */
 }

@@ -11,11 +11,13 @@
  */
 #include "executor/hashtab.h"
 
+#include "base/os.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
-enum { GROUP = 16, EMPTY = 0x80, DELETED = 0xfe, RUN = 32, BLOCK_MIN = 16, BLOCK_MAX = 1024 };
+enum { GROUP = 16, EMPTY = 0x80, DELETED = 0xfe, RUN = 32, BLOCK_MIN = 4, BLOCK_BYTES = 8 << 20 };
 
 static inline uint32_t match_tag(const uint8_t *ctrl, uint8_t tag)
 {
@@ -45,7 +47,11 @@ static inline uint32_t match_free(const uint8_t *ctrl)
 
 static inline uint8_t tag_of(uint64_t hash) { return hash & 0x7f; }
 static inline size_t home_of(const struct sq_hashtab *t, uint64_t hash) { return (hash >> 7) & t->mask; }
-static inline uint32_t block_size(size_t block) { return block < 6 ? (uint32_t)BLOCK_MIN << block : BLOCK_MAX; }
+/* Blocks double until they are so large that their memory comes in huge pages: a page fault for each 4 KB, and a TLB miss for each entry, cost more than the probe. */
+static inline uint32_t block_size(const struct sq_hashtab *t, size_t block)
+{
+    return block < 16 && (uint32_t)BLOCK_MIN << block < t->block_max ? (uint32_t)BLOCK_MIN << block : t->block_max;
+}
 
 static sq_rc new_slots(struct sq_hashtab *t, size_t groups)
 {
@@ -57,6 +63,8 @@ static sq_rc new_slots(struct sq_hashtab *t, size_t groups)
         sq_free(t->ctx, slot);
         return SQ_NOMEM;
     }
+    sq_os_huge_pages(ctrl, groups * GROUP);
+    sq_os_huge_pages(slot, groups * GROUP * sizeof *slot);
     memset(ctrl, EMPTY, groups * GROUP);
     t->ctrl = ctrl;
     t->slot = slot;
@@ -71,6 +79,9 @@ sq_rc sq_hashtab_init(struct sq_hashtab *t, struct sq_ctx *ctx, size_t payload)
     memset(t, 0, sizeof *t);
     t->ctx = ctx;
     t->stride = sizeof(struct sq_entry) + (payload + 15) / 16 * 16;
+    t->block_max = BLOCK_MIN;
+    while (t->block_max * 2 * t->stride <= BLOCK_BYTES)
+        t->block_max *= 2;
     sq_slab_init(&t->slab, ctx);
     return new_slots(t, 1);
 }
@@ -136,13 +147,15 @@ static struct sq_entry *new_entry(struct sq_hashtab *t)
         memset(e, 0, t->stride);
         return e;
     }
-    if (t->nblocks == 0 || t->used == block_size(t->nblocks - 1)) {
+    if (t->nblocks == 0 || t->used == block_size(t, t->nblocks - 1)) {
         if (sq_grow(t->ctx, &t->blocks, &t->blocks_cap, t->nblocks + 1, sizeof *t->blocks) != SQ_OK)
             return NULL;
-        char *block = sq_calloc(t->ctx, t->stride * block_size(t->nblocks));
+        size_t bytes = t->stride * block_size(t, t->nblocks);
+        char *block = sq_calloc(t->ctx, bytes);
         if (!block)
             return NULL;
-        t->bytes += t->stride * block_size(t->nblocks);
+        sq_os_huge_pages(block, bytes);
+        t->bytes += bytes;
         t->blocks[t->nblocks++] = block;
         t->used = 0;
     }
@@ -296,7 +309,7 @@ void sq_hashtab_remove(struct sq_hashtab *t, struct sq_entry *e)
 struct sq_entry *sq_hashtab_next(const struct sq_hashtab *t, struct sq_hashtab_iter *it)
 {
     for (; it->block < t->nblocks; it->block++, it->i = 0) {
-        uint32_t n = it->block + 1 == t->nblocks ? t->used : block_size(it->block);
+        uint32_t n = it->block + 1 == t->nblocks ? t->used : block_size(t, it->block);
         while (it->i < n) {
             struct sq_entry *e = (struct sq_entry *)(void *)(t->blocks[it->block] + t->stride * it->i++);
             if (e->flags & SQ_ENTRY_LIVE)

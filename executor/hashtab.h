@@ -32,7 +32,7 @@ struct sq_hashtab {
     size_t stride;
     char **blocks;
     size_t nblocks, blocks_cap;
-    uint32_t used;                         /* of the newest block */
+    uint32_t used, block_max;              /* entries of the newest block in use; of the largest blocks */
     struct sq_entry *free;                 /* removed entries, linked by their payload-less header */
     size_t bytes;
 };

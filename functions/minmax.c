@@ -406,18 +406,17 @@ void sq_minmax_drop(struct sq_agg_call *c, void *acc)
     memset(b, 0, sizeof *b);
 }
 
-/* ---- saved: how many values, then each with its count ---- */
+/* ---- saved: without retraction, whether there is a value (a byte) and it; else how many values, then each with its count. Strings with their length ---- */
 
-static sq_rc save_value(struct sq_buf *b, const char *p, uint32_t n, int64_t count)
-{
-    SQ_TRY(sq_buf_u64(b, (uint64_t)count));
-    SQ_TRY(sq_buf_u32(b, n));
-    return sq_buf_add(b, p, n);
-}
+struct saving { struct sq_buf *out; bool strings; };
 
 static sq_rc save_node(void *arg, const struct node *n)
 {
-    return save_value(arg, n->bytes, n->len, n->count);
+    const struct saving *s = arg;
+    SQ_TRY(sq_buf_u64(s->out, (uint64_t)n->count));
+    if (s->strings)
+        SQ_TRY(sq_buf_u32(s->out, n->len));
+    return sq_buf_add(s->out, n->bytes, n->len);
 }
 
 static sq_rc count_node(void *arg, const struct node *n)
@@ -434,33 +433,62 @@ sq_rc sq_minmax_save(struct sq_agg_call *c, const void *acc, struct sq_buf *out)
     if (c->retracts) {
         const struct node *root = ((const struct tree *)acc)->root;
         tree_each(root, count_node, &n);
+        struct saving s = {out, sq_type_phys(c->arg) == SQ_P_VIEW};
         SQ_TRY(sq_buf_u32(out, n));
-        return tree_each(root, save_node, out);
+        return tree_each(root, save_node, &s);
     }
     const struct best *b = acc;
-    SQ_TRY(sq_buf_u32(out, b->has));
-    struct sq_str s = best_bytes(b, sq_type_phys(c->arg));
-    return b->has ? save_value(out, s.p, s.n, 1) : SQ_OK;
+    enum sq_phys phys = sq_type_phys(c->arg);
+    SQ_TRY(sq_buf_putc(out, b->has ? 1 : 0));
+    if (!b->has)
+        return SQ_OK;
+    struct sq_str s = best_bytes(b, phys);
+    if (phys == SQ_P_VIEW)
+        SQ_TRY(sq_buf_u32(out, s.n));
+    return sq_buf_add(out, s.p, s.n);
+}
+
+static sq_rc take_bytes(struct sq_agg_call *c, enum sq_phys phys, const char **at, const char *end, struct sq_str *out)
+{
+    out->n = phys == SQ_P_VIEW ? 0 : sq_phys_size(phys);
+    if (phys == SQ_P_VIEW)
+        SQ_TRY(sq_agg_take(c, at, end, &out->n, 4));
+    if ((size_t)(end - *at) < out->n)
+        return sq_fail(c->ctx, SQ_DATA, "the saved state of %s is damaged", c->agg->name);
+    out->p = *at;
+    *at += out->n;
+    return SQ_OK;
+}
+
+static sq_rc load_best(struct sq_agg_call *c, void *acc, const char **at, const char *end, bool max)
+{
+    enum sq_phys phys = sq_type_phys(c->arg);
+    struct sq_str s;
+    uint8_t has;
+
+    SQ_TRY(sq_agg_take(c, at, end, &has, 1));
+    if (!has)
+        return SQ_OK;
+    SQ_TRY(take_bytes(c, phys, at, end, &s));
+    return best_offer(c, acc, phys, s, max);
 }
 
 static sq_rc load(struct sq_agg_call *c, void *acc, const char **at, const char *end, bool max)
 {
     enum sq_phys phys = sq_type_phys(c->arg);
-    uint32_t n, len;
+    struct sq_str s;
     int64_t count;
+    uint32_t n;
 
+    if (!c->retracts)
+        return load_best(c, acc, at, end, max);
     SQ_TRY(sq_agg_take(c, at, end, &n, 4));
     while (n--) {
         SQ_TRY(sq_agg_take(c, at, end, &count, 8));
-        SQ_TRY(sq_agg_take(c, at, end, &len, 4));
-        if ((size_t)(end - *at) < len || count < 1 || (phys != SQ_P_VIEW && len != sq_phys_size(phys)))
+        SQ_TRY(take_bytes(c, phys, at, end, &s));
+        if (count < 1)
             return sq_fail(c->ctx, SQ_DATA, "the saved state of %s is damaged", c->agg->name);
-        struct sq_str s = {*at, len};
-        *at += len;
-        if (c->retracts)
-            SQ_TRY(tree_add(c, acc, phys, s, count));
-        else
-            SQ_TRY(best_offer(c, acc, phys, s, max));
+        SQ_TRY(tree_add(c, acc, phys, s, count));
     }
     return SQ_OK;
 }

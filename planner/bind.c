@@ -598,8 +598,8 @@ static sq_rc select_clauses(struct select *s)
     if (q->where) {
         struct sq_bind_x x = context(s, "WHERE", false);
         struct sq_expr *e;
-        SQ_TRY(sq_bind_predicate(&x, q->where, &e));
-        if (!(s->plan = sq_node_filter(b->arena, s->plan, e)))
+        SQ_TRY(sq_bind_where(&x, q->where, &s->plan, &e));
+        if (e && !(s->plan = sq_node_filter(b->arena, s->plan, e)))
             return SQ_NOMEM;
     }
     if (q->grouped || q->ngroup)

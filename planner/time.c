@@ -1,146 +1,204 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * time.c: which columns are time attributes, and which say the window that a row is of.
+ * time.c: which columns of a node are time, and to which windows its rows belong (plan.h). From below:
  *
- * Both are found from the tree whenever somebody asks (sq_plan_time, sq_plan_window): so they hold while binding, and after every rewrite. Where they begin: the
- * column of a WATERMARK node and PROCTIME(). What keeps them: nodes that pass their rows on, a projection of the plain column, UNION ALL where all inputs agree.
- * Everything else makes plain columns of them: a cast (of the same type, too), any other expression, GROUP BY, a regular join, an outer join's NULLs.
- * A kind of node that is not known here says it itself, in `time` and `window` (window table functions, interval joins and the like).
+ *   watermark         its column is event time
+ *   project           a column that is passed on as it is stays what it was; PROCTIME() is processing time
+ *   union             what all inputs say
+ *   join              a join in time keeps both sides' time, a window join the window; any other makes plain columns of them
+ *   aggregate         plain columns; by windows: the window, and window_time
+ *   window, rank      the window function's three columns, else the input's
  *
- * At last both are written into the nodes (sq_plan_mark_time), for the executor and EXPLAIN.
- *
- * FLINK: the same rules (RelTimeIndicatorConverter); a regular join's inputs are made plain, not refused.
+ * The binder asks for the part that it has made so far, and the planner once more when the tree is whole, because columns move when a tree is rewritten.
  */
-#include "planner/tree.h"
+#include "planner/bind.h"
 
-/* Passes its rows on as they are, column by column. */
-static bool passes(enum sq_plan_kind k)
+enum sq_time_attr sq_plan_time(const struct sq_plan *p, uint32_t col)
 {
-    return k == SQ_N_WATERMARK || k == SQ_N_FILTER || k == SQ_N_SORT || k == SQ_N_LIMIT || k == SQ_N_EXCHANGE || k == SQ_N_NORMALIZE || k == SQ_N_SINK || k == SQ_N_COLLECT;
+    return p->time && col < p->ncols ? (enum sq_time_attr)p->time[col] : SQ_TIME_NONE;
 }
-
-/* Has no time attributes and no windows of its own. */
-static bool plain(enum sq_plan_kind k)
-{
-    return k == SQ_N_SCAN || k == SQ_N_VALUES || k == SQ_N_AGGREGATE || k == SQ_N_JOIN;
-}
-
-/* ---- time attributes ---- */
 
 enum sq_time_attr sq_expr_time(const struct sq_plan *in, const struct sq_expr *e)
 {
     if (e->kind == SQ_X_COL)
-        return in && e->col < in->ncols ? sq_plan_time(in, e->col) : SQ_TIME_NONE;
+        return in ? sq_plan_time(in, e->col) : SQ_TIME_NONE;
     return sq_expr_is_fn(e, "PROCTIME") ? SQ_TIME_PROC : SQ_TIME_NONE;
 }
 
-static enum sq_time_attr union_time(const struct sq_plan *p, uint32_t col)
+static uint8_t *flags(struct sq_arena *a, const struct sq_plan *p)
 {
-    enum sq_time_attr t = sq_plan_time(p->inputs[0], col);
-
-    for (uint32_t i = 1; i < p->ninputs && t != SQ_TIME_NONE; i++)
-        if (sq_plan_time(p->inputs[i], col) != t)
-            t = SQ_TIME_NONE;
-    return t;
+    return SQ_NEW_ARRAY(a, uint8_t, p->ncols ? p->ncols : 1);
 }
 
-enum sq_time_attr sq_plan_time(const struct sq_plan *p, uint32_t col)
+static sq_rc set_window(struct sq_arena *a, struct sq_plan *p, const struct sq_window_spec *spec, uint32_t start, uint32_t end, uint32_t time)
 {
-    while (passes(p->kind)) {
-        if (p->kind == SQ_N_WATERMARK && p->u.watermark.col == col)
-            return SQ_TIME_ROW;
-        p = p->inputs[0];
+    struct sq_plan_window *w = SQ_NEW(a, struct sq_plan_window);
+    if (!w)
+        return SQ_NOMEM;
+    *w = (struct sq_plan_window){spec, start, end, time};
+    p->window = w;
+    return SQ_OK;
+}
+
+static uint32_t passed_on(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; i < p->ncols; i++)
+        if (p->u.project.exprs[i]->kind == SQ_X_COL && p->u.project.exprs[i]->col == col)
+            return i;
+    return UINT32_MAX;
+}
+
+static sq_rc of_project(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols; i++)
+        t[i] = (uint8_t)sq_expr_time(in, p->u.project.exprs[i]);
+    p->time = t;
+    if (!in->window)
+        return SQ_OK;
+    uint32_t start = passed_on(p, in->window->start), end = passed_on(p, in->window->end);
+    return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, passed_on(p, in->window->time)) : SQ_OK;
+}
+
+static sq_rc of_union(struct sq_arena *a, struct sq_plan *p)
+{
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols; i++) {
+        t[i] = (uint8_t)sq_plan_time(p->inputs[0], i);
+        for (uint32_t k = 1; k < p->ninputs; k++)
+            if (sq_plan_time(p->inputs[k], i) != t[i])
+                t[i] = SQ_TIME_NONE;
     }
-    if (p->kind == SQ_N_PROJECT)
-        return sq_expr_time(p->inputs[0], p->u.project.exprs[col]);
-    if (p->kind == SQ_N_UNION)
-        return union_time(p, col);
-    return plain(p->kind) || !p->time ? SQ_TIME_NONE : (enum sq_time_attr)p->time[col];
+    p->time = t;
+    return SQ_OK;
 }
 
-/* ---- windows ---- */
-
-static bool same_spec(const struct sq_window_spec *a, const struct sq_window_spec *b)
+/* The input's columns are the node's first ones. */
+static sq_rc of_input(struct sq_arena *a, struct sq_plan *p, uint8_t **out)
 {
-    return a->kind == b->kind && a->time == b->time && a->size == b->size && a->step == b->step && a->offset == b->offset;
+    const struct sq_plan *in = p->inputs[0];
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < in->ncols && i < p->ncols; i++)
+        t[i] = (uint8_t)sq_plan_time(in, i);
+    p->time = t;
+    p->window = in->window;
+    *out = t;
+    return SQ_OK;
 }
 
-static bool project_window(const struct sq_plan *p, struct sq_plan_window *w)
+static sq_rc of_window(struct sq_arena *a, struct sq_plan *p)
 {
-    struct sq_plan_window in;
+    uint8_t *t;
+    uint32_t n = p->inputs[0]->ncols;
+    SQ_TRY(of_input(a, p, &t));
+    t[n + 2] = (uint8_t)p->u.window.spec->time;
+    return set_window(a, p, p->u.window.spec, n, n + 1, n + 2);
+}
+
+static sq_rc of_window_aggregate(struct sq_arena *a, struct sq_plan *p)
+{
+    uint32_t at = p->u.agg.ngroup + p->u.agg.nitems;
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    t[at + 2] = (uint8_t)p->u.agg.window->time;
+    p->time = t;
+    return set_window(a, p, p->u.agg.window, at, at + 1, at + 2);
+}
+
+bool sq_groups_by_window(const struct sq_plan *p)
+{
+    const struct sq_plan_window *w = p->inputs[0]->window;
     bool start = false, end = false;
-
-    if (!sq_plan_window(p->inputs[0], &in))
-        return false;
-    w->spec = in.spec;
-    for (uint32_t i = p->ncols; i-- > 0;) {                      /* the first of several */
-        const struct sq_expr *e = p->u.project.exprs[i];
-        if (e->kind == SQ_X_COL && e->col == in.start) {
-            w->start = i;
-            start = true;
-        } else if (e->kind == SQ_X_COL && e->col == in.end) {
-            w->end = i;
-            end = true;
-        }
+    for (uint32_t i = 0; w && i < p->u.agg.ngroup; i++) {
+        start |= p->u.agg.group[i] == w->start;
+        end |= p->u.agg.group[i] == w->end;
     }
     return start && end;
 }
 
-static bool union_window(const struct sq_plan *p, struct sq_plan_window *w)
+static uint32_t grouped_as(const struct sq_plan *p, uint32_t col)
 {
-    struct sq_plan_window o;
-
-    if (!sq_plan_window(p->inputs[0], w))
-        return false;
-    for (uint32_t i = 1; i < p->ninputs; i++)
-        if (!sq_plan_window(p->inputs[i], &o) || !same_spec(w->spec, o.spec) || w->start != o.start || w->end != o.end)
-            return false;
-    return true;
+    for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
+        if (p->u.agg.group[i] == col)
+            return i;
+    return UINT32_MAX;
 }
 
-bool sq_plan_window(const struct sq_plan *p, struct sq_plan_window *w)
+/* One that will be of windows (window.c) says so before it is. */
+static sq_rc of_aggregate(struct sq_arena *a, struct sq_plan *p)
 {
-    while (passes(p->kind))
-        p = p->inputs[0];
-    if (p->kind == SQ_N_PROJECT)
-        return project_window(p, w);
-    if (p->kind == SQ_N_UNION)
-        return union_window(p, w);
-    if (plain(p->kind) || !p->window)
-        return false;
-    *w = *p->window;
-    return true;
-}
-
-/* ---- into the nodes ---- */
-
-static bool derived(enum sq_plan_kind k) { return passes(k) || plain(k) || k == SQ_N_PROJECT || k == SQ_N_UNION; }
-
-static sq_rc mark(struct sq_arena *a, struct sq_plan *p)
-{
-    struct sq_plan_window w, *window = NULL;
-    uint8_t *time = SQ_NEW_ARRAY(a, uint8_t, p->ncols + 1);
-    bool some = false;
-
-    if (!time)
+    if (!sq_groups_by_window(p))
+        return SQ_OK;
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    uint32_t time = grouped_as(p, w->time);
+    uint8_t *t = flags(a, p);
+    if (!t)
         return SQ_NOMEM;
-    for (uint32_t i = 0; i < p->ncols; i++) {
-        time[i] = (uint8_t)sq_plan_time(p, i);
-        some |= time[i] != SQ_TIME_NONE;
-    }
-    if (sq_plan_window(p, &w)) {
-        if (!(window = SQ_NEW(a, struct sq_plan_window)))
-            return SQ_NOMEM;
-        *window = w;
-    }
-    p->time = some ? time : NULL;
-    p->window = window;
+    if (time != UINT32_MAX)
+        t[time] = (uint8_t)sq_plan_time(p->inputs[0], w->time);
+    p->time = t;
+    return set_window(a, p, w->spec, grouped_as(p, w->start), grouped_as(p, w->end), time);
+}
+
+static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
+    if (p->u.join.how == SQ_JOIN_REGULAR)
+        return SQ_OK;
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols; i++)
+        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : sq_plan_time(r, i - l->ncols));
+    p->time = t;
+    if (p->u.join.how == SQ_JOIN_OF_WINDOWS && p->u.join.kind != SQ_JOIN_RIGHT && p->u.join.kind != SQ_JOIN_FULL)
+        p->window = l->window;
+    else if (p->u.join.how == SQ_JOIN_OF_WINDOWS && p->u.join.kind == SQ_JOIN_RIGHT)
+        return set_window(a, p, r->window->spec, l->ncols + r->window->start, l->ncols + r->window->end, r->window->time == UINT32_MAX ? UINT32_MAX : l->ncols + r->window->time);
     return SQ_OK;
 }
 
-sq_rc sq_plan_mark_time(struct sq_arena *a, struct sq_plan *p)
+static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
+{
+    uint8_t *t;
+    p->time = NULL;
+    p->window = NULL;
+    switch (p->kind) {
+    case SQ_N_SCAN:
+    case SQ_N_VALUES:
+        return SQ_OK;
+    case SQ_N_AGGREGATE:
+        return of_aggregate(a, p);
+    case SQ_N_WATERMARK:
+        SQ_TRY(of_input(a, p, &t));
+        t[p->u.watermark.col] = SQ_TIME_ROW;
+        return SQ_OK;
+    case SQ_N_PROJECT:
+        return of_project(a, p);
+    case SQ_N_UNION:
+        return of_union(a, p);
+    case SQ_N_JOIN:
+        return of_join(a, p);
+    case SQ_N_WINDOW:
+        return of_window(a, p);
+    case SQ_N_WINDOW_AGGREGATE:
+        return of_window_aggregate(a, p);
+    default:
+        return of_input(a, p, &t);
+    }
+}
+
+sq_rc sq_time_annotate(struct sq_arena *a, struct sq_plan *p)
 {
     for (uint32_t i = 0; i < p->ninputs; i++)
-        SQ_TRY(sq_plan_mark_time(a, p->inputs[i]));
-    return derived(p->kind) ? mark(a, p) : SQ_OK;
+        SQ_TRY(sq_time_annotate(a, p->inputs[i]));
+    return annotate(a, p);
 }

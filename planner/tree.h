@@ -62,19 +62,11 @@ struct sq_plan *sq_node_select(struct sq_arena *, struct sq_plan *in, const uint
 struct sq_plan *sq_node_values(struct sq_arena *, const struct sq_field *cols, uint32_t ncols, const struct sq_batch *, uint32_t nbatches);
 /* VALUES of constants: cells row after row, each of its column's type. */
 sq_rc sq_values_plan(struct sq_arena *, struct sq_expr *const *cells, uint32_t nrows, const struct sq_field *cols, uint32_t ncols, struct sq_plan **out);
-
-/* ---- time (time.c) ---- */
-
-/* What a column of the node is to time; an expression over its columns (`in` NULL: there are none). Also while binding. */
+/* time.c: fills `time` and `window` of all nodes from here down. */
+sq_rc sq_time_annotate(struct sq_arena *, struct sq_plan *);
 enum sq_time_attr sq_plan_time(const struct sq_plan *, uint32_t col);
+/* Of an expression over the columns of an annotated node (`in` NULL: there are none). */
 enum sq_time_attr sq_expr_time(const struct sq_plan *in, const struct sq_expr *);
-/* The window that the node's rows are of, and its columns; false: none. Also while binding. */
-bool sq_plan_window(const struct sq_plan *, struct sq_plan_window *);
-/* Writes both into the nodes of a finished tree. A kind of node that time.c does not derive keeps what it was given. */
-sq_rc sq_plan_mark_time(struct sq_arena *, struct sq_plan *);
-
-/* ---- text ---- */
-
 /* The text of an expression over the columns of a node, in the arena. */
 sq_rc sq_expr_label(struct sq_arena *, const struct sq_expr *, const struct sq_plan *in, struct sq_str *);
 

@@ -87,7 +87,7 @@ static sq_rc open_buffers(struct sq_jdbc_writer *w)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < t->ncols; i++)
         w->names[i] = t->cols[i].name;
-    return sq_jdbc_rows_init(&w->rows, w->ctx, t, w->spec->key, w->upserts ? w->spec->nkey : 0);
+    return sq_sink_rows_init(&w->rows, w->ctx, t, w->spec->key, w->upserts ? w->spec->nkey : 0);
 }
 
 static void jdbc_close(struct sq_writer *self)
@@ -101,7 +101,7 @@ static void jdbc_close(struct sq_writer *self)
         w->d->rollback(w->conn);
         w->d->close(w->conn);
     }
-    sq_jdbc_rows_free(&w->rows);
+    sq_sink_rows_free(&w->rows);
     sq_free(w->ctx, w->names);
     sq_free(w->ctx, w);
 }
@@ -173,7 +173,7 @@ static sq_rc gather(struct sq_jdbc_writer *w, const struct sq_batch *b, uint32_t
     } else {
         SQ_ASSERT(kind == SQ_INSERT);
     }
-    return sq_jdbc_rows_add(&w->rows, b, r, kind == SQ_DELETE);
+    return sq_sink_rows_add(&w->rows, b, r, kind == SQ_DELETE);
 }
 
 static sq_rc run_flush(struct sq_jdbc_writer *w, void *arg)
@@ -191,7 +191,7 @@ static sq_rc jdbc_flush(struct sq_writer *self)
     if (rc == SQ_EXTERNAL || rc == SQ_DATA)
         return sq_jdbc_wrap(w);
     if (rc == SQ_OK)
-        sq_jdbc_rows_clear(&w->rows);
+        sq_sink_rows_clear(&w->rows);
     return rc;
 }
 

@@ -1,49 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sink.h: what the files of the jdbc sink share: sink.c (opening, rows without epochs), sink_check.c (is the table fit), sink_rows.c (the rows that
- * are gathered), sink_write.c (transactions, and trying again), sink_epochs.c (the marker, and one transaction per epoch).
+ * sink.h: what the files of the jdbc sink share: sink.c (opening, rows without epochs), sink_check.c (is the table fit), sink_saved.c
+ * (gathered rows in a checkpoint), sink_write.c (transactions, and trying again), sink_epochs.c (the marker, and one transaction per epoch).
  */
 #ifndef SQ_JDBC_SINK_H
 #define SQ_JDBC_SINK_H
 
 #include "connectors/jdbc/jdbc.h"
+#include "connectors/sink_rows.h"
 
-/* ---- gathered rows ---- */
-
-struct sq_jdbc_row {                     /* key and row lie packed behind one another in `bytes` */
-    size_t at;
-    uint64_t hash;
-    uint32_t nkey, nrow;                 /* bytes of the key, and of the row */
-    uint32_t room;                       /* for the row, at least nrow */
-    bool removed;                        /* the key is to be deleted */
-};
-
-struct sq_jdbc_rows {
-    struct sq_ctx *ctx;
-    const struct sq_table_spec *table;
-    const uint32_t *key;                 /* the last change of a key wins */
-    uint32_t nkey;                       /* 0: every row is kept */
-    struct sq_jdbc_row *rows;
-    size_t n, cap;
-    size_t nremoved;                     /* of them: keys to be deleted */
-    struct sq_buf bytes;
-    size_t dead;                         /* of the bytes: no row's any more */
-    uint32_t *index;                     /* open addressing: 1 + number of the row; 0: empty */
-    size_t nindex;                       /* a power of two */
-    struct sq_buf packed;                /* the key that is looked for */
-    struct sq_out out;                   /* rows unpacked again */
-};
-
-sq_rc sq_jdbc_rows_init(struct sq_jdbc_rows *, struct sq_ctx *, const struct sq_table_spec *, const uint32_t *key, uint32_t nkey);
-void sq_jdbc_rows_free(struct sq_jdbc_rows *);           /* of one that is all zero, too */
-void sq_jdbc_rows_clear(struct sq_jdbc_rows *);
-size_t sq_jdbc_rows_bytes(const struct sq_jdbc_rows *);
-sq_rc sq_jdbc_rows_add(struct sq_jdbc_rows *, const struct sq_batch *, uint32_t r, bool removed);
-/* Unpacks rows from *i on, up to a batch of them, into out: those to be deleted, or those to be put. */
-sq_rc sq_jdbc_rows_next(struct sq_jdbc_rows *, bool put, size_t *i);
 /* The rows of an epoch as bytes, and back. SQ_DATA: damaged; SQ_SEMANTIC: of a table with other columns or another key. */
-sq_rc sq_jdbc_rows_save(struct sq_jdbc_rows *, uint64_t epoch, struct sq_buf *);
-sq_rc sq_jdbc_rows_load(struct sq_jdbc_rows *, uint64_t epoch, struct sq_str);
+sq_rc sq_jdbc_rows_save(struct sq_sink_rows *, uint64_t epoch, struct sq_buf *);
+sq_rc sq_jdbc_rows_load(struct sq_sink_rows *, uint64_t epoch, struct sq_str);
 
 /* ---- the writer ---- */
 
@@ -56,7 +24,7 @@ struct sq_jdbc_writer {
     struct sq_jdbc_stmt *put, *del;      /* of dialects without put_rows */
     struct sq_str *names;                /* of the columns */
     bool upserts;
-    struct sq_jdbc_rows rows;
+    struct sq_sink_rows rows;
     size_t max_rows;
     int64_t first_ns;                    /* when the oldest gathered row came */
     /* epochs */

@@ -281,7 +281,7 @@ sq_rc sq_jdbc_commit(struct sq_writer *self, uint64_t n)
     SQ_TRY(rc);
     w->marker = n;
     w->ready = 0;
-    sq_jdbc_rows_clear(&w->rows);
+    sq_sink_rows_clear(&w->rows);
     return SQ_OK;
 }
 
@@ -322,7 +322,7 @@ sq_rc sq_jdbc_prepare(struct sq_writer *self, uint64_t n, struct sq_buf *pending
 sq_rc sq_jdbc_recover(struct sq_writer *self, uint64_t n, struct sq_str pending)
 {
     struct sq_jdbc_writer *w = sq_jdbc_writer_of(self);
-    sq_jdbc_rows_clear(&w->rows);
+    sq_sink_rows_clear(&w->rows);
     w->ready = 0;
     if (n == 0 || (w->marked && w->marker >= n))
         return SQ_OK;                                   /* they are in the table */
@@ -338,9 +338,9 @@ sq_rc sq_jdbc_before_write(struct sq_jdbc_writer *w)
         return SQ_OK;
     if (!w->marked || w->marker < w->ready)
         return sq_fail(w->ctx, SQ_INTERNAL, "table '%.*s': rows come while epoch %llu waits for its commit", SQ_FMT(w->spec->table->name), (unsigned long long)w->ready);
-    sq_jdbc_rows_clear(&w->rows);
+    sq_sink_rows_clear(&w->rows);
     w->ready = 0;
     return SQ_OK;
 }
 
-size_t sq_jdbc_pending_bytes(struct sq_writer *self) { return sq_jdbc_rows_bytes(&sq_jdbc_writer_of(self)->rows); }
+size_t sq_jdbc_pending_bytes(struct sq_writer *self) { return sq_sink_rows_bytes(&sq_jdbc_writer_of(self)->rows); }

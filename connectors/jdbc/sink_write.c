@@ -49,10 +49,10 @@ static sq_rc write_batch(struct sq_jdbc_writer *w, bool last)
 /* Deletes first: a key is there once, so the order means nothing to it, and a unique value that goes makes room for its next row. */
 sq_rc sq_jdbc_write_rows(struct sq_jdbc_writer *w)
 {
-    struct sq_jdbc_rows *g = &w->rows;
+    struct sq_sink_rows *g = &w->rows;
     for (int put = 0; put < 2; put++)
         for (size_t i = 0; i < g->n && (put || g->nremoved);) {
-            SQ_TRY(sq_jdbc_rows_next(g, put, &i));
+            SQ_TRY(sq_sink_rows_next(g, put ? SQ_ROWS_PUT : SQ_ROWS_REMOVED, &i));
             SQ_TRY(write_batch(w, !put && i == g->n));
             SQ_TRY(sq_check_interrupt(w->ctx));
         }

@@ -97,7 +97,6 @@ struct sq_kafka_client;
 sq_rc sq_kafka_rediscover(struct sq_kafka_client *, struct sq_arena *, int timeout_ms, struct sq_split **, uint32_t *n);
 /* Sets each one's stop to the end that it has now: of what is committed, with isolation.level = read_committed. */
 sq_rc sq_kafka_ends(struct sq_kafka_client *, struct sq_kafka_range *, size_t n);
-uint64_t sq_kafka_hash(uint64_t seed, const char *, size_t);   /* upsert.c */
 /* kafka.c: shared checks of a scan and of a sink; what a build without librdkafka can still say. */
 sq_rc sq_kafka_info(struct sq_ctx *, const struct sq_table_spec *, const struct sq_table_ext *, struct sq_source_info *);
 sq_rc sq_kafka_accept(struct sq_ctx *, const struct sq_table_spec *, const struct sq_table_ext *, unsigned *modes);

@@ -16,6 +16,7 @@
  */
 #ifdef SQ_HAVE_KAFKA
 #include "connectors/kafka/reader.h"
+#include "connectors/sink_rows.h"
 
 #include <stdio.h>
 
@@ -27,7 +28,7 @@ static struct sq_kafka_reader *reader_of(struct sq_reader *self) { return (struc
 
 uint64_t sq_kafka_mark(int64_t time_ms, struct sq_slice value)
 {
-    return sq_kafka_hash((uint64_t)time_ms * 0xff51afd7ed558ccdu, value.p, value.n);
+    return sq_hash_of((uint64_t)time_ms * 0xff51afd7ed558ccdu, value.p, value.n);
 }
 
 static bool read_position(struct sq_str s, struct sq_kafka_part *p)

@@ -14,7 +14,7 @@
  */
 #ifdef SQ_HAVE_KAFKA
 #include "connectors/kafka/producer.h"
-#include "connectors/kafka/upsert.h"
+#include "connectors/sink_rows.h"
 
 #include <regex.h>
 #include <stdio.h>
@@ -41,7 +41,8 @@ struct writer {
     bool transactional, last;      /* last: the next epoch is the last one */
     struct side key, value;
     int32_t meta_topic, meta_time, meta_headers;      /* columns; -1: none */
-    struct sq_kafka_buffer buffer;
+    struct sq_sink_rows buffer;    /* of upsert-kafka: the last row of each key, for as long as 'sink.buffer-flush.*' say */
+    int64_t first_ns;              /* when its oldest came */
     bool buffers, has_re;
     regex_t re;                    /* 'topic-pattern' */
     struct sq_str topic;           /* of the last row; a copy in topic_text */
@@ -127,7 +128,7 @@ static sq_rc open_columns(struct writer *w)
     if (!w->table->ntopics)
         SQ_TRY(open_pattern(w));
     w->buffers = w->table->upsert && w->table->options.flush_rows > 0;
-    return w->buffers ? sq_kafka_buffer_open(&w->buffer, w->ctx, w->spec) : SQ_OK;
+    return w->buffers ? sq_sink_rows_init(&w->buffer, w->ctx, w->spec->table, w->spec->table->pk, w->spec->table->npk) : SQ_OK;
 }
 
 /* "<prefix>-<sink>"; without a prefix the job's id is it, and without that one of this run. */
@@ -206,7 +207,7 @@ static void kafka_close(struct sq_writer *self)
     sq_kafka_producer_close(&w->producer);
     close_side(&w->key);
     close_side(&w->value);
-    sq_kafka_buffer_close(&w->buffer);
+    sq_sink_rows_free(&w->buffer);
     if (w->has_re)
         regfree(&w->re);
     if (w->txn.kept.ctx)
@@ -405,29 +406,28 @@ static sq_rc write_batch(struct writer *w, const struct sq_batch *b)
 
 static sq_rc drain(struct writer *w)
 {
-    const struct sq_batch *b;
-    for (size_t at = 0;;) {
-        SQ_TRY(sq_kafka_buffer_next(&w->buffer, &at, &b));
-        if (!b)
-            break;
-        SQ_TRY(write_batch(w, b));
+    for (size_t at = 0; at < w->buffer.n;) {
+        SQ_TRY(sq_sink_rows_next(&w->buffer, SQ_ROWS_ALL, &at));
+        SQ_TRY(write_batch(w, sq_out_batch(&w->buffer.out)));
     }
-    sq_kafka_buffer_clear(&w->buffer);
+    sq_sink_rows_clear(&w->buffer);
     return SQ_OK;
 }
 
 static bool due(const struct writer *w)
 {
-    const struct sq_kafka_buffer *b = &w->buffer;
-    int64_t now = b->nrows ? w->ctx->os->mono_ns(w->ctx->os->arg) : 0;
-    return b->nrows && (now - b->first_ns) / 1000000 >= w->table->options.flush_ms;
+    int64_t now = w->buffer.n ? w->ctx->os->mono_ns(w->ctx->os->arg) : 0;
+    return w->buffer.n && (now - w->first_ns) / 1000000 >= w->table->options.flush_ms;
 }
 
 static sq_rc buffer_batch(struct writer *w, const struct sq_batch *b)
 {
     for (uint32_t i = 0; i < b->nsel; i++) {
-        SQ_TRY(sq_kafka_buffer_add(&w->buffer, b, sq_row(b, i)));
-        if ((int64_t)w->buffer.nrows >= w->table->options.flush_rows || w->buffer.bytes.n >= BUFFER_BYTES)
+        uint32_t r = sq_row(b, i);
+        if (w->buffer.n == 0)
+            w->first_ns = w->ctx->os->mono_ns(w->ctx->os->arg);
+        SQ_TRY(sq_sink_rows_add(&w->buffer, b, r, !sq_kind_adds(sq_row_kind(b, r))));
+        if ((int64_t)w->buffer.n >= w->table->options.flush_rows || w->buffer.bytes.n >= BUFFER_BYTES)
             SQ_TRY(drain(w));
     }
     return due(w) ? drain(w) : SQ_OK;

@@ -14,14 +14,19 @@
 #include "executor/checkpoint/store_internal.h"
 #include "base/fault.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { BEHIND = 16 << 20 };              /* so many bytes at a time are written behind (os.h) */
 
 struct sq_store_writer {
     struct sq_store *store;
     struct sq_store_db db;
     uint64_t epoch;
     char path[SQ_STORE_PATH], tmp[SQ_STORE_PATH];
+    int fd;                              /* of tmp, to write behind; closed after the database, whose locks would go with it */
+    int64_t sent[2];
     sqlite3_stmt *insert;
     sq_rc failed;                        /* without a journal a file in which a write failed is good for nothing */
     struct sq_store_chunk *chunks;
@@ -39,6 +44,12 @@ static sq_rc make_tables(struct sq_store_db *db)
     return sq_store_db_exec(db, sql);
 }
 
+static sq_rc fail_io(const struct sq_store_writer *w, int e)
+{
+    char why[128];
+    return sq_fail(w->store->ctx, SQ_IO, "cannot write checkpoint %s: %s", w->path, sq_os_strerror(e, why, sizeof why));
+}
+
 static sq_rc begin(struct sq_store_writer *w)
 {
     struct sq_store *s = w->store;
@@ -48,6 +59,9 @@ static sq_rc begin(struct sq_store_writer *w)
     w->db.path = w->path;
     SQ_TRY(sq_store_db_exec(&w->db, "BEGIN"));
     SQ_TRY(make_tables(&w->db));
+    w->fd = s->ctx->os->open(s->ctx->os->arg, w->tmp, O_RDONLY, 0);
+    if (w->fd < 0)
+        return fail_io(w, w->fd);
     return sq_store_db_prepare(&w->db, "INSERT INTO data VALUES (?, ?)", &w->insert);
 }
 
@@ -75,6 +89,7 @@ sq_rc sq_store_begin(struct sq_store *s, uint64_t epoch, struct sq_store_writer 
         return SQ_NOMEM;
     w->store = s;
     w->epoch = epoch;
+    w->fd = -1;
     s->writer = w;
     rc = begin(w);
     if (rc != SQ_OK)
@@ -84,13 +99,23 @@ sq_rc sq_store_begin(struct sq_store *s, uint64_t epoch, struct sq_store_writer 
     return rc;
 }
 
+static sq_rc write_behind(struct sq_store_writer *w)
+{
+    const struct sq_os *os = w->store->ctx->os;
+    struct stat st;
+    int e = os->stat(os->arg, w->tmp, &st);
+    if (e == 0 && st.st_size - w->sent[1] >= BEHIND)
+        e = sq_os_write_behind(w->fd, w->sent, st.st_size);
+    return e < 0 ? fail_io(w, e) : SQ_OK;
+}
+
 static sq_rc add_chunk(struct sq_store_writer *w, struct sq_store_chunk c, const void *p)
 {
     SQ_TRY(sq_grow(w->store->ctx, &w->chunks, &w->cap, w->n + 1, sizeof *w->chunks));
     const struct sq_store_value v[] = {SQ_SV_I(c.place), {.type = SQ_SV_BLOB, .s = {p, c.bytes}}};
     SQ_TRY(sq_store_db_run(&w->db, w->insert, v, SQ_LEN(v)));
     w->chunks[w->n++] = c;
-    return SQ_OK;
+    return write_behind(w);
 }
 
 sq_rc sq_store_chunk(struct sq_store_writer *w, uint64_t uid, uint32_t worker, uint32_t seq, const void *p, size_t n)
@@ -258,10 +283,9 @@ static sq_rc publish(struct sq_store_writer *w, const struct sq_saved *saved, ui
 {
     struct sq_store *s = w->store;
     struct stat st;
-    char why[128];
     int e = s->ctx->os->stat(s->ctx->os->arg, w->tmp, &st);
     if (e < 0)
-        return sq_fail(s->ctx, SQ_IO, "cannot write checkpoint %s: %s", w->path, sq_os_strerror(e, why, sizeof why));
+        return fail_io(w, e);
     *bytes = st.st_size;
     SQ_TRY(sq_store_ours(s));
     SQ_FAULT(s->ctx, "store.written");
@@ -301,6 +325,8 @@ void sq_store_abort(struct sq_store_writer *w)
         return;
     struct sq_store *s = w->store;
     sq_store_db_close(&w->db);
+    if (w->fd >= 0)
+        s->ctx->os->close(s->ctx->os->arg, w->fd);
     if (w->tmp[0])
         sq_store_unlink(s->ctx, w->tmp);
     s->writer = NULL;

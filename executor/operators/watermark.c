@@ -134,7 +134,7 @@ static sq_rc watermark_split(struct sq_op *op, const struct sq_split_msg *m)
     struct watermark *w = SQ_OP(op, struct watermark);
     struct clock *c = NULL;
 
-    if (op->config->batch)
+    if (op->plan->final)
         return SQ_OK;
     if (m->event == SQ_SPLIT_END || m->event == SQ_SPLIT_IDLE || m->event == SQ_SPLIT_ACTIVE)
         SQ_TRY(clock_of(w, m->split, &c));
@@ -219,7 +219,7 @@ static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_b
 
     sq_op_accept(op, input, in->nsel);
     SQ_TRY(check_times(op, in));
-    if (op->config->batch)
+    if (op->plan->final)
         return sq_emit_batch(op, in);
     SQ_TRY(clock_of(w, in->split, &c));
     SQ_TRY(sq_program_run(w->expr, in, &value));

@@ -2,7 +2,7 @@
  *
  * cut.c: collects the state of a job at a barrier (cut.h).
  *
- * State is written as records (u32 key group, u64 length, bytes), gathered into chunks of about eight megabytes that hold whole records: so large that their
+ * State is written as records (cut.h), gathered into chunks of about eight megabytes that hold whole records: so large that their
  * memory can come in huge pages, as a page fault for each 4 KB costs as much as what is written there. Exchanges keep nothing:
  * what was in them before the barrier has come through when the cut is whole.
  */
@@ -11,7 +11,7 @@
 #include "base/os.h"
 #include "executor/runtime/runtime.h"
 
-enum { CHUNK = 8 << 20, HEADER = 12, SMALL = 1 << 10 };
+enum { CHUNK = 8 << 20, SMALL = 1 << 10 };
 
 struct saver {
     struct sq_cut *cut;
@@ -71,9 +71,16 @@ static sq_rc room(struct saver *s, size_t n)
 
 static void put_header(struct saver *s, uint32_t key_group, uint64_t len)
 {
-    memcpy(s->buf.p + s->buf.n, &key_group, 4);
-    memcpy(s->buf.p + s->buf.n + 4, &len, 8);
-    s->buf.n += HEADER;
+    char *p = s->buf.p + s->buf.n;
+    uint16_t group = (uint16_t)key_group, n = len < SQ_RECORD_LONG ? (uint16_t)len : SQ_RECORD_LONG;
+
+    memcpy(p, &group, 2);
+    memcpy(p + 2, &n, 2);
+    s->buf.n += SQ_RECORD_HEADER;
+    if (n == SQ_RECORD_LONG) {
+        memcpy(p + 4, &len, 8);
+        s->buf.n += 8;
+    }
     s->to->records++;
 }
 
@@ -81,7 +88,7 @@ static sq_rc put_record(void *arg, uint32_t key_group, const void *p, size_t n)
 {
     struct saver *s = arg;
 
-    SQ_TRY(room(s, n + HEADER));
+    SQ_TRY(room(s, n + SQ_RECORD_HEADER + 8));
     put_header(s, key_group, n);
     return sq_buf_add(&s->buf, p, n);
 }
@@ -90,19 +97,28 @@ static struct sq_buf *begin_record(void *arg, uint32_t key_group)
 {
     struct saver *s = arg;
 
-    if (room(s, SMALL + HEADER) != SQ_OK)
+    if (room(s, SMALL + SQ_RECORD_HEADER + 8) != SQ_OK)
         return NULL;
     s->record = s->buf.n;
     put_header(s, key_group, 0);
     return &s->buf;
 }
 
-static void end_record(void *arg)
+/* Its length is known now. A long one is moved: its header is longer. */
+static sq_rc end_record(void *arg)
 {
     struct saver *s = arg;
-    uint64_t len = s->buf.n - s->record - HEADER;
+    uint64_t len = s->buf.n - s->record - SQ_RECORD_HEADER;
+    uint16_t n = len < SQ_RECORD_LONG ? (uint16_t)len : SQ_RECORD_LONG;
 
-    memcpy(s->buf.p + s->record + 4, &len, 8);
+    if (n == SQ_RECORD_LONG) {
+        SQ_TRY(sq_buf_u64(&s->buf, 0));
+        char *p = s->buf.p + s->record + SQ_RECORD_HEADER;
+        memmove(p + 8, p, len);
+        memcpy(p, &len, 8);
+    }
+    memcpy(s->buf.p + s->record + 2, &n, 2);
+    return SQ_OK;
 }
 
 static sq_rc save_state(struct sq_op *op, struct sq_cut *cut, struct sq_saved_op *to)

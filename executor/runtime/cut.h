@@ -14,6 +14,9 @@
 
 struct sq_job;
 
+/* A record of state in a chunk: u16 key group (UINT16_MAX: none), u16 length, bytes. A length of SQ_RECORD_LONG: it follows as u64. Chunks hold whole records. */
+enum { SQ_RECORD_HEADER = 4, SQ_RECORD_LONG = UINT16_MAX };
+
 struct sq_cut_part { struct sq_arena arena; struct sq_saved_op *ops; uint32_t nops; };
 
 struct sq_cut {

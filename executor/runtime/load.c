@@ -53,10 +53,15 @@ static sq_rc next_chunk(struct in *in, bool *there)
 
 static sq_rc one_record(struct in *in, uint32_t *key_group, const char **p, size_t *n)
 {
-    uint64_t len = 0;
+    uint16_t group = 0, small = 0;
+    uint64_t len;
 
-    SQ_TRY(get(in, key_group, 4));
-    SQ_TRY(get(in, &len, 8));
+    SQ_TRY(get(in, &group, 2));
+    SQ_TRY(get(in, &small, 2));
+    len = small;
+    if (small == SQ_RECORD_LONG)
+        SQ_TRY(get(in, &len, 8));
+    *key_group = group == UINT16_MAX ? SQ_NO_KEY_GROUP : group;
     if ((uint64_t)(in->end - in->p) < len || (*key_group >= SQ_KEY_GROUPS && *key_group != SQ_NO_KEY_GROUP))
         return damaged(in->ctx);
     *p = in->p;

@@ -191,7 +191,7 @@ static sq_rc answer(struct world *w, const char *what, char *rest, uint64_t *val
     if (strcmp(what, "finish") == 0)
         return w->sink->finish(w->writer);
     if (strcmp(what, "last") == 0 && w->sink->last)
-        w->sink->last(w->writer);
+        w->sink->last(w->writer, true);
     if (strcmp(what, "close") == 0)
         close_writer(w);
     if (strcmp(what, "pending") == 0)

@@ -86,7 +86,7 @@ static void test_windows(void **state)
     assert_true(sq_plan_window(p, &w));
     assert_true(w.spec == &one && w.start == 1 && w.end == 0);
     assert_int_equal(sq_plan_time(p, 2), SQ_TIME_PROC);
-    must(sq_plan_mark_time(&arena, p));
+    must(sq_time_annotate(&arena, p));
     assert_int_equal(p->time[2], SQ_TIME_PROC);
     assert_int_equal(p->window->end, 0);
     assert_false(sq_plan_window(sq_node_select(&arena, windowed(&one), part, 2), &w));
