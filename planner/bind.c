@@ -522,42 +522,6 @@ static sq_rc output_names(struct select *s)
     return SQ_OK;
 }
 
-static sq_rc add_group(struct select *s, struct sq_bind_x *x, const struct sq_ast_expr *a)
-{
-    struct sq_expr *e;
-    uint32_t k = 0;
-    SQ_TRY(sq_bind_expr(x, a, &e));
-    while (k < s->aggs.ngroup && !sq_expr_equal(s->aggs.group[k], e))
-        k++;
-    if (k == s->aggs.ngroup)
-        s->aggs.group[s->aggs.ngroup++] = e;
-    return SQ_OK;
-}
-
-static sq_rc bind_group(struct select *s)
-{
-    const struct sq_ast_query *q = s->q;
-    struct sq_bind_x x = context(s, "GROUP BY", false);
-    uint32_t most = q->ngroup + 1;
-    for (uint32_t i = 0; i < q->ngroup; i++)
-        if (q->group[i]->kind == SQ_G_EXPR && q->group[i]->expr->kind == SQ_A_ROW)
-            most += q->group[i]->expr->nargs;
-    if (!(s->aggs.group = SQ_NEW_ARRAY(s->b->arena, struct sq_expr *, most)))
-        return SQ_NOMEM;
-    for (uint32_t i = 0; i < q->ngroup; i++) {
-        const struct sq_ast_group *g = q->group[i];
-        if (g->kind == SQ_G_EMPTY && q->ngroup == 1)
-            return SQ_OK;
-        if (g->kind != SQ_G_EXPR)
-            return SQ_REFUSE(s->b, g->span, "%s not supported yet", g->kind == SQ_G_ROLLUP ? "ROLLUP is" : g->kind == SQ_G_CUBE ? "CUBE is" : "GROUPING SETS are");
-        if (g->expr->kind != SQ_A_ROW)
-            SQ_TRY(add_group(s, &x, g->expr));
-        for (uint32_t k = 0; g->expr->kind == SQ_A_ROW && k < g->expr->nargs; k++)   /* (a, b) is a, b */
-            SQ_TRY(add_group(s, &x, g->expr->args[k]));
-    }
-    return SQ_OK;
-}
-
 static bool has_aggregates(const struct sq_ast_query *q)
 {
     for (uint32_t i = 0; i < q->nitems; i++)
@@ -602,8 +566,10 @@ static sq_rc select_clauses(struct select *s)
         if (e && !(s->plan = sq_node_filter(b->arena, s->plan, e)))
             return SQ_NOMEM;
     }
-    if (q->grouped || q->ngroup)
-        SQ_TRY(bind_group(s));
+    if (q->grouped || q->ngroup) {
+        struct sq_bind_x x = context(s, "GROUP BY", false);
+        SQ_TRY(sq_bind_group(&x, &s->aggs, q));
+    }
     s->aggs.grouped = q->grouped || q->ngroup || q->having || has_aggregates(q);
     SQ_TRY(bind_items(s));
     if (q->having) {

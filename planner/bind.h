@@ -14,6 +14,7 @@
 
 enum { SQ_BIND_DEPTH = 1000, SQ_VIEW_DEPTH = 32, SQ_VIEW_USES = 1000, SQ_COLUMNS_MAX = 10000 };
 #define SQ_AGG_COL UINT32_C(0x40000000)
+#define SQ_SET_COL UINT32_C(0x7fffffff)    /* the number of the grouping set */
 
 /* ---- scopes: what names can mean ---- */
 
@@ -76,6 +77,8 @@ struct sq_aggs {
     struct sq_expr **group;                /* bound GROUP BY expressions */
     uint32_t ngroup;
     bool grouped;                          /* GROUP BY, HAVING or an aggregate */
+    const uint64_t *sets;                  /* GROUPING SETS: bit i: group[i] is in the set; NULL: the one set of all */
+    uint32_t nsets;
 };
 
 /* ---- the context of an expression ---- */
@@ -112,6 +115,17 @@ sq_rc sq_agg_place(struct sq_binder *, const struct sq_aggs *, const struct sq_p
 /* The project below and the aggregate. */
 sq_rc sq_agg_plan(struct sq_binder *, const struct sq_aggs *, struct sq_plan *from, struct sq_span, struct sq_plan **);
 bool sq_ast_has_aggregate(const struct sq_ast_expr *);
+
+/* ---- GROUP BY (grouping.c) ---- */
+
+/* Binds GROUP BY into x->aggs' group and sets; the expressions themselves take no aggregates. */
+sq_rc sq_bind_group(struct sq_bind_x *, struct sq_aggs *, const struct sq_ast_query *);
+/* GROUPING(a, …), GROUPING_ID(a, …), GROUP_ID(); *out NULL for any other name. */
+sq_rc sq_bind_grouping_call(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
+/* With GROUPING SETS a group expression is NULL where it is not in the set: e, of a type that says so. */
+sq_rc sq_bind_group_null(struct sq_bind_x *, struct sq_expr **e);
+/* The node that gives each row once per set. */
+sq_rc sq_expand_plan(struct sq_binder *, const struct sq_aggs *, struct sq_plan *in, struct sq_span, struct sq_plan **);
 
 /* ---- FROM and queries ---- */
 

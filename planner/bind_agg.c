@@ -74,7 +74,7 @@ static sq_rc bind_arguments(struct sq_bind_x *inner, const struct sq_ast_expr *a
     SQ_TRY(rc);
     if (count && u->arg && !u->distinct && !u->arg->type->nullable)
         u->arg = NULL;                                           /* COUNT(x) of what is never NULL counts rows */
-    if (!(u->agg->flags & SQ_NEVER_NULL) && (u->filter || !inner->aggs->ngroup))
+    if (!(u->agg->flags & SQ_NEVER_NULL) && (u->filter || (!inner->aggs->ngroup && !inner->aggs->sets)))
         u->ret = sq_type_nullable(b->arena, u->ret, true);       /* may see no row */
     return u->ret ? SQ_OK : SQ_NOMEM;
 }
@@ -103,6 +103,12 @@ sq_rc sq_bind_aggregate(struct sq_bind_x *x, const struct sq_ast_expr *a, const 
 
 /* ---- placing ---- */
 
+/* Group columns of the aggregate: with GROUPING SETS the number of the set is one too. */
+static uint32_t keys(const struct sq_aggs *g)
+{
+    return g->ngroup + (g->sets ? 1 : 0);
+}
+
 struct place {
     struct sq_binder *b;
     const struct sq_aggs *aggs;
@@ -120,8 +126,12 @@ static sq_rc place_one(void *arg, struct sq_expr *e, struct sq_expr **out)
         }
     if (e->kind != SQ_X_COL)
         return SQ_OK;
+    if (e->col == SQ_SET_COL) {
+        *out = sq_expr_col(a, p->aggs->ngroup, e->type, e->span);
+        return *out ? SQ_OK : SQ_NOMEM;
+    }
     if (e->col >= SQ_AGG_COL) {
-        *out = sq_expr_col(a, p->aggs->ngroup + (e->col - SQ_AGG_COL), e->type, e->span);
+        *out = sq_expr_col(a, keys(p->aggs) + (e->col - SQ_AGG_COL), e->type, e->span);
         return *out ? SQ_OK : SQ_NOMEM;
     }
     sq_fail_at(p->b->ctx, SQ_SEMANTIC, e->span, "column '%.*s' must be in GROUP BY or inside an aggregate", SQ_FMT(p->from->cols[e->col].name));
@@ -138,9 +148,10 @@ sq_rc sq_agg_place(struct sq_binder *b, const struct sq_aggs *aggs, const struct
 
 /* ---- nodes ---- */
 
-static int32_t find_or_add(struct sq_arena *a, struct sq_exprs *l, struct sq_expr *e, sq_rc *rc)
+/* The argument's place among the columns from `from` on. */
+static int32_t find_or_add(struct sq_arena *a, struct sq_exprs *l, uint32_t from, struct sq_expr *e, sq_rc *rc)
 {
-    for (uint32_t i = 0; i < l->n; i++)
+    for (uint32_t i = from; i < l->n; i++)
         if (sq_expr_equal(l->p[i], e))
             return (int32_t)i;
     *rc = sq_exprs_add(a, l, e);
@@ -159,26 +170,26 @@ static sq_rc item_name(struct sq_binder *b, const struct sq_plan *p, const struc
 static sq_rc make_aggregate(struct sq_binder *b, const struct sq_aggs *g, struct sq_plan *below, struct sq_agg_item *items, struct sq_span span, struct sq_plan **out)
 {
     struct sq_plan *p = sq_node_new(b->arena, SQ_N_AGGREGATE, below, span);
-    uint32_t n = g->ngroup + g->n;
+    uint32_t ngroup = keys(g), n = ngroup + g->n;
     struct sq_field *cols = SQ_NEW_ARRAY(b->arena, struct sq_field, n ? n : 1);
-    uint32_t *group = SQ_NEW_ARRAY(b->arena, uint32_t, g->ngroup ? g->ngroup : 1);
+    uint32_t *group = SQ_NEW_ARRAY(b->arena, uint32_t, ngroup ? ngroup : 1);
     if (!p || !cols || !group)
         return SQ_NOMEM;
-    for (uint32_t i = 0; i < g->ngroup; i++) {
-        group[i] = i;
-        cols[i] = below->cols[i];
+    for (uint32_t i = 0; i < ngroup; i++) {
+        group[i] = i < g->ngroup ? i : below->ncols - 1;
+        cols[i] = below->cols[group[i]];
     }
     for (uint32_t i = 0; i < g->n; i++) {
-        cols[g->ngroup + i].type = items[i].ret;
-        SQ_TRY(item_name(b, below, &items[i], &cols[g->ngroup + i].name));
+        cols[ngroup + i].type = items[i].ret;
+        SQ_TRY(item_name(b, below, &items[i], &cols[ngroup + i].name));
     }
     p->cols = cols;
     p->ncols = n;
     p->u.agg.group = group;
-    p->u.agg.ngroup = g->ngroup;
+    p->u.agg.ngroup = ngroup;
     p->u.agg.items = items;
     p->u.agg.nitems = g->n;
-    p->u.agg.global = g->ngroup == 0;
+    p->u.agg.global = ngroup == 0;
     *out = p;
     return SQ_OK;
 }
@@ -187,6 +198,7 @@ sq_rc sq_agg_plan(struct sq_binder *b, const struct sq_aggs *g, struct sq_plan *
 {
     struct sq_exprs pre = {0};
     struct sq_agg_item *items = SQ_NEW_ARRAY(b->arena, struct sq_agg_item, g->n ? g->n : 1);
+    uint32_t shared = g->sets ? g->ngroup : 0;                  /* an argument is not NULL where its group column is */
     sq_rc rc = SQ_OK;
     if (!items)
         return SQ_NOMEM;
@@ -197,9 +209,9 @@ sq_rc sq_agg_plan(struct sq_binder *b, const struct sq_aggs *g, struct sq_plan *
         items[i].agg = u->agg;
         items[i].distinct = u->distinct;
         items[i].ret = u->ret;
-        items[i].arg = u->arg ? find_or_add(b->arena, &pre, u->arg, &rc) : -1;
+        items[i].arg = u->arg ? find_or_add(b->arena, &pre, shared, u->arg, &rc) : -1;
         SQ_TRY(rc);
-        items[i].filter = u->filter ? find_or_add(b->arena, &pre, u->filter, &rc) : -1;
+        items[i].filter = u->filter ? find_or_add(b->arena, &pre, shared, u->filter, &rc) : -1;
         SQ_TRY(rc);
     }
     struct sq_str *names = SQ_NEW_ARRAY(b->arena, struct sq_str, pre.n ? pre.n : 1);
@@ -210,5 +222,7 @@ sq_rc sq_agg_plan(struct sq_binder *b, const struct sq_aggs *g, struct sq_plan *
     struct sq_plan *below = sq_node_project(b->arena, from, pre.p, pre.n, names);
     if (!below)
         return SQ_NOMEM;
+    if (g->sets)
+        SQ_TRY(sq_expand_plan(b, g, below, span, &below));
     return make_aggregate(b, g, below, items, span, out);
 }

@@ -474,7 +474,6 @@ static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
         "HOP_ROWTIME", "HOP_PROCTIME", "SESSION_START", "SESSION_END", "SESSION_ROWTIME", "SESSION_PROCTIME", NULL};
     static const char *const over[] = {"ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "PERCENT_RANK", "CUME_DIST", NULL};
     static const char *const pattern[] = {"MATCH_ROWTIME", "MATCH_PROCTIME", NULL};
-    static const char *const sets[] = {"GROUPING", "GROUPING_ID", "GROUP_ID", NULL};
     if (a->over)
         return SQ_REFUSE(x->b, a->over->span.len ? a->over->span : a->span, "OVER windows are not supported yet");
     if (sq_function_exists(a->text))
@@ -485,8 +484,6 @@ static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
         return SQ_REFUSE(x->b, a->span, "%.*s needs an OVER window, and OVER windows are not supported yet", SQ_FMT(a->text));
     if (one_of(a->text, pattern))
         return SQ_REFUSE(x->b, a->span, "MATCH_RECOGNIZE is not supported yet");
-    if (one_of(a->text, sets))
-        return SQ_REFUSE(x->b, a->span, "GROUPING SETS are not supported yet");
     return SQ_OK;
 }
 
@@ -494,6 +491,9 @@ static sq_rc bind_call(struct sq_bind_x *x, const struct sq_ast_expr *a, struct 
 {
     struct sq_binder *b = x->b;
     SQ_TRY(refuse_special(x, a));
+    SQ_TRY(sq_bind_grouping_call(x, a, out));
+    if (*out)
+        return SQ_OK;
     const struct sq_agg *agg = sq_agg_find(a->text);
     if (agg)
         return sq_bind_aggregate(x, a, agg, out);
@@ -684,5 +684,5 @@ sq_rc sq_bind_expr(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_e
         return sq_fail_at(x->b->ctx, SQ_LIMIT, sq_bind_span(x->b, a->span), "the expression is nested more than %d levels deep", SQ_BIND_DEPTH);
     sq_rc rc = bind_any(x, a, out);
     x->b->depth--;
-    return rc;
+    return rc == SQ_OK && x->aggs && x->aggs->sets && !x->inside_agg ? sq_bind_group_null(x, out) : rc;
 }

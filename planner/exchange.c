@@ -106,6 +106,49 @@ static struct lie project_lie(struct spread *s, const struct sq_plan *p, const s
     return l;
 }
 
+/* Columns that are in every grouping set stay as they are. */
+static struct lie expand_lie(const struct sq_plan *p, const struct lie *in)
+{
+    struct lie l = {.scanned = in->scanned};
+    uint64_t kept = UINT64_MAX;
+
+    for (uint32_t k = 0; k < p->u.expand.nsets; k++)
+        kept &= p->u.expand.sets[k];
+    for (uint32_t i = 0; i < in->n; i++) {
+        uint32_t k = 0;
+        while (k < in->by[i].n && (in->by[i].c[k] >= p->u.expand.ngroup || kept >> in->by[i].c[k] & 1))
+            k++;
+        if (k == in->by[i].n)
+            l.by[l.n++] = in->by[i];
+    }
+    return l;
+}
+
+static bool passed_cols(struct spread *s, const struct sq_plan *p, const struct cols *in, struct cols *out)
+{
+    uint32_t *c = SQ_NEW_ARRAY(s->arena, uint32_t, in->n + 1);
+
+    for (uint32_t i = 0; c && i < in->n; i++) {
+        uint32_t k = 0;
+        while (k < p->u.unnest.npass && p->u.unnest.pass[k] != in->c[i])
+            k++;
+        if (k == p->u.unnest.npass)
+            return false;
+        c[i] = k;
+    }
+    *out = (struct cols){c, in->n};
+    return c != NULL;
+}
+
+static struct lie unnest_lie(struct spread *s, const struct sq_plan *p, const struct lie *in)
+{
+    struct lie l = {.scanned = in->scanned};
+
+    for (uint32_t i = 0; i < in->n; i++)
+        l.n += passed_cols(s, p, &in->by[i], &l.by[l.n]);
+    return l;
+}
+
 static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
 {
     struct lie in;
@@ -276,6 +319,12 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
         SQ_TRY(place(s, p->inputs[0], ordered, &in));
         p->single = p->inputs[0]->single;
         *l = project_lie(s, p, &in);
+        return SQ_OK;
+    case SQ_N_EXPAND:
+    case SQ_N_UNNEST:
+        SQ_TRY(place(s, p->inputs[0], ordered, &in));
+        p->single = p->inputs[0]->single;
+        *l = p->kind == SQ_N_EXPAND ? expand_lie(p, &in) : unnest_lie(s, p, &in);
         return SQ_OK;
     case SQ_N_AGGREGATE:
     case SQ_N_WINDOW_AGGREGATE:

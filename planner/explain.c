@@ -174,6 +174,28 @@ static void describe_values(struct sq_buf *b, const struct sq_plan *p)
     }
 }
 
+static void describe_expand(struct sq_buf *b, const struct sq_plan *p)
+{
+    sq_buf_puts(b, "Expand to sets ");
+    for (uint32_t k = 0; k < p->u.expand.nsets; k++) {
+        bool some = false;
+        sq_buf_puts(b, k ? ", (" : "(");
+        for (uint32_t i = 0; i < p->u.expand.ngroup; i++)
+            if (p->u.expand.sets[k] >> i & 1) {
+                sq_buf_puts(b, some ? ", " : "");
+                sq_buf_str(b, p->cols[i].name);
+                some = true;
+            }
+        sq_buf_putc(b, ')');
+    }
+}
+
+static void describe_unnest(struct sq_buf *b, const struct sq_plan *p)
+{
+    sq_buf_printf(b, "Unnest %s%.*s AS ", p->u.unnest.left ? "LEFT " : "", SQ_FMT(p->inputs[0]->cols[p->u.unnest.col].name));
+    columns(b, p->cols + p->u.unnest.npass, NULL, p->ncols - p->u.unnest.npass);
+}
+
 sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
 {
     switch (p->kind) {
@@ -226,6 +248,12 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
         break;
     case SQ_N_COLLECT:
         sq_buf_puts(b, "Collect");
+        break;
+    case SQ_N_EXPAND:
+        describe_expand(b, p);
+        break;
+    case SQ_N_UNNEST:
+        describe_unnest(b, p);
         break;
     case SQ_N_NORMALIZE:
         sq_buf_puts(b, "ChangelogNormalize(key=[");

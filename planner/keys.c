@@ -8,6 +8,7 @@
  *   project    keys whose columns are passed on, as they are or cast to a type that keeps them apart
  *   window     the input's, with the window's end where a row is in several
  *   window aggregate: the other group columns and the window
+ *   unnest     the input's keys with the ordinal number, or with the key of a MAP
  *   filter, watermark, sort, limit, normalize: the input's
  */
 #include "planner/bind.h"
@@ -109,14 +110,55 @@ static sq_rc project_keys(struct sq_arena *a, struct sq_plan *p, struct keys *l)
     return SQ_OK;
 }
 
+/* Where two sets differ in a column that is never NULL by itself, NULL tells which of them a row is of: the number of the set is not needed to tell rows apart. */
+static bool sets_differ(const struct sq_plan *expand)
+{
+    const struct sq_plan *in = expand->inputs[0];
+    uint64_t sure = 0;
+    for (uint32_t i = 0; i < expand->u.expand.ngroup; i++)
+        sure |= (uint64_t)!in->cols[i].type->nullable << i;
+    for (uint32_t i = 0; i < expand->u.expand.nsets; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (!((expand->u.expand.sets[i] ^ expand->u.expand.sets[k]) & sure))
+                return false;
+    return true;
+}
+
 static sq_rc aggregate_keys(struct sq_arena *a, struct sq_plan *p, struct keys *l)
 {
+    const struct sq_plan *in = p->inputs[0];
     uint32_t *cols = SQ_NEW_ARRAY(a, uint32_t, p->u.agg.ngroup ? p->u.agg.ngroup : 1);
     if (!cols)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
         cols[i] = i;
     add(l, cols, p->u.agg.ngroup);
+    while (in->kind == SQ_N_FILTER)
+        in = in->inputs[0];
+    if (in->kind == SQ_N_EXPAND && sets_differ(in))
+        add(l, cols, p->u.agg.ngroup - 1);                       /* the number of the set comes last */
+    return SQ_OK;
+}
+
+/* Keys that are passed on, together with what counts the elements of a row: the ordinal number, or the key of a MAP. */
+static sq_rc unnest_keys(struct sq_arena *a, struct sq_plan *p, struct keys *l)
+{
+    const struct sq_plan *in = p->inputs[0];
+    bool map = in->cols[p->u.unnest.col].type->id == SQ_T_MAP;
+    for (uint32_t k = 0; k < in->nkeys && (map || p->u.unnest.ordinality); k++) {
+        const struct sq_key *key = &in->keys[k];
+        uint32_t *cols = SQ_NEW_ARRAY(a, uint32_t, key->n + 1), n = 0;
+        if (!cols)
+            return SQ_NOMEM;
+        for (uint32_t i = 0; i < key->n; i++)
+            for (uint32_t at = 0; at < p->u.unnest.npass && n == i; at++)
+                if (p->u.unnest.pass[at] == key->cols[i])
+                    cols[n++] = at;
+        if (n < key->n)
+            continue;
+        cols[n] = p->u.unnest.ordinality ? p->ncols - 1 : p->u.unnest.npass;
+        add(l, cols, n + 1);
+    }
     return SQ_OK;
 }
 
@@ -229,8 +271,12 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
     case SQ_N_WINDOW_AGGREGATE:
         SQ_TRY(window_aggregate_keys(a, p, &l));
         break;
+    case SQ_N_UNNEST:
+        SQ_TRY(unnest_keys(a, p, &l));
+        break;
     case SQ_N_VALUES:
     case SQ_N_UNION:
+    case SQ_N_EXPAND:
         break;
     case SQ_N_WATERMARK:
     case SQ_N_FILTER:

@@ -91,6 +91,8 @@ enum sq_plan_kind {
     SQ_N_NORMALIZE,  /* keeps the last row of each key, so that upserts become changes with what a row was before: `normalize` */
     SQ_N_WINDOW,     /* a window table function: window_start, window_end, window_time behind the input's columns: `window` */
     SQ_N_WINDOW_AGGREGATE, /* GROUP BY windows: `agg` */
+    SQ_N_EXPAND,     /* each row once per grouping set: `expand` */
+    SQ_N_UNNEST,     /* each row once per element of an ARRAY, MAP or MULTISET: `unnest` */
     SQ_N_RANK        /* the first rows of each partition by ROW_NUMBER: `rank` */
 };
 
@@ -213,6 +215,18 @@ struct sq_plan {
             const struct sq_vec *const *fixed;   /* per column: the constant of PARTITION (k = 'v'), NULL: none; NULL: no PARTITION */
             struct sq_str path;
         } sink;
+        struct {                           /* SQ_N_EXPAND: output = input columns, then the number of the set (BIGINT) */
+            uint32_t ngroup;               /* the columns that sets are of come first */
+            const uint64_t *sets;          /* bit i: column i is in the set; else it is NULL there */
+            uint32_t nsets;
+        } expand;
+        struct {                           /* SQ_N_UNNEST: output = columns pass[..] of the input, then the element's, then the ordinal number */
+            uint32_t col;                  /* the collection */
+            const uint32_t *pass;
+            uint32_t npass;
+            bool left;                     /* a row without elements comes once, with NULLs */
+            bool ordinality;               /* INT, from 1 */
+        } unnest;
         struct { bool changelog; } collect;
         struct { struct sq_key key; } normalize;   /* SQ_N_NORMALIZE: input columns */
     } u;

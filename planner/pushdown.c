@@ -108,6 +108,26 @@ static sq_rc below_union(struct sq_arena *a, const struct sq_plan *p, struct sq_
     return SQ_OK;
 }
 
+/* What is of columns that are in every set. */
+static sq_rc below_expand(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
+{
+    bool *used = SQ_NEW_ARRAY(a, bool, p->ncols), may = true;
+    if (!used)
+        return SQ_NOMEM;
+    sq_expr_cols(e, used);
+    for (uint32_t i = 0; i < p->u.expand.ngroup; i++)
+        for (uint32_t k = 0; k < p->u.expand.nsets; k++)
+            may &= !used[i] || (p->u.expand.sets[k] >> i & 1);
+    *below = may && !used[p->ncols - 1] ? e : NULL;
+    return SQ_OK;
+}
+
+static sq_rc below_unnest(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
+{
+    *below = NULL;
+    return sq_expr_within(e, 0, p->u.unnest.npass) ? sq_expr_remap(a, e, p->u.unnest.pass, below) : SQ_OK;
+}
+
 static sq_rc push_through(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *preds, below_fn *fn, struct sq_plan **out)
 {
     struct sq_exprs below = {0}, above = {0};
@@ -377,6 +397,10 @@ static sq_rc push(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *
         return push_through(a, p, preds, below_union, out);
     case SQ_N_WINDOW:
         return push_through(a, p, preds, below_window, out);
+    case SQ_N_EXPAND:
+        return push_through(a, p, preds, below_expand, out);
+    case SQ_N_UNNEST:
+        return push_through(a, p, preds, below_unnest, out);
     case SQ_N_JOIN:
         return push_join(a, p, preds, out);
     default:
@@ -654,6 +678,55 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     return p->u.join.residual ? sq_expr_remap(a, p->u.join.residual, map, &p->u.join.residual) : SQ_OK;
 }
 
+/* The columns of the sets stay in front, and the number of the set at the end. */
+static sq_rc prune_expand(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
+{
+    struct sq_plan *in = p->inputs[0];
+    uint32_t n = in->ncols;
+    bool *below = flags(a, n);
+    struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, n + 1);
+    if (!below || !cols)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        below[i] = needed[i] || i < p->u.expand.ngroup;
+    SQ_TRY(prune_exact(a, in, below, map, &p->inputs[0]));
+    for (uint32_t i = 0; i < n; i++)
+        if (below[i])
+            cols[map[i]] = p->cols[i];
+    map[n] = p->inputs[0]->ncols;
+    cols[map[n]] = p->cols[n];
+    p->cols = cols;
+    p->ncols = map[n] + 1;
+    return SQ_OK;
+}
+
+static sq_rc prune_unnest(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
+{
+    struct sq_plan *in = p->inputs[0];
+    uint32_t n = p->u.unnest.npass, k = 0, *pass = numbers(a, n), *below_map = numbers(a, in->ncols);
+    bool *below = flags(a, in->ncols);
+    struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, p->ncols);
+    if (!pass || !below_map || !below || !cols)
+        return SQ_NOMEM;
+    below[p->u.unnest.col] = true;
+    for (uint32_t i = 0; i < n; i++)
+        below[p->u.unnest.pass[i]] |= needed[i];
+    SQ_TRY(prune(a, in, below, below_map, &p->inputs[0]));
+    for (uint32_t i = 0; i < p->ncols; i++)
+        if (i >= n || needed[i]) {
+            if (i < n)
+                pass[k] = below_map[p->u.unnest.pass[i]];
+            cols[k] = p->cols[i];
+            map[i] = k++;
+        }
+    p->u.unnest.col = below_map[p->u.unnest.col];
+    p->u.unnest.pass = pass;
+    p->u.unnest.npass = k - (p->ncols - n);
+    p->cols = cols;
+    p->ncols = k;
+    return SQ_OK;
+}
+
 static sq_rc prune_union(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
     bool *keep = flags(a, p->ncols);
@@ -712,6 +785,10 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
         return prune_aggregate(a, p, needed, map);
     case SQ_N_JOIN:
         return prune_join(a, p, needed, map);
+    case SQ_N_EXPAND:
+        return prune_expand(a, p, needed, map);
+    case SQ_N_UNNEST:
+        return prune_unnest(a, p, needed, map);
     case SQ_N_UNION:
         return prune_union(a, p, needed, map);
     case SQ_N_WINDOW:

@@ -207,6 +207,8 @@ static const char *label(const struct sq_plan *p)
     case SQ_N_SORT: return "sort";
     case SQ_N_LIMIT: return "limit";
     case SQ_N_NORMALIZE: return "normalize";
+    case SQ_N_EXPAND: return "expand";
+    case SQ_N_UNNEST: return "unnest";
     case SQ_N_SINK: return "write";
     case SQ_N_COLLECT: return "show";
     default: return NULL;                       /* rows pass one by one: not worth a line */
