@@ -119,6 +119,14 @@ static inline int64_t sq_row_watermark(const struct sq_op *op, const struct sq_b
     return in->wm && in->wm[r] > op->event_time ? in->wm[r] : op->event_time;
 }
 
+/* `wm` for a batch of whose rows row i was row[i] (physical) of `in`, into `room`. */
+static inline const int64_t *sq_wm_of_rows(const struct sq_batch *in, const uint32_t *row, uint32_t n, int64_t *room)
+{
+    for (uint32_t i = 0; in->wm && i < n; i++)
+        room[i] = in->wm[row[i]];
+    return in->wm ? room : NULL;
+}
+
 /* What an operator gets on an input, as the sq_emit_ functions give it to consumers: an exchange's receiver does the same with what came. */
 sq_rc sq_take_watermark(struct sq_op *, uint32_t input, int64_t ts_us);
 sq_rc sq_take_barrier(struct sq_op *, uint32_t input, uint64_t epoch);

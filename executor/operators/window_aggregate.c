@@ -9,8 +9,7 @@
  *
  * DISTINCT sets are not merged: with them a row of HOP and CUMULATE is added to each of its windows.
  *
- * A row whose windows are all over is late: dropped and counted. Which rows are late depends on the watermarks between the rows before it alone, which the assigner puts
- * there wherever it matters (watermark.c).
+ * A row whose windows are all over is late: dropped and counted. It is judged by the watermark of the rows before it in its split (op.h: sq_row_watermark).
  *
  * State: groups of windows that are not over. FLINK: the same, rows that are taken back too; the order of the rows of a window is that in which the groups came first.
  */
@@ -40,7 +39,8 @@ static sq_rc storage(struct window_aggregate *x)
     x->hash = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->hash);
     x->key = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->key);
     x->null = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->null);
-    return x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null ? SQ_OK : SQ_NOMEM;
+    x->wm_room = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
+    return x->wm_room && x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc open(struct sq_op *op)
@@ -61,13 +61,16 @@ static sq_rc open(struct sq_op *op)
 
 /* ---- rows to buckets ---- */
 
+/* What row i of the batch is judged by. */
+static inline int64_t row_watermark(const struct window_aggregate *x, uint32_t i) { return x->wm ? x->wm[i] : x->watermark; }
+
 /* The bounds of the bucket number j of each row, by position; which[i] is 1 where it has one that is not over. */
 static uint32_t window_bounds(struct window_aggregate *x, const struct sq_batch *in, uint32_t j)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < in->nsel; i++) {
-        x->which[i] = x->time[i] != SQ_TS_MIN && sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > x->watermark;
+        x->which[i] = x->time[i] != SQ_TS_MIN && sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > row_watermark(x, i);
         n += x->which[i];
     }
     return n;
@@ -80,8 +83,8 @@ static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *
 
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t t = x->time[i];
-        if (t < from || t >= to) {
-            x->which[i] = t != SQ_TS_MIN && sq_window_last(&x->w, t) > x->watermark;
+        if (t < from || t >= to || x->wm) {
+            x->which[i] = t != SQ_TS_MIN && sq_window_last(&x->w, t) > row_watermark(x, i);
             if (!x->which[i])
                 continue;
             from = sq_window_floor(&x->w, t, x->w.slice);
@@ -113,7 +116,7 @@ static uint32_t column_bounds(struct window_aggregate *x, const struct sq_batch 
             continue;
         x->start[i] = at(&in->cols[p->u.agg.start], r);
         x->end[i] = at(&in->cols[p->u.agg.end], r);
-        x->which[i] = x->end[i] > x->watermark;
+        x->which[i] = x->end[i] > row_watermark(x, i);
         n += x->which[i];
     }
     return n;
@@ -226,7 +229,7 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     uint32_t some = 0, most = sq_windows_most(&x->w);
 
     for (uint32_t i = 0; i < in->nsel; i++)
-        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > x->watermark;
+        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > row_watermark(x, i);
     uint64_t filtered = x->a.base.ins[0].filtered;
     for (uint32_t j = 0; j < most; j++)
         if (window_bounds(x, in, j))
@@ -247,6 +250,7 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
     (void)input;
     SQ_TRY(sq_keys_load(&x->a.keys, in));
     SQ_TRY(sq_agg_load(&x->a, in));
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     if (!p->u.agg.attached)
         sq_window_times(&x->w, in, &in->cols[p->u.agg.time], x->time);
     if (!p->u.agg.attached && x->how == BY_WINDOW && sq_windows_most(&x->w) > 1)
@@ -443,6 +447,7 @@ static void close_op(struct sq_op *op)
     sq_free(ctx, x->hash);
     sq_free(ctx, x->key);
     sq_free(ctx, x->null);
+    sq_free(ctx, x->wm_room);
 }
 
 const struct sq_op_class sq_op_window_aggregate = {

@@ -40,6 +40,8 @@ struct window_aggregate {
     uint64_t *hash;                        /* of the rows of one bucket */
     struct sq_view *key;
     uint8_t *null;
+    const int64_t *wm;                     /* what the rows are judged by; NULL: the watermark */
+    int64_t *wm_room;
 };
 
 /* window_state.c */

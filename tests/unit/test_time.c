@@ -4,8 +4,6 @@
  */
 #include "plan_kit.h"
 
-#include "planner/tree.h"
-
 static void create_timed(void)
 {
     create("CREATE TABLE clicks (id INT, ts TIMESTAMP(3), proc AS PROCTIME(), twin AS ts, WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector' = 'stream')");
@@ -59,46 +57,29 @@ static void test_attributes(void **state)
     }
 }
 
-/* A node that says its windows itself, as a window table function does. */
-static struct sq_plan *windowed(struct sq_window_spec *spec)
+static const struct sq_plan *planned(const char *sql)
 {
-    static const struct sq_field cols[3] = {{{"a", 1}, &sq_type_int}, {{"s", 1}, &sq_type_int}, {{"e", 1}, &sq_type_int}};
-    static const uint8_t time[3] = {SQ_TIME_PROC, SQ_TIME_NONE, SQ_TIME_NONE};
-    struct sq_plan *p = sq_node_new(&arena, (enum sq_plan_kind)(SQ_N_NORMALIZE + 60), NULL, (struct sq_span){0, 0});
-    struct sq_plan_window *w = SQ_NEW(&arena, struct sq_plan_window);
+    struct sq_job_plan *j;
 
-    *w = (struct sq_plan_window){spec, 1, 2};
-    p->cols = cols;
-    p->ncols = 3;
-    p->time = time;
-    p->window = w;
-    return p;
+    must(plan(sql, true, &j));
+    return j->roots[0];
 }
 
+/* The window goes on as long as both its bounds do. */
 static void test_windows(void **state)
 {
-    struct sq_window_spec one = {.kind = SQ_WINDOW_TUMBLE, .size = 10, .step = 10}, two = {.kind = SQ_WINDOW_TUMBLE, .size = 20, .step = 20}, three = one;
-    const uint32_t turned[3] = {2, 1, 0}, part[2] = {0, 2};
-    struct sq_plan_window w;
     (void)state;
-
-    struct sq_plan *p = sq_node_select(&arena, sq_node_filter(&arena, windowed(&one), sq_expr_bool(&arena, true, (struct sq_span){0, 0})), turned, 3);
-    assert_true(sq_plan_window(p, &w));
-    assert_true(w.spec == &one && w.start == 1 && w.end == 0);
-    assert_int_equal(sq_plan_time(p, 2), SQ_TIME_PROC);
-    must(sq_time_annotate(&arena, p));
-    assert_int_equal(p->time[2], SQ_TIME_PROC);
+    create_timed();
+    const struct sq_plan *p = planned("SELECT window_end AS e, id, window_start AS s FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '10' SECOND)) WHERE id > 1");
+    assert_non_null(p->window);
+    assert_int_equal(p->window->spec->kind, SQ_WINDOW_TUMBLE);
     assert_int_equal(p->window->end, 0);
-    assert_false(sq_plan_window(sq_node_select(&arena, windowed(&one), part, 2), &w));
-
-    struct sq_plan *u = sq_node_new(&arena, SQ_N_UNION, NULL, (struct sq_span){0, 0}), *in[2] = {windowed(&one), windowed(&three)};
-    u->inputs = in;
-    u->ninputs = 2;
-    u->cols = in[0]->cols;
-    u->ncols = 3;
-    assert_true(sq_plan_window(u, &w));
-    in[1] = windowed(&two);
-    assert_false(sq_plan_window(u, &w));
+    assert_int_equal(p->window->start, 2);
+    p = planned("SELECT id, window_start FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '10' SECOND))");
+    assert_null(p->window);
+    p = planned("SELECT window_time, window_start, window_end FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '10' SECOND))");
+    assert_int_equal(p->time[0], SQ_TIME_ROW);
+    assert_int_equal(p->time[1], SQ_TIME_NONE);
 }
 
 int main(void)
