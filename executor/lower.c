@@ -11,7 +11,7 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_PROJECT] = &sq_op_project,   [SQ_N_AGGREGATE] = &sq_op_aggregate, [SQ_N_JOIN] = &sq_op_join,       [SQ_N_UNION] = &sq_op_union,
     [SQ_N_SORT] = &sq_op_sort,         [SQ_N_LIMIT] = &sq_op_limit,     [SQ_N_SINK] = &sq_op_sink,           [SQ_N_COLLECT] = &sq_op_collect,
     [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
-    [SQ_N_EXPAND] = &sq_op_expand,     [SQ_N_UNNEST] = &sq_op_unnest,
+    [SQ_N_EXPAND] = &sq_op_expand,     [SQ_N_UNNEST] = &sq_op_unnest,   [SQ_N_REPLICATE] = &sq_op_replicate,
 };
 
 static const struct sq_op_class *class_of(const struct sq_plan *p)

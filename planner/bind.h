@@ -143,6 +143,10 @@ sq_rc sq_scope_of(struct sq_binder *, const struct sq_field *, uint32_t n, struc
 sq_rc sq_bind_where(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_plan **plan, struct sq_expr **pred);
 sq_rc sq_bind_value_query(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **);
 sq_rc sq_bind_outer_name(struct sq_bind_x *, const struct sq_ast_expr *, bool *found, struct sq_expr **);
+/* The rows of l that have (SEMI) or have no (ANTI) partner in r. `on`: over the columns of both. */
+sq_rc sq_half_join(struct sq_binder *, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind, struct sq_expr *on, struct sq_span, struct sq_plan **);
+/* UNION, INTERSECT, EXCEPT (setop.c). */
+sq_rc sq_bind_setop(struct sq_binder *, const struct sq_ast_query *, struct sq_plan **);
 /* SEMI and ANTI joins with their right side's columns (while the tree is rewritten), or without. */
 sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
 

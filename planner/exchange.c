@@ -307,6 +307,7 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
             return place_session(s, p, l);
         /* fall through */
     case SQ_N_WATERMARK:
+    case SQ_N_REPLICATE:
     case SQ_N_FILTER:
         SQ_TRY(place(s, p->inputs[0], ordered, l));
         p->single = p->inputs[0]->single;

@@ -252,6 +252,9 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
     case SQ_N_EXPAND:
         describe_expand(b, p);
         break;
+    case SQ_N_REPLICATE:
+        sq_buf_puts(b, "Replicate");
+        break;
     case SQ_N_UNNEST:
         describe_unnest(b, p);
         break;

@@ -93,6 +93,7 @@ enum sq_plan_kind {
     SQ_N_WINDOW_AGGREGATE, /* GROUP BY windows: `agg` */
     SQ_N_EXPAND,     /* each row once per grouping set: `expand` */
     SQ_N_UNNEST,     /* each row once per element of an ARRAY, MAP or MULTISET: `unnest` */
+    SQ_N_REPLICATE,  /* each row as often as the input's last column says, which the output has not */
     SQ_N_RANK        /* the first rows of each partition by ROW_NUMBER: `rank` */
 };
 

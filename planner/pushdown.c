@@ -641,6 +641,18 @@ static sq_rc prune_window(struct sq_arena *a, struct sq_plan *p, const bool *nee
     return SQ_OK;
 }
 
+/* Its columns were counted: they all stay. */
+static sq_rc prune_replicate(struct sq_arena *a, struct sq_plan *p, uint32_t *map)
+{
+    uint32_t n = p->inputs[0]->ncols, *below = numbers(a, n);
+    bool *all = flags(a, n);
+    if (!below || !all)
+        return SQ_NOMEM;
+    memset(all, 1, n);
+    identity_map(map, p->ncols);
+    return prune_exact(a, p->inputs[0], all, below, &p->inputs[0]);
+}
+
 /* A side of a join keeps exactly what is needed, because it is kept in state; at least one column. */
 static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
@@ -789,6 +801,8 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
         return prune_expand(a, p, needed, map);
     case SQ_N_UNNEST:
         return prune_unnest(a, p, needed, map);
+    case SQ_N_REPLICATE:
+        return prune_replicate(a, p, map);
     case SQ_N_UNION:
         return prune_union(a, p, needed, map);
     case SQ_N_WINDOW:

@@ -67,6 +67,15 @@ sq_rc sq_widen_joins(struct sq_arena *a, struct sq_plan *p, bool wide)
     return SQ_OK;
 }
 
+sq_rc sq_half_join(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind kind, struct sq_expr *on, struct sq_span span, struct sq_plan **out)
+{
+    struct sq_plan *j = join_of(b, l, r, kind, span);
+    if (!j)
+        return SQ_NOMEM;
+    j->u.join.residual = on;
+    return left_columns(b, j, l->ncols, out);
+}
+
 /* ---- the query and its conditions ---- */
 
 struct sub {
@@ -174,11 +183,9 @@ static sq_rc bind_items(struct sub *s, const struct sq_ast_query *q, uint32_t n,
 
 static sq_rc put_join(struct sub *s, enum sq_join_kind kind, struct sq_span span, struct sq_plan **plan)
 {
-    struct sq_plan *j = join_of(s->b, *plan, s->plan, kind, span);
-    if (!j)
-        return SQ_NOMEM;
-    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &j->u.join.residual));
-    return left_columns(s->b, j, s->nouter, plan);
+    struct sq_expr *on;
+    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &on));
+    return sq_half_join(s->b, *plan, s->plan, kind, on, span, plan);
 }
 
 /* ---- EXISTS, IN, ANY, ALL ---- */
