@@ -60,17 +60,18 @@ struct sq_op_class {
 
 struct sq_edge { struct sq_op *op; uint32_t input; };
 
-struct sq_op_metrics {                     /* in, filtered and late are summed over the inputs when somebody asks (sq_op_count) */
-    uint64_t in, out, filtered, late, batches_out, overflows;
+struct sq_op_metrics {                     /* in, filtered, late and bad are summed over the inputs when somebody asks (sq_op_count) */
+    uint64_t in, out, filtered, late, bad, batches_out, overflows;
 };
 
-/* in is counted by sq_emit_batch, the rest by the operator: accepted + filtered + late = in, or the account does not balance. */
+/* in is counted by sq_emit_batch, the rest by the operator: accepted + filtered + late + bad = in, or the account does not balance. */
 struct sq_input_state {
     int64_t watermark;
     bool idle, ended;
     uint64_t barrier;
     struct sq_op *from;
     uint64_t in, accepted, filtered, late;
+    uint64_t bad;                          /* a WATERMARK's: rows without a time */
 };
 
 struct sq_op {
@@ -103,6 +104,8 @@ sq_rc sq_emit_idle(struct sq_op *, bool idle);
 sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark SQ_TS_MAX goes before it */
 
 sq_rc sq_emit_split(struct sq_op *, const struct sq_split_msg *);
+/* Where the source below plan node p stands in a split, for people: its name and the place behind the rows that it gave last. Nothing where that is not known. */
+sq_rc sq_source_place(struct sq_worker *, const struct sq_plan *p, uint32_t split, struct sq_buf *);
 /* On worker 0: whether the source below plan node p has a split of this name that no worker has begun. Elsewhere: false. */
 bool sq_source_waits(struct sq_worker *, const struct sq_plan *p, struct sq_str id);
 

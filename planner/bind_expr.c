@@ -492,6 +492,8 @@ static sq_rc bind_call(struct sq_bind_x *x, const struct sq_ast_expr *a, struct 
     struct sq_binder *b = x->b;
     SQ_TRY(refuse_special(x, a));
     SQ_TRY(sq_bind_grouping_call(x, a, out));
+    if (!*out)
+        SQ_TRY(sq_bind_current_watermark(x, a, out));
     if (*out)
         return SQ_OK;
     const struct sq_agg *agg = sq_agg_find(a->text);

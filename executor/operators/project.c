@@ -27,6 +27,7 @@ static sq_rc project_batch(struct sq_op *op, uint32_t input, const struct sq_bat
     struct sq_batch out = *in;
 
     sq_op_accept(op, input, in->nsel);
+    sq_program_at(p->exprs, op->event_time);
     SQ_TRY(sq_program_run(p->exprs, in, p->cols));
     out.ncols = op->plan->ncols;
     out.cols = p->cols;

@@ -154,21 +154,40 @@ static sq_rc watermark_split(struct sq_op *op, const struct sq_split_msg *m)
 
 /* ---- rows ---- */
 
-static sq_rc null_time(struct sq_op *op)
+static sq_rc null_time(struct sq_op *op, uint32_t split)
 {
-    sq_fail_at(op->ctx, SQ_DATA, op->plan->span, "rowtime column '%.*s' is NULL in a row", SQ_FMT(op->plan->cols[op->plan->u.watermark.col].name));
-    return sq_hint(op->ctx, "the column of a WATERMARK must have a value in every row: filter such rows out before, or COALESCE it in a computed column");
+    struct sq_buf place;
+
+    sq_buf_init(&place, op->ctx);
+    sq_rc rc = sq_source_place(op->worker, op->plan->inputs[0], split, &place);
+    if (rc == SQ_OK) {
+        sq_fail_at(op->ctx, SQ_DATA, op->plan->span, "%srowtime column '%.*s' is NULL in a row", place.n ? place.p : "", SQ_FMT(op->plan->cols[op->plan->u.watermark.col].name));
+        rc = sq_hint(op->ctx, "every row needs an event time: 'scan.watermark.null-time' = 'skip' leaves such rows out and counts them as bad; or make one up in a computed column, with COALESCE");
+    }
+    sq_buf_free(&place);
+    return rc;
 }
 
-static sq_rc check_times(struct sq_op *op, const struct sq_batch *in)
+/* Rows without a time fail the job or go; *out: the batch of those that have one. */
+static sq_rc check_times(struct watermark *w, const struct sq_batch *in, struct sq_batch *out)
 {
+    struct sq_op *op = &w->base;
     const struct sq_vec *v = &in->cols[op->plan->u.watermark.col];
+    uint32_t n = 0;
 
+    *out = *in;
     if (v->enc == SQ_FLAT && !v->valid)
         return SQ_OK;
     for (uint32_t i = 0; i < in->nsel; i++)
-        if (sq_vec_null(v, sq_row(in, i)))
-            return null_time(op);
+        if (!sq_vec_null(v, sq_row(in, i)))
+            w->sel[n++] = sq_row(in, i);
+        else if (!op->plan->u.watermark.skip_null)
+            return null_time(op, in->split);
+    op->ins[0].bad += in->nsel - n;
+    if (n < in->nsel) {
+        out->sel = w->sel;
+        out->nsel = n;
+    }
     return SQ_OK;
 }
 
@@ -212,22 +231,22 @@ static bool run_on(const struct sq_batch *in, const struct sq_vec *time, const s
 static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct watermark *w = SQ_OP(op, struct watermark);
-    struct sq_batch out = *in;
+    struct sq_batch out;
     struct clock *c;
     struct sq_vec value;
     int64_t max;
 
-    sq_op_accept(op, input, in->nsel);
-    SQ_TRY(check_times(op, in));
-    if (op->plan->final)
-        return sq_emit_batch(op, in);
+    SQ_TRY(check_times(w, in, &out));
+    sq_op_accept(op, input, out.nsel);
+    if (op->plan->final || out.nsel == 0)
+        return sq_emit_batch(op, &out);
     SQ_TRY(clock_of(w, in->split, &c));
-    SQ_TRY(sq_program_run(w->expr, in, &value));
+    SQ_TRY(sq_program_run(w->expr, &out, &value));
     c->live = true;
     max = c->max;
-    if (run_on(in, &in->cols[op->plan->u.watermark.col], &value, &c->max) || op->plan->u.watermark.every) {
-        for (uint32_t i = 0; i < in->nsel; i++) {
-            uint32_t r = sq_row(in, i);
+    if (run_on(&out, &in->cols[op->plan->u.watermark.col], &value, &c->max) || op->plan->u.watermark.every) {
+        for (uint32_t i = 0; i < out.nsel; i++) {
+            uint32_t r = sq_row(&out, i);
             w->wm[r] = max;
             max = later(&value, r, max);
         }

@@ -89,6 +89,11 @@ static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *
                 continue;
             from = sq_window_floor(&x->w, t, x->w.slice);
             to = from + x->w.slice;
+            if (x->how == BY_STEP && to <= row_watermark(x, i)) {        /* it counts from the first window on that is not over for it: in that one's last step */
+                from = sq_window_floor(&x->w, t, x->w.spec.size);
+                from += (row_watermark(x, i) - from) / x->w.slice * x->w.slice;
+                to = from + x->w.slice;
+            }
         }
         x->which[i] = 1;
         x->start[i] = from;

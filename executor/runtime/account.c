@@ -3,7 +3,7 @@
  * account.c: what a job read, kept, dropped and wrote, and whether it adds up.
  *
  *   at a source:    records = good + bad + filtered; as many rows left it as its reader gave (a record may give several)
- *   at an input:    in = accepted + filtered + late; in = what the producer put out
+ *   at an input:    in = accepted + filtered + late (+ bad: without an event time); in = what the producer put out
  *   at an exchange: what the receivers gave is what the senders took
  *
  * Of several workers the counts are summed. While their threads run, each notes its own when it is asked to, so what is told then is a little old.
@@ -43,7 +43,7 @@ static void count_op(const struct sq_op *op, struct sq_op_stat *st)
     st->state_bytes = op->cls->state_bytes ? op->cls->state_bytes(op) : 0;
     st->watermark = op->watermark;
     for (uint32_t k = 0; k < op->nins; k++)
-        st->ins[k] = (struct sq_input_count){op->ins[k].in, op->ins[k].accepted, op->ins[k].filtered, op->ins[k].late};
+        st->ins[k] = (struct sq_input_count){op->ins[k].in, op->ins[k].accepted, op->ins[k].filtered, op->ins[k].late, op->ins[k].bad};
     if (sq_op_is_source(op))
         sq_source_stats(op, &st->source);
 }
@@ -82,6 +82,7 @@ static void add_stat(struct sq_op_stat *a, const struct sq_op_stat *b, uint32_t 
     a->m.out += b->m.out;
     a->m.filtered += b->m.filtered;
     a->m.late += b->m.late;
+    a->m.bad += b->m.bad;
     a->m.batches_out += b->m.batches_out;
     a->m.overflows += b->m.overflows;
     a->state_bytes += b->state_bytes;
@@ -96,6 +97,7 @@ static void add_stat(struct sq_op_stat *a, const struct sq_op_stat *b, uint32_t 
         a->ins[k].accepted += b->ins[k].accepted;
         a->ins[k].filtered += b->ins[k].filtered;
         a->ins[k].late += b->ins[k].late;
+        a->ins[k].bad += b->ins[k].bad;
     }
 }
 
@@ -144,7 +146,7 @@ static bool input_balances(const struct sq_job *job, const struct sq_plan *p, ui
 
     if (under_way(job))
         return true;
-    return in->in == in->accepted + in->filtered + in->late && in->in == job->sum[p->inputs[k]->id].m.out &&
+    return in->in == in->accepted + in->filtered + in->late + in->bad && in->in == job->sum[p->inputs[k]->id].m.out &&
            (p->kind != SQ_N_EXCHANGE || job->sum[p->id].m.out == in->accepted);
 }
 
@@ -174,6 +176,7 @@ static void read_stats(const struct sq_job *job, struct sq_job_stats *st)
         for (uint32_t k = 0; p && k < p->ninputs; k++) {
             st->balanced &= input_balances(job, p, k);
             st->late += s->ins[k].late;
+            st->bad += s->ins[k].bad;
             st->rows_out += is_root(p) ? s->ins[k].accepted : 0;
         }
         if (p && is_source(p)) {
@@ -261,6 +264,7 @@ static void input_line(struct sq_buf *b, const struct sq_job *job, const struct 
     sq_buf_printf(b, "%llu in = %llu %s", (unsigned long long)in->in, (unsigned long long)in->accepted, is_root(p) ? "written" : "accepted");
     part(b, in->filtered, "filtered");
     part(b, in->late, "late");
+    part(b, in->bad, "bad (no event time)");
     if (!is_root(p) && i + 1 == p->ninputs)
         sq_buf_printf(b, "; %llu out", (unsigned long long)op->m.out);
     if (op->m.overflows && i == 0)
@@ -283,7 +287,7 @@ static int name_width(const struct sq_job *job)
 
 static void node_lines(struct sq_buf *b, const struct sq_job *job, const struct sq_plan *p, int width)
 {
-    const char *what = label(p);
+    const char *what = p->kind == SQ_N_WATERMARK && job->sum[p->id].m.bad ? "time" : label(p);
     uint32_t lines = is_source(p) ? 1 : p->ninputs;
 
     for (uint32_t i = 0; what && i < lines; i++) {

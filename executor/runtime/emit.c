@@ -199,11 +199,12 @@ struct sq_op_metrics sq_op_count(const struct sq_op *op)
 {
     struct sq_op_metrics m = op->m;
 
-    m.in = m.filtered = m.late = 0;
+    m.in = m.filtered = m.late = m.bad = 0;
     for (uint32_t i = 0; i < op->nins; i++) {
         m.in += op->ins[i].in;
         m.filtered += op->ins[i].filtered;
         m.late += op->ins[i].late;
+        m.bad += op->ins[i].bad;
     }
     return m;
 }

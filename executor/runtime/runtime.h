@@ -29,7 +29,7 @@ void sq_event_raise(struct sq_event *);
 void sq_event_wait(struct sq_event *, uint32_t seen, int64_t us);
 
 /* What an operator has counted; of several workers: the sum. */
-struct sq_input_count { uint64_t in, accepted, filtered, late; };
+struct sq_input_count { uint64_t in, accepted, filtered, late, bad; };
 struct sq_op_stat {
     struct sq_op_metrics m;
     struct sq_source_stats source;

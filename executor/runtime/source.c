@@ -662,16 +662,42 @@ sq_rc sq_source_cut(struct sq_op *op, struct sq_arena *arena, struct sq_saved_op
     return op->cls == &sq_op_values ? save_values(SQ_OP(op, struct values), arena, to) : save_scan(SQ_OP(op, struct scan), arena, to);
 }
 
+static struct scan *scan_below(struct sq_worker *w, const struct sq_plan *p)
+{
+    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_FILTER)
+        p = p->inputs[0];
+    return w && p->kind == SQ_N_SCAN && w->ops[p->id] ? SQ_OP(w->ops[p->id], struct scan) : NULL;
+}
+
+sq_rc sq_source_place(struct sq_worker *w, const struct sq_plan *p, uint32_t split, struct sq_buf *b)
+{
+    struct scan *s = scan_below(w, p);
+    struct sq_buf position, shown;
+    sq_rc rc;
+
+    if (!s || split == 0 || as_one(s) || split > s->taken)
+        return s ? sq_buf_printf(b, "%.*s: ", SQ_FMT(s->spec.table->name)) : SQ_OK;
+    sq_buf_init(&position, s->base.ctx);
+    sq_buf_init(&shown, s->base.ctx);
+    rc = source_of(&s->base)->position(s->reader, split - 1, &position);
+    if (rc == SQ_OK && source_of(&s->base)->show_position)
+        rc = source_of(&s->base)->show_position(sq_buf_view(&position), &shown);
+    if (rc == SQ_OK)
+        rc = sq_buf_printf(b, "%.*s, %.*s%s%s: ", SQ_FMT(s->spec.table->name), SQ_FMT(s->by_number[split - 1].split.id), shown.n ? ", before " : "", shown.n ? shown.p : "");
+    sq_buf_free(&position);
+    sq_buf_free(&shown);
+    return rc;
+}
+
 bool sq_source_waits(struct sq_worker *w, const struct sq_plan *p, struct sq_str id)
 {
+    struct scan *s = w && w->number == 0 ? scan_below(w, p) : NULL;
     struct pool *pool;
     bool waits = false;
 
-    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_FILTER)
-        p = p->inputs[0];
-    if (p->kind != SQ_N_SCAN || w->number > 0 || !w->ops[p->id])
+    if (!s)
         return false;
-    pool = SQ_OP(w->ops[p->id], struct scan)->pool;
+    pool = s->pool;
     pthread_mutex_lock(&pool->lock);
     for (size_t i = 0; i < pool->n; i++)
         waits |= pool->splits[i].owner == NOBODY && pool->splits[i].state != SPLIT_ENDED && sq_str_eq(pool->splits[i].split.id, id);
