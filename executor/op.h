@@ -49,6 +49,7 @@ struct sq_op_class {
     sq_rc (*watermark)(struct sq_op *, int64_t ts_us);      /* NULL: forwarded */
     sq_rc (*idle)(struct sq_op *, bool idle);               /* NULL: nothing; it is forwarded anyway */
     sq_rc (*barrier)(struct sq_op *, uint64_t epoch);       /* before the snapshot is taken and the barrier forwarded; NULL: nothing */
+    sq_rc (*timer)(struct sq_op *, int64_t now_us);         /* the clock has reached what sq_op_timer asked for; NULL: it never asks */
     sq_rc (*end)(struct sq_op *, uint32_t input);           /* NULL: nothing; end is forwarded after the last input's */
     sq_rc (*snapshot)(struct sq_op *, struct sq_snapshot_out *);   /* NULL: no state */
     sq_rc (*restore)(struct sq_op *, struct sq_snapshot_in *);     /* into a freshly opened operator; may be called once per old worker */
@@ -87,6 +88,7 @@ struct sq_op {
     int64_t watermark;                     /* last one forwarded */
     int64_t event_time;                    /* the last one that came, of all inputs; SQ_TS_MIN: none */
     uint64_t epoch;                        /* of the last barrier that was passed on */
+    int64_t timer_us;                      /* when it wants to be called; SQ_TS_MAX: not at all */
     bool idle, ended;
     bool paused;                           /* sources: nothing more comes in this run */
     uint64_t epoch_rows;                   /* sources: rows given in this epoch */
@@ -108,6 +110,16 @@ sq_rc sq_emit_split(struct sq_op *, const struct sq_split_msg *);
 sq_rc sq_source_place(struct sq_worker *, const struct sq_plan *p, uint32_t split, struct sq_buf *);
 /* On worker 0: whether the source below plan node p has a split of this name that no worker has begun. Elsewhere: false. */
 bool sq_source_waits(struct sq_worker *, const struct sq_plan *p, struct sq_str id);
+
+/* Processing time. The class's `timer` is called once the clock (os->now_us, the wall clock that tests hold) is at at_us or behind it, also when nothing comes in. One call is owed at a
+ * time: of several requests the earliest counts, and `timer` asks for the next. It may put out rows, as `batch` may. Not kept in checkpoints: `restore` asks again; what is due by then
+ * comes at once. Never called behind the end, nor while the job stands still: an operator with something open puts it out in `end`.
+ * FLINK: at the end of bounded input pending timers are dropped, and with them what open windows hold; here no row is lost: the end closes them. */
+static inline void sq_op_timer(struct sq_op *op, int64_t at_us)
+{
+    if (at_us < op->timer_us)
+        op->timer_us = at_us;
+}
 
 /* Lateness. The watermark that row r (physical) of a batch is judged by: that of the rows before it in its split, as if rows came one by one, whatever the batches; or
  * the operator's, where that is further. A row is late for what is due at `t` (the end of its window) where t <= this: then what it belongs to is closed, also if the

@@ -56,6 +56,8 @@ struct sq_worker {
     uint32_t nsources;
     struct sq_stage *stages;               /* that begin with a receiver, downstream first */
     uint32_t nstages;
+    struct sq_op **timed;                  /* operators that may ask to be called at a time */
+    uint32_t ntimed;
     bool one_by_one;                       /* batch mode: a source is read to its end before the next */
     /* of jobs with several workers */
     struct sq_ctx own;                     /* the context of all but worker 0 */
