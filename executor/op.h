@@ -108,6 +108,9 @@ sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark S
 sq_rc sq_emit_split(struct sq_op *, const struct sq_split_msg *);
 /* Where the source below plan node p stands in a split, for people: its name and the place behind the rows that it gave last. Nothing where that is not known. */
 sq_rc sq_source_place(struct sq_worker *, const struct sq_plan *p, uint32_t split, struct sq_buf *);
+/* What a WATERMARK operator's watermark waits for: the split that is behind the others, and for how long it has given nothing. Empty: nothing, or the end has come. */
+struct sq_held { char by[96]; int64_t ns; };
+void sq_watermark_held(const struct sq_op *, struct sq_held *);
 /* On worker 0: whether the source below plan node p has a split of this name that no worker has begun. Elsewhere: false. */
 bool sq_source_waits(struct sq_worker *, const struct sq_plan *p, struct sq_str id);
 

@@ -13,15 +13,18 @@
  *
  * FLINK: emits by wall clock (every 200 ms), so which late rows it drops is a race; here behind every batch, and lateness is by the split's own watermark.
  */
+#include "base/os.h"
 #include "executor/expr.h"
 #include "executor/op.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct clock {                             /* of a split */
     char *id;                              /* name, of id_n bytes */
     uint32_t id_n;
     int64_t max;                           /* watermark so far */
+    int64_t rows_ns;                       /* when it gave its last rows, or began */
     bool live, idle;                       /* being read; its source says that nothing has come for long */
 };
 
@@ -107,6 +110,27 @@ static int64_t least(const struct watermark *w, bool *idle)
     return active ? least : most;
 }
 
+static int64_t mono_ns(const struct sq_op *op) { return op->ctx->os ? op->ctx->os->mono_ns(op->ctx->os->arg) : 0; }
+
+void sq_watermark_held(const struct sq_op *op, struct sq_held *h)
+{
+    const struct watermark *w = (const struct watermark *)op;
+    const struct clock *last = NULL;
+
+    *h = (struct sq_held){.ns = 0};
+    if (op->ended || op->watermark == SQ_TS_MAX)
+        return;
+    for (size_t i = 0; i < w->n; i++)
+        if (w->splits[i].live && !w->splits[i].idle && (!last || w->splits[i].max < last->max))
+            last = &w->splits[i];
+    if (w->unread)
+        snprintf(h->by, sizeof h->by, "what is still to be read");
+    else if (last && last->id)
+        snprintf(h->by, sizeof h->by, "%.*s", last->id_n > sizeof h->by - 1 ? (int)sizeof h->by - 1 : (int)last->id_n, last->id);
+    if (!w->unread && last && last->id)
+        h->ns = mono_ns(op) - last->rows_ns;
+}
+
 static sq_rc tell(struct watermark *w)
 {
     bool idle;
@@ -124,6 +148,7 @@ static sq_rc begin_split(struct watermark *w, const struct sq_split_msg *m)
     SQ_TRY(clock_of(w, m->split, &c));
     SQ_TRY(name_clock(&w->base, c, m->id));
     c->live = true;
+    c->rows_ns = mono_ns(&w->base);
     if (saved && saved->max > c->max)
         c->max = saved->max;
     return SQ_OK;
@@ -243,6 +268,7 @@ static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_b
     SQ_TRY(clock_of(w, in->split, &c));
     SQ_TRY(sq_program_run(w->expr, &out, &value));
     c->live = true;
+    c->rows_ns = mono_ns(op);
     max = c->max;
     if (run_on(&out, &in->cols[op->plan->u.watermark.col], &value, &c->max) || op->plan->u.watermark.every) {
         for (uint32_t i = 0; i < out.nsel; i++) {

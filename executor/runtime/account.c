@@ -46,6 +46,8 @@ static void count_op(const struct sq_op *op, struct sq_op_stat *st)
         st->ins[k] = (struct sq_input_count){op->ins[k].in, op->ins[k].accepted, op->ins[k].filtered, op->ins[k].late, op->ins[k].bad};
     if (sq_op_is_source(op))
         sq_source_stats(op, &st->source);
+    if (op->cls == &sq_op_watermark)
+        sq_watermark_held(op, &st->held);
 }
 
 void sq_worker_count(struct sq_worker *w)
@@ -86,6 +88,8 @@ static void add_stat(struct sq_op_stat *a, const struct sq_op_stat *b, uint32_t 
     a->m.batches_out += b->m.batches_out;
     a->m.overflows += b->m.overflows;
     a->state_bytes += b->state_bytes;
+    if (b->held.by[0] && (!a->held.by[0] || b->watermark < a->watermark))
+        a->held = b->held;
     a->watermark = !a->there || b->watermark < a->watermark ? b->watermark : a->watermark;
     if (a->there)
         add_source(&a->source, &b->source);
@@ -159,7 +163,7 @@ uint32_t sq_job_nodes(const struct sq_job *job, struct sq_node_stats *out, uint3
         if (!job->nodes[i])
             continue;
         if (n < max)
-            out[n] = (struct sq_node_stats){.plan = job->nodes[i], .m = st[i].m, .state_bytes = st[i].state_bytes, .watermark = st[i].watermark, .source = st[i].source};
+            out[n] = (struct sq_node_stats){.plan = job->nodes[i], .m = st[i].m, .state_bytes = st[i].state_bytes, .watermark = st[i].watermark, .source = st[i].source, .held = st[i].held};
         n++;
     }
     return n;
@@ -273,6 +277,28 @@ static void input_line(struct sq_buf *b, const struct sq_job *job, const struct 
         sq_buf_puts(b, "  (does not balance)");
 }
 
+/* Of a job that was stopped: how far time had come, and what held it back. */
+static void time_line(struct sq_buf *b, const struct sq_plan *p, const struct sq_op_stat *op, int width)
+{
+    const struct sq_plan *scan = p->inputs[0];
+    struct sq_str name;
+    struct sq_vec v = {.type = &sq_type_timestamp3, .enc = SQ_FLAT, .data = (void *)(uintptr_t)&op->watermark};
+
+    if (!op->held.by[0])
+        return;
+    while (scan->kind != SQ_N_SCAN && scan->ninputs == 1)
+        scan = scan->inputs[0];
+    name = scan->kind == SQ_N_SCAN ? name_of(scan, 0) : SQ_STR("");
+    sq_buf_printf(b, "\n  time      %.*s%*s  ", SQ_FMT(name), width > (int)name.n ? width - (int)name.n : 0, "");
+    if (op->watermark == SQ_TS_MIN)
+        sq_buf_puts(b, "no watermark yet");
+    else
+        sq_print_value(b, &v, 0, sq_tz_utc);
+    sq_buf_printf(b, ", held back by %s", op->held.by);
+    if (op->held.ns >= INT64_C(1000000000))
+        sq_buf_printf(b, ", which has given nothing for %lld s", (long long)(op->held.ns / 1000000000));
+}
+
 static int name_width(const struct sq_job *job)
 {
     uint32_t width = 5;
@@ -289,6 +315,9 @@ static void node_lines(struct sq_buf *b, const struct sq_job *job, const struct 
 {
     const char *what = p->kind == SQ_N_WATERMARK && job->sum[p->id].m.bad ? "time" : label(p);
     uint32_t lines = is_source(p) ? 1 : p->ninputs;
+
+    if (p->kind == SQ_N_WATERMARK && !job->plan->config.batch)
+        time_line(b, p, &job->sum[p->id], width);
 
     for (uint32_t i = 0; what && i < lines; i++) {
         struct sq_str name = name_of(p, i);

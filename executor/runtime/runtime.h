@@ -35,6 +35,7 @@ struct sq_op_stat {
     struct sq_source_stats source;
     size_t state_bytes;
     int64_t watermark;
+    struct sq_held held;                   /* of a WATERMARK */
     bool there, source_there;
     struct sq_input_count *ins;
 };

@@ -268,6 +268,8 @@ static int64_t read_now(void *arg) { (void)arg; return fake_now; }
 static int64_t read_mono(void *arg) { (void)arg; return fake_mono; }
 static void no_sleep(void *arg, int64_t us) { (void)arg; (void)us; }
 
+static struct sq_held held;                /* what watermark_after saw */
+
 static int64_t watermark_after(struct kit *k, struct sq_job *job, const struct sq_plan *w, int turns)
 {
     struct sq_node_stats st[8];
@@ -278,8 +280,10 @@ static int64_t watermark_after(struct kit *k, struct sq_job *job, const struct s
     }
     uint32_t n = sq_job_nodes(job, st, 8);
     for (uint32_t i = 0; i < n; i++)
-        if (st[i].plan == w)
+        if (st[i].plan == w) {
+            held = st[i].held;
             return st[i].watermark;
+        }
     return 0;
 }
 
@@ -295,6 +299,7 @@ static void holds_back(void **state)
 {
     struct sq_os os = sq_os_posix;
     struct feed f = {.splits = 3, .rows = ROWS_EACH};
+    struct sq_buf account;
     struct kit_table t;
     struct sq_job *job;
     struct kit k;
@@ -316,12 +321,22 @@ static void holds_back(void **state)
     assert_true(watermark_after(&k, job, w, 3) == max_of(0, 10));
     f.give[0] = 25;
     assert_true(watermark_after(&k, job, w, 2) == max_of(2, 20));
+    assert_string_equal(held.by, "part-2");
+    assert_in_range(held.ns, 200000000, 400000000);
+    fake_mono += INT64_C(90) * 1000000000;
+    sq_buf_init(&account, &k.ctx);
+    kit_ok(&k, sq_job_account(job, &account));
+    assert_non_null(strstr(account.p, "time      feed "));
+    assert_non_null(strstr(account.p, ", held back by part-2, which has given nothing for 90 s"));
+    sq_buf_free(&account);
+    fake_mono -= INT64_C(90) * 1000000000;
     for (int i = 0; i < 4; i++) {                                        /* the third is stuck: in time it holds nothing back any more */
         f.give[0]++;
         f.give[1]++;
         watermark_after(&k, job, w, 3);
     }
     assert_true(watermark_after(&k, job, w, 0) == max_of(0, 29));
+    assert_string_equal(held.by, "part-0");                              /* the third is idle, it does not count */
     f.give[2] = 21;                                                      /* it is back, behind the others: nothing falls */
     assert_true(watermark_after(&k, job, w, 1) == max_of(0, 29));
     f.give[0] = 35;
