@@ -55,6 +55,12 @@ int64_t sq_window_last(const struct sq_windows *w, int64_t t)
     return sq_window_floor(w, t, w->spec.kind == SQ_WINDOW_CUMULATE ? w->spec.size : w->spec.step) + w->spec.size;
 }
 
+int64_t sq_window_first(const struct sq_windows *w, int64_t slice_end, int64_t watermark)
+{
+    int64_t size = w->spec.size, step = w->spec.step, start = sq_window_floor(w, slice_end - size + step - 1, step);
+    return watermark == SQ_TS_MIN || start + size > watermark ? start : sq_window_floor(w, watermark - size, step) + step;
+}
+
 static int64_t microseconds(const struct sq_vec *v, uint32_t r)
 {
     v = sq_vec_at(v, &r);
@@ -100,6 +106,23 @@ int64_t sq_window_watermark(const struct sq_windows *w, int64_t watermark)
             return again < now ? again : now;
         }
     return now;
+}
+
+const int64_t *sq_window_row_watermarks(const struct sq_windows *w, const struct sq_batch *in, int64_t watermark, int64_t *room)
+{
+    int64_t last = SQ_TS_MIN, local = SQ_TS_MIN;
+
+    if (!in->wm)
+        return NULL;
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        int64_t wm = in->wm[sq_row(in, i)];
+        if (wm != last) {
+            last = wm;
+            local = sq_window_watermark(w, wm);
+        }
+        room[i] = local > watermark ? local : watermark;
+    }
+    return room;
 }
 
 sq_rc sq_window_time(const struct sq_windows *w, int64_t end, uint32_t n, struct sq_col *out)

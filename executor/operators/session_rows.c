@@ -18,6 +18,8 @@ struct session_rows {
     struct sessions s;
     struct sq_keys keys;
     int64_t watermark;
+    const int64_t *wm;                     /* what the rows of a batch are judged by, by position; NULL: the watermark */
+    int64_t *wm_room;
     int64_t *time;
     struct sq_entry **key;
     struct sq_buf pack;
@@ -82,7 +84,7 @@ static sq_rc add_row(struct session_rows *x, const struct sq_batch *in, uint32_t
         st->filtered++;
         return SQ_OK;
     }
-    SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->watermark, &s));
+    SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->wm ? x->wm[i] : x->watermark, &s));
     if (!s) {
         st->late++;
         return SQ_OK;
@@ -101,6 +103,7 @@ static sq_rc rows_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
     (void)input;
     SQ_TRY(sq_keys_load(&x->keys, in));
     sq_window_times(&x->w, in, &in->cols[op->plan->u.window.time], x->time);
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     SQ_TRY(sq_hashtab_upsert(&x->s.keys, in->nsel, x->keys.hash, x->keys.key, x->keys.null, x->key));
     for (uint32_t i = 0; i < in->nsel; i++)
         SQ_TRY(add_row(x, in, i));
@@ -185,8 +188,9 @@ static sq_rc rows_open(struct sq_op *op)
     sq_buf_init(&x->pack, op->ctx);
     sq_windows_init(&x->w, op->plan->u.window.spec, &op->config->session);
     x->time = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->time);
+    x->wm_room = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
     x->key = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof(struct sq_entry *));
-    if (!x->time || !x->key)
+    if (!x->time || !x->wm_room || !x->key)
         return SQ_NOMEM;
     SQ_TRY(open_keys(x));
     SQ_TRY(sq_sessions_init(&x->s, op->ctx, x->w.spec.size, sizeof(struct rows)));
@@ -207,6 +211,7 @@ static void rows_close(struct sq_op *op)
     if (x->out.ctx)
         sq_out_free(&x->out);
     sq_free(op->ctx, x->time);
+    sq_free(op->ctx, x->wm_room);
     sq_free(op->ctx, x->key);
 }
 
@@ -215,7 +220,7 @@ static size_t rows_bytes(const struct sq_op *op)
     return sq_sessions_bytes(&((const struct session_rows *)op)->s);
 }
 
-/* ---- saved: a record for each row: hash null key start end kind row; of one session one behind the other ---- */
+/* ---- saved: a record for each row: hash, null (bit 0) and closed (bit 1), key start end kind row; of one session one behind the other ---- */
 
 struct saving { struct session_rows *x; struct sq_snapshot_out *to; };
 
@@ -230,7 +235,7 @@ static sq_rc save_one(void *arg, struct session *s)
         if (!b)
             return v->x->base.ctx->err.rc;
         sq_buf_u64(b, e->hash);
-        sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+        sq_buf_putc(b, (char)((e->flags & SQ_ENTRY_NULL ? 1 : 0) | (s->closed ? 2 : 0)));
         sq_buf_u32(b, key.n);
         sq_buf_add(b, key.p, key.n);
         sq_buf_u64(b, (uint64_t)s->start);
@@ -267,6 +272,7 @@ static sq_rc load_one(struct session_rows *x, const char *p, const char *end, st
     uint64_t hash;
     uint32_t n;
     uint8_t null, kind;
+    bool closed;
 
     if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take(&p, end, &n, 4) || (size_t)(end - p) < n)
         return sq_fail(x->base.ctx, SQ_DATA, "the saved state of SESSION windows is damaged");
@@ -274,9 +280,11 @@ static sq_rc load_one(struct session_rows *x, const char *p, const char *end, st
     p += n;
     if (!take(&p, end, &at, sizeof at) || at.end < at.start || !take(&p, end, &kind, 1) || kind > SQ_DELETE)
         return sq_fail(x->base.ctx, SQ_DATA, "the saved state of SESSION windows is damaged");
+    closed = null & 2;
+    null &= 1;
     SQ_TRY(sq_hashtab_upsert(&x->s.keys, 1, &hash, &view, &null, &key));
     if (!*last || (*last)->owner != key || (*last)->start != at.start || (*last)->end != at.end)
-        SQ_TRY(sq_sessions_load(&x->s, key, at.start, at.end, last));
+        SQ_TRY(sq_sessions_load(&x->s, key, at.start, at.end, closed, last));
     return keep(x, *last, kind, p, (size_t)(end - p));
 }
 

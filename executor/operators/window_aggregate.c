@@ -10,8 +10,7 @@
  *
  * An aggregate that cannot be merged gets a row of HOP and CUMULATE once for each window.
  *
- * A row whose windows are all over is late: dropped and counted. Which rows are late depends on the watermarks between the rows before it alone, which the assigner puts
- * there wherever it matters (watermark.c).
+ * A row whose windows are all over is late: dropped and counted. It is judged by the watermark of the rows before it in its split (op.h: sq_row_watermark).
  *
  * State: groups of windows that are not over. FLINK: the same, rows that are taken back too; the order of the rows of a window is that in which the groups came first.
  */
@@ -19,11 +18,11 @@
 
 /* ---- opening ---- */
 
-static bool merges(const struct sq_plan *p)
+static bool merges(const struct sq_plan *p, bool retracts)
 {
     for (uint32_t i = 0; i < p->u.agg.nitems; i++)
-        if (!p->u.agg.items[i].agg->merge)
-            return false;
+        if (!p->u.agg.items[i].agg->merge || (retracts && (p->u.agg.items[i].distinct || p->u.agg.items[i].agg->drop)))
+            return false;                        /* what keeps values can take back only what it has seen */
     return true;
 }
 
@@ -33,6 +32,7 @@ static sq_rc storage(struct window_aggregate *x)
 
     x->time = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->time);
     x->start = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->start);
+    x->part = sq_calloc(ctx, SQ_BATCH_ROWS * sizeof *x->part);
     x->end = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->end);
     x->which = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->which);
     x->order = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->order);
@@ -41,7 +41,8 @@ static sq_rc storage(struct window_aggregate *x)
     x->hash = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->hash);
     x->key = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->key);
     x->null = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->null);
-    return x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null ? SQ_OK : SQ_NOMEM;
+    x->wm_room = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
+    return x->wm_room && x->part && x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc open(struct sq_op *op)
@@ -53,7 +54,7 @@ static sq_rc open(struct sq_op *op)
     x->a.retracts = in->mode != SQ_MODE_INSERT;
     x->watermark = SQ_TS_MIN;
     sq_windows_init(&x->w, p->u.agg.window, &op->config->session);
-    if (!p->u.agg.attached && merges(p))
+    if (!p->u.agg.attached && merges(p, x->a.retracts))
         x->how = kind == SQ_WINDOW_HOP && x->w.spec.size != x->w.spec.step ? BY_SLICE : kind == SQ_WINDOW_CUMULATE ? BY_STEP : BY_WINDOW;
     SQ_TRY(storage(x));
     SQ_TRY(sq_window_state_open(x));
@@ -62,50 +63,62 @@ static sq_rc open(struct sq_op *op)
 
 /* ---- rows to buckets ---- */
 
+/* What row i of the batch is judged by. */
+static inline int64_t row_watermark(const struct window_aggregate *x, uint32_t i) { return x->wm ? x->wm[i] : x->watermark; }
+
 /* The bounds of the bucket number j of each row, by position; which[i] is 1 where it has one that is not over. */
 static uint32_t window_bounds(struct window_aggregate *x, const struct sq_batch *in, uint32_t j)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < in->nsel; i++) {
-        x->which[i] = x->time[i] != SQ_TS_MIN && sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > x->watermark;
+        x->which[i] = x->time[i] != SQ_TS_MIN && sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > row_watermark(x, i);
         n += x->which[i];
     }
     return n;
 }
 
-/* Where the bucket of a time begins and ends; late: its windows are all over. */
-static bool slice_of(const struct window_aggregate *x, int64_t t, int64_t *from, int64_t *to)
+/* The bucket of row i; false: its windows are all over, or there are none. */
+static bool bucket_of(const struct window_aggregate *x, uint32_t i, struct bucket_name *n)
 {
-    int64_t size = x->w.spec.size;
+    int64_t t = x->time[i], wm = row_watermark(x, i), last = sq_window_last(&x->w, t), slice = x->w.slice;
 
-    *from = sq_window_floor(&x->w, t, x->w.slice);
-    *to = *from + x->w.slice;
-    if (sq_window_last(&x->w, t) <= x->watermark)
+    *n = (struct bucket_name){.start = sq_window_floor(&x->w, t, slice)};
+    n->end = n->start + slice;
+    if (last <= wm || last <= t)
         return false;
-    if (x->how == BY_STEP && *to <= x->watermark) {
-        *from = sq_window_floor(&x->w, t, size);
-        *to = *from + size;
+    if (x->how == BY_STEP && n->end <= wm) {
+        n->start = sq_window_floor(&x->w, t, x->w.spec.size);
+        n->end = n->start + x->w.spec.size;
+        n->part = PART_CUMULATED;
+        if (wm == x->watermark)
+            return true;
+        *n = (struct bucket_name){.start = n->start + (wm - n->start) / slice * slice};   /* windows that are not put out yet are over for it: it counts in the next step */
+        n->end = n->start + slice;
+    } else if (x->how == BY_SLICE && wm > x->watermark && sq_window_first(&x->w, n->end, wm) > sq_window_first(&x->w, n->end, x->watermark)) {
+        n->part = PART_LATE + (sq_window_first(&x->w, n->end, wm) - sq_window_first(&x->w, n->end, SQ_TS_MIN)) / x->w.spec.step;
     }
     return true;
 }
 
 static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *in)
 {
-    int64_t from = 0, to = 0, begin = 0, end = 0;    /* rows often come in the order of time */
+    struct bucket_name name = {.start = 0};          /* rows often come in the order of time */
+    int64_t from = 0, to = 0;
     bool ok = false;
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t t = x->time[i];
-        if (t < from || t >= to || t == SQ_TS_MIN) {
-            ok = t != SQ_TS_MIN && slice_of(x, t, &begin, &end);
+        if (t < from || t >= to || x->wm) {
+            ok = t != SQ_TS_MIN && bucket_of(x, i, &name);
             from = t == SQ_TS_MIN ? 0 : sq_window_floor(&x->w, t, x->w.slice);
             to = t == SQ_TS_MIN ? 0 : from + x->w.slice;
         }
         x->which[i] = ok;
-        x->start[i] = begin;
-        x->end[i] = end;
+        x->start[i] = name.start;
+        x->end[i] = name.end;
+        x->part[i] = name.part;
         n += ok;
     }
     return n;
@@ -129,7 +142,7 @@ static uint32_t column_bounds(struct window_aggregate *x, const struct sq_batch 
             continue;
         x->start[i] = at(&in->cols[p->u.agg.start], r);
         x->end[i] = at(&in->cols[p->u.agg.end], r);
-        x->which[i] = x->end[i] > x->watermark;
+        x->which[i] = x->end[i] > row_watermark(x, i);
         n += x->which[i];
     }
     return n;
@@ -144,13 +157,13 @@ static sq_rc find_buckets(struct window_aggregate *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         if (!x->which[i])
             continue;
-        if (last && x->found[last - 1]->start == x->start[i] && x->found[last - 1]->end == x->end[i]) {
+        const struct bucket *before = last ? x->found[last - 1] : NULL;
+        if (before && before->name.start == x->start[i] && before->name.end == x->end[i] && before->name.part == x->part[i]) {
             x->which[i] = last;
             continue;
         }
         struct bucket *b;
-        bool cumulated = x->how == BY_STEP && x->end[i] - x->start[i] != x->w.slice;
-        SQ_TRY(sq_window_bucket(x, x->start[i], x->end[i], cumulated, true, &b));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){x->start[i], x->end[i], x->part[i]}, true, &b));
         if (b->number == 0) {
             x->found[x->nfound] = b;
             b->number = ++x->nfound;
@@ -186,7 +199,7 @@ static struct agg_rows count_rows(struct window_aggregate *x, const struct sq_ba
         struct group *g = group_of(a->entry[i]);
         uint32_t r = sq_row(in, pos[i]);
         bool add = sq_kind_adds(sq_row_kind(in, r));
-        if (!add && g->rows == 0)
+        if (!add && g->rows == 0 && x->how == BY_WINDOW)   /* a part of a window may come to less than nothing */
             continue;
         if (!g->serial)
             g->serial = ++a->serial;
@@ -231,12 +244,16 @@ static sq_rc apply(struct window_aggregate *x, const struct sq_batch *in)
     return SQ_OK;
 }
 
-/* Rows of no time at all are in no window; of the others those that found none are late. */
+/* Rows that were not taken: those of no time, and between two windows, are in none; the others are late. */
 static void count_late(struct window_aggregate *x, const struct sq_batch *in, uint32_t taken)
 {
     struct sq_input_state *s = &x->a.base.ins[0];
+    uint32_t none = 0;
 
-    s->late += in->nsel - taken;
+    for (uint32_t i = 0; !x->a.base.plan->u.agg.attached && taken < in->nsel && i < in->nsel; i++)
+        none += x->time[i] == SQ_TS_MIN || sq_window_last(&x->w, x->time[i]) <= x->time[i];
+    s->filtered += none;
+    s->late += in->nsel - taken - none;
 }
 
 static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *in)
@@ -244,7 +261,8 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     uint32_t some = 0, most = sq_windows_most(&x->w);
 
     for (uint32_t i = 0; i < in->nsel; i++)
-        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > x->watermark;
+        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > (row_watermark(x, i) > x->time[i] ? row_watermark(x, i) : x->time[i]);
+    memset(x->part, 0, in->nsel * sizeof *x->part);
     uint64_t filtered = x->a.base.ins[0].filtered;
     for (uint32_t j = 0; j < most; j++)
         if (window_bounds(x, in, j))
@@ -265,6 +283,7 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
     (void)input;
     SQ_TRY(sq_keys_load(&x->a.keys, in));
     SQ_TRY(sq_agg_load(&x->a, in));
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     if (!p->u.agg.attached)
         sq_window_times(&x->w, in, &in->cols[p->u.agg.time], x->time);
     if (!p->u.agg.attached && x->how == BY_WINDOW && x->w.slice != x->w.spec.size)
@@ -387,7 +406,7 @@ static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due 
 {
     struct bucket *b;
 
-    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));
+    SQ_TRY(sq_window_bucket(x, (struct bucket_name){d->start, d->end, 0}, false, &b));
     if (!b)
         return SQ_OK;
     SQ_TRY(emit_window(x, b, d->start, d->end));
@@ -396,24 +415,32 @@ static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due 
 }
 
 /* Puts the window's slices together; *sum: those, where they are more than one. */
+static sq_rc merge_slice(struct window_aggregate *x, const struct sq_window_due *d, struct bucket *b, struct bucket **only, struct bucket **sum)
+{
+    if (!*only) {
+        *only = b;
+        return SQ_OK;
+    }
+    if (!*sum) {
+        SQ_TRY(sq_window_sum(x, d->start, d->end, sum));
+        SQ_TRY(merge(x, *sum, *only));
+    }
+    return merge(x, *sum, b);
+}
+
 static sq_rc merge_slices(struct window_aggregate *x, const struct sq_window_due *d, struct bucket **only, struct bucket **sum, bool *later)
 {
     struct bucket *b;
 
     for (int64_t s = d->start; s < d->end; s += x->w.slice) {
-        SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){s, s + x->w.slice, 0}, false, &b));
         if (!b)
             continue;
         *later |= s >= d->start + x->w.spec.step;
-        if (!*only) {
-            *only = b;
-            continue;
-        }
-        if (!*sum) {
-            SQ_TRY(sq_window_sum(x, d->start, d->end, sum));
-            SQ_TRY(merge(x, *sum, *only));
-        }
-        SQ_TRY(merge(x, *sum, b));
+        SQ_TRY(merge_slice(x, d, b, only, sum));
+        for (struct bucket *l = b->late; l; l = l->late)
+            if (sq_window_late_from(x, &l->name) <= d->start)
+                SQ_TRY(merge_slice(x, d, l, only, sum));
     }
     return SQ_OK;
 }
@@ -431,7 +458,7 @@ static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due 
         sq_window_free(x, sum);
     SQ_TRY(rc);
     for (int64_t s = d->start; s < d->start + x->w.spec.step; s += x->w.slice) {
-        SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){s, s + x->w.slice, 0}, false, &b));
         if (b)
             sq_window_drop(x, b);
     }
@@ -443,9 +470,9 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     struct bucket *sum, *b;
     int64_t step = x->w.spec.step, end = d->start + x->w.spec.size;
 
-    SQ_TRY(sq_window_bucket(x, d->start, end, true, true, &sum));
+    SQ_TRY(sq_window_bucket(x, (struct bucket_name){d->start, end, PART_CUMULATED}, true, &sum));
     for (int64_t s = d->start; s < d->end; s += step) {
-        SQ_TRY(sq_window_bucket(x, s, s + step, false, false, &b));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){s, s + step, 0}, false, &b));
         if (!b)
             continue;
         SQ_TRY(merge(x, sum, b));
@@ -484,6 +511,7 @@ static void close_op(struct sq_op *op)
     sq_free(ctx, x->time);
     sq_free(ctx, x->start);
     sq_free(ctx, x->end);
+    sq_free(ctx, x->part);
     sq_free(ctx, x->which);
     sq_free(ctx, x->order);
     sq_free(ctx, x->first);
@@ -491,6 +519,7 @@ static void close_op(struct sq_op *op)
     sq_free(ctx, x->hash);
     sq_free(ctx, x->key);
     sq_free(ctx, x->null);
+    sq_free(ctx, x->wm_room);
 }
 
 const struct sq_op_class sq_op_window_aggregate = {
