@@ -21,7 +21,7 @@ void sq_windows_init(struct sq_windows *w, const struct sq_window_spec *spec, co
     *w = (struct sq_windows){.spec = *spec, .slice = spec->step};
     if (spec->kind == SQ_WINDOW_HOP)
         w->slice = gcd(spec->size, spec->step);
-    if (spec->zoned && s->tz != sq_tz_utc)
+    if (spec->zoned && !sq_tz_is_utc(s->tz))
         w->tz = s->tz;
 }
 

@@ -98,7 +98,7 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
         return SQ_OK;
     }
     st->accepted++;
-    if (wm > x->watermark)
+    if (wm >= p->to && wm > x->watermark)
         SQ_TRY(add_for_later(x, in, key, p, i, n, &done));
     if (done)
         return SQ_OK;

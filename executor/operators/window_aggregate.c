@@ -110,10 +110,12 @@ static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *
 
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t t = x->time[i];
-        if (t < from || t >= to || x->wm) {
+        if (t < from || t >= to || (x->wm && x->wm[i] >= to)) {
             ok = t != SQ_TS_MIN && bucket_of(x, i, &name);
             from = t == SQ_TS_MIN ? 0 : sq_window_floor(&x->w, t, x->w.slice);
-            to = t == SQ_TS_MIN ? 0 : from + x->w.slice;
+            to = from + x->w.slice;
+            if (t == SQ_TS_MIN || row_watermark(x, i) >= to)
+                to = from;                       /* good for this row alone */
         }
         x->which[i] = ok;
         x->start[i] = name.start;
@@ -298,22 +300,29 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 
 /* ---- windows that are over ---- */
 
+static struct sq_vec constant(const struct sq_type *t, void *data) { return (struct sq_vec){.type = t, .enc = SQ_CONST, .data = data}; }
+
+/* The window's bounds are the same for all rows. */
 static sq_rc put_out(struct window_aggregate *x, struct sq_entry *const *e, uint32_t n, int64_t start, int64_t end)
 {
     struct aggregate *a = &x->a;
-    struct sq_col *w = a->out.cols + a->ngroup + a->nitems;
+    const struct sq_plan *p = a->base.plan;
+    uint32_t at = p->ncols - 3;
+    struct sq_col *time = a->out.cols + at + 2;
 
     SQ_TRY(sq_check_interrupt(a->base.ctx));
     sq_out_reset(&a->out);
     SQ_TRY(sq_keys_append(&a->keys, e, n, a->out.cols));
     SQ_TRY(sq_agg_results(a, e, n, a->out.cols + a->ngroup));
-    for (uint32_t i = 0; i < n; i++) {
-        SQ_TRY(sq_col_append_fixed(&w[0], &start));
-        SQ_TRY(sq_col_append_fixed(&w[1], &end));
+    SQ_TRY(sq_window_time(&x->w, end, 1, time));
+    for (uint32_t i = 0; i < at; i++) {
+        sq_col_seal(&a->out.cols[i]);
+        a->vecs[i] = a->out.cols[i].vec;
     }
-    SQ_TRY(sq_window_time(&x->w, end, n, &w[2]));
-    SQ_TRY(sq_out_rows(&a->out, n));
-    return sq_emit_batch(&a->base, sq_out_batch(&a->out));
+    a->vecs[at] = constant(p->cols[at].type, &start);
+    a->vecs[at + 1] = constant(p->cols[at + 1].type, &end);
+    a->vecs[at + 2] = constant(p->cols[at + 2].type, time->vec.data);
+    return sq_emit_batch(&a->base, &(struct sq_batch){.rows = n, .nsel = n, .ncols = p->ncols, .cols = a->vecs});
 }
 
 static sq_rc emit_window(struct window_aggregate *x, struct bucket *b, int64_t start, int64_t end)
