@@ -4,6 +4,8 @@
  */
 #include "executor/window.h"
 
+#include "base/os.h"
+
 static const int64_t HOUR = INT64_C(3600000000);
 
 static int64_t gcd(int64_t a, int64_t b)
@@ -108,11 +110,30 @@ int64_t sq_window_watermark(const struct sq_windows *w, int64_t watermark)
     return now;
 }
 
+void sq_window_now(const struct sq_op *op, const struct sq_windows *w, int64_t least, uint32_t n, int64_t *out)
+{
+    int64_t us = op->ctx->os->now_us(op->ctx->os->arg);
+
+    if (w->tz)
+        us = sq_tz_to_local(w->tz, us);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = us > least ? us : least;
+}
+
+void sq_window_wake(struct sq_op *op, const struct sq_windows *w, int64_t end)
+{
+    int64_t now = op->ctx->os->now_us(op->ctx->os->arg), at = w->tz ? sq_tz_to_utc(w->tz, end) : end;
+
+    if (at <= now && sq_window_watermark(w, now) < end)          /* an hour that the clock shows twice: it is over the second time */
+        at = now + end - sq_window_watermark(w, now);
+    sq_op_timer(op, at);
+}
+
 const int64_t *sq_window_row_watermarks(const struct sq_windows *w, const struct sq_batch *in, int64_t watermark, int64_t *room)
 {
     int64_t last = SQ_TS_MIN, local = SQ_TS_MIN;
 
-    if (!in->wm)
+    if (!in->wm || sq_window_by_clock(w))
         return NULL;
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t wm = in->wm[sq_row(in, i)];

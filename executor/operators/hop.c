@@ -22,6 +22,37 @@
 
 #include <stdlib.h>
 
+/* ---- what is next ---- */
+
+/* Where the next window with rows begins; false: there is none. */
+static bool next_window(const struct hop *x, int64_t *start)
+{
+    int64_t size = x->w.spec.size, step = x->w.spec.step;
+
+    if (x->nlive == 0 && x->entered.n == 0 && x->coming.n == 0 && x->late.n == 0)
+        return false;
+    if (x->nlive > 0 || x->entered.n > 0)
+        *start = x->start + step;
+    else {
+        *start = x->coming.n ? sq_window_first(&x->w, x->coming.v[0].end + x->w.slice, SQ_TS_MIN) : INT64_MAX;
+        if (x->late.n && x->late.v[0].end < *start)
+            *start = x->late.v[0].end;
+    }
+    if (x->placed && *start <= x->start)
+        *start = x->start + step;
+    if (x->watermark != SQ_TS_MIN && *start + size <= x->watermark)   /* over before there were rows */
+        *start = sq_window_floor(&x->w, x->watermark - size, step) + step;
+    return true;
+}
+
+static void wake(struct hop *x)
+{
+    int64_t start;
+
+    if (sq_window_by_clock(&x->w) && next_window(x, &start))
+        sq_window_wake(&x->a.base, &x->w, start + x->w.spec.size);
+}
+
 /* ---- rows ---- */
 
 struct hop_place { int64_t from, to, over; bool none; struct hop_slice *slice; };   /* the slice of the row before; when its last window is over */
@@ -130,7 +161,10 @@ static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *
 
     (void)input;
     SQ_TRY(sq_keys_load(&a->keys, in));
-    sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
+    if (sq_window_by_clock(&x->w))
+        sq_window_now(op, &x->w, x->watermark, in->nsel, x->time);
+    else
+        sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
     x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     SQ_TRY(sq_hashtab_upsert(&a->groups, in->nsel, a->keys.hash, a->keys.key, a->keys.null, key));
     for (uint32_t i = 0; i < in->nsel; i++) {
@@ -141,6 +175,7 @@ static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *
     }
     if (op->ins[0].accepted - taken < in->nsel)
         forget_unused(x, in, key);
+    wake(x);
     return sq_agg_apply(a, in, (struct agg_rows){a->row, a->pos, a->entry, n});
 }
 
@@ -243,41 +278,43 @@ static sq_rc move_to(struct hop *x, int64_t start)
     return sq_hop_emit(x);
 }
 
-/* Where the next window with rows begins; false: there is none. */
-static bool next_window(const struct hop *x, int64_t *start)
+static sq_rc advance(struct hop *x, int64_t to)
 {
-    int64_t size = x->w.spec.size, step = x->w.spec.step;
+    int64_t start;
 
-    if (x->nlive == 0 && x->entered.n == 0 && x->coming.n == 0 && x->late.n == 0)
-        return false;
-    if (x->nlive > 0 || x->entered.n > 0)
-        *start = x->start + step;
-    else {
-        *start = x->coming.n ? sq_window_first(&x->w, x->coming.v[0].end + x->w.slice, SQ_TS_MIN) : INT64_MAX;
-        if (x->late.n && x->late.v[0].end < *start)
-            *start = x->late.v[0].end;
+    while (next_window(x, &start) && start + x->w.spec.size <= to) {
+        SQ_TRY(sq_check_interrupt(x->a.base.ctx));
+        SQ_TRY(move_to(x, start));
     }
-    if (x->placed && *start <= x->start)
-        *start = x->start + step;
-    if (x->watermark != SQ_TS_MIN && *start + size <= x->watermark)   /* over before there were rows */
-        *start = sq_window_floor(&x->w, x->watermark - size, step) + step;
-    return true;
+    x->watermark = to > x->watermark ? to : x->watermark;
+    return SQ_OK;
 }
 
 static sq_rc hop_watermark(struct sq_op *op, int64_t ts)
 {
     struct hop *x = SQ_OP(op, struct hop);
-    int64_t start;
 
     if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
         return SQ_OK;
-    int64_t to = sq_window_watermark(&x->w, ts);
-    while (next_window(x, &start) && start + x->w.spec.size <= to) {
-        SQ_TRY(sq_check_interrupt(op->ctx));
-        SQ_TRY(move_to(x, start));
-    }
-    x->watermark = to > x->watermark ? to : x->watermark;
+    if (!sq_window_by_clock(&x->w) || ts == SQ_TS_MAX)
+        SQ_TRY(advance(x, sq_window_watermark(&x->w, ts)));
     return sq_emit_watermark(op, ts);
+}
+
+static sq_rc hop_timer(struct sq_op *op, int64_t now)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+
+    SQ_TRY(advance(x, sq_window_watermark(&x->w, now)));
+    wake(x);
+    return SQ_OK;
+}
+
+static sq_rc hop_restore(struct sq_op *op, struct sq_snapshot_in *in)
+{
+    SQ_TRY(sq_hop_restore(op, in));
+    wake(SQ_OP(op, struct hop));
+    return SQ_OK;
 }
 
 /* ---- opening and closing ---- */
@@ -318,6 +355,6 @@ bool sq_hop_can(const struct sq_plan *p)
 }
 
 const struct sq_op_class sq_op_hop = {
-    .name = "HopAggregate", .size = sizeof(struct hop), .open = hop_open, .batch = hop_batch, .watermark = hop_watermark,
-    .snapshot = sq_hop_snapshot, .restore = sq_hop_restore, .state_bytes = sq_hop_bytes, .close = hop_close,
+    .name = "HopAggregate", .size = sizeof(struct hop), .open = hop_open, .batch = hop_batch, .watermark = hop_watermark, .timer = hop_timer,
+    .snapshot = sq_hop_snapshot, .restore = hop_restore, .state_bytes = sq_hop_bytes, .close = hop_close,
 };

@@ -186,6 +186,14 @@ static sq_rc save_group(struct hop *x, struct sq_entry *e, int64_t slice, int64_
     return out->done(out->arg);
 }
 
+/* Which windows the clock has closed follows from nothing in a checkpoint: so a record says where it goes on. */
+static int64_t goes_on_from(const struct hop *x, const struct hop_record *r)
+{
+    int64_t from = sq_window_first(&x->w, r->slice + x->w.slice, x->watermark);
+
+    return sq_window_by_clock(&x->w) && from > sq_window_first(&x->w, r->slice + x->w.slice, SQ_TS_MIN) ? from : SQ_TS_MIN;
+}
+
 sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 {
     struct hop *x = SQ_OP(op, struct hop);
@@ -194,7 +202,7 @@ sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 
     while ((e = sq_hashtab_next(&x->a.groups, &it)))
         for (struct hop_record *r = hop_key(x, e)->oldest; r; r = r->next)
-            SQ_TRY(save_group(x, e, r->slice, SQ_TS_MIN, hop_own(r), out));
+            SQ_TRY(save_group(x, e, r->slice, goes_on_from(x, r), hop_own(r), out));
     for (size_t i = 0; i < x->late.n; i++) {
         struct hop_late *l = x->late.v[i].of;
         SQ_TRY(save_group(x, l->key, l->slice, l->from, hop_late_group(l), out));
@@ -251,7 +259,7 @@ sq_rc sq_hop_restore(struct sq_op *op, struct sq_snapshot_in *in)
     const char *p;
     size_t n;
 
-    x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
+    x->watermark = sq_window_watermark(&x->w, op->plan->final || sq_window_by_clock(&x->w) ? SQ_TS_MIN : op->ins[0].watermark);
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)

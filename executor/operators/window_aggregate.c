@@ -54,7 +54,7 @@ static sq_rc open(struct sq_op *op)
     x->a.retracts = in->mode != SQ_MODE_INSERT;
     x->watermark = SQ_TS_MIN;
     sq_windows_init(&x->w, p->u.agg.window, &op->config->session);
-    if (!p->u.agg.attached && merges(p, x->a.retracts))
+    if (!p->u.agg.attached && merges(p, x->a.retracts) && !sq_window_by_clock(&x->w))   /* by the clock: which windows of a slice are over would not be known after a restart */
         x->how = kind == SQ_WINDOW_HOP && x->w.spec.size != x->w.spec.step ? BY_SLICE : kind == SQ_WINDOW_CUMULATE ? BY_STEP : BY_WINDOW;
     SQ_TRY(storage(x));
     SQ_TRY(sq_window_state_open(x));
@@ -246,6 +246,20 @@ static sq_rc apply(struct window_aggregate *x, const struct sq_batch *in)
     return SQ_OK;
 }
 
+static void get_times(struct window_aggregate *x, const struct sq_batch *in)
+{
+    if (sq_window_by_clock(&x->w))
+        sq_window_now(&x->a.base, &x->w, x->watermark, in->nsel, x->time);
+    else
+        sq_window_times(&x->w, in, &in->cols[x->a.base.plan->u.agg.time], x->time);
+}
+
+static void wake(struct window_aggregate *x)
+{
+    if (sq_window_by_clock(&x->w) && x->due.n)
+        sq_window_wake(&x->a.base, &x->w, x->due.v[0].end);
+}
+
 /* Rows that were not taken: those of no time, and between two windows, are in none; the others are late. */
 static void count_late(struct window_aggregate *x, const struct sq_batch *in, uint32_t taken)
 {
@@ -272,6 +286,7 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     x->a.base.ins[0].filtered = filtered;        /* a row counts once, whatever its windows made of it */
     sq_op_accept(&x->a.base, 0, some);
     count_late(x, in, some);
+    wake(x);
     return SQ_OK;
 }
 
@@ -287,7 +302,7 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
     SQ_TRY(sq_agg_load(&x->a, in));
     x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     if (!p->u.agg.attached)
-        sq_window_times(&x->w, in, &in->cols[p->u.agg.time], x->time);
+        get_times(x, in);
     if (!p->u.agg.attached && x->how == BY_WINDOW && x->w.slice != x->w.spec.size)
         return windows_of_rows(x, in);
     taken = p->u.agg.attached ? column_bounds(x, in) : slice_bounds(x, in);
@@ -295,6 +310,7 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
         SQ_TRY(apply(x, in));
     sq_op_accept(op, 0, taken - (op->ins[0].filtered - filtered));
     count_late(x, in, taken);
+    wake(x);
     return SQ_OK;
 }
 
@@ -494,20 +510,43 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     return SQ_OK;
 }
 
-static sq_rc watermark(struct sq_op *op, int64_t ts)
+static sq_rc advance(struct window_aggregate *x, int64_t to)
 {
-    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
     struct sq_window_due d;
 
-    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
-        return SQ_OK;
-    int64_t to = sq_window_watermark(&x->w, ts);
     while (sq_window_heap_take(&x->due, to, &d)) {
         x->watermark = d.end > x->watermark ? d.end : x->watermark;
         SQ_TRY(x->how == BY_WINDOW ? over_window(x, &d) : x->how == BY_SLICE ? over_slices(x, &d) : over_steps(x, &d));
     }
     x->watermark = to > x->watermark ? to : x->watermark;
+    return SQ_OK;
+}
+
+static sq_rc watermark(struct sq_op *op, int64_t ts)
+{
+    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
+
+    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
+        return SQ_OK;
+    if (!sq_window_by_clock(&x->w) || ts == SQ_TS_MAX)
+        SQ_TRY(advance(x, sq_window_watermark(&x->w, ts)));
     return sq_emit_watermark(op, ts);
+}
+
+static sq_rc timer(struct sq_op *op, int64_t now)
+{
+    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
+
+    SQ_TRY(advance(x, sq_window_watermark(&x->w, now)));
+    wake(x);
+    return SQ_OK;
+}
+
+static sq_rc restore(struct sq_op *op, struct sq_snapshot_in *in)
+{
+    SQ_TRY(sq_window_restore(op, in));
+    wake(SQ_OP(op, struct window_aggregate));
+    return SQ_OK;
 }
 
 static void close_op(struct sq_op *op)
@@ -532,6 +571,6 @@ static void close_op(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_window_aggregate = {
-    .name = "WindowAggregate", .size = sizeof(struct window_aggregate), .open = open, .batch = batch, .watermark = watermark,
-    .snapshot = sq_window_snapshot, .restore = sq_window_restore, .state_bytes = sq_window_bytes, .close = close_op,
+    .name = "WindowAggregate", .size = sizeof(struct window_aggregate), .open = open, .batch = batch, .watermark = watermark, .timer = timer,
+    .snapshot = sq_window_snapshot, .restore = restore, .state_bytes = sq_window_bytes, .close = close_op,
 };
