@@ -161,6 +161,17 @@ static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
     return SQ_OK;
 }
 
+/* Its partitions are of one window each. */
+static bool ranks_windows(const struct sq_plan *p)
+{
+    bool start = false, end = false;
+    for (uint32_t i = 0; p->window && i < p->u.rank.npartition; i++) {
+        start |= p->u.rank.partition[i] == p->window->start;
+        end |= p->u.rank.partition[i] == p->window->end;
+    }
+    return start && end;
+}
+
 static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t;
@@ -182,6 +193,10 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
         return of_union(a, p);
     case SQ_N_JOIN:
         return of_join(a, p);
+    case SQ_N_RANK:
+        SQ_TRY(of_input(a, p, &t));
+        p->window = ranks_windows(p) ? p->window : NULL;
+        return SQ_OK;
     case SQ_N_WINDOW:
         return of_window(a, p);
     case SQ_N_WINDOW_AGGREGATE:
