@@ -27,8 +27,9 @@ static sq_rc scope_of_plan(struct sq_binder *b, const struct sq_ast_from *f, str
 {
     if (f->ncols && f->ncols != p->ncols)
         return SQ_WRONG(b, f->alias_span.len ? f->alias_span : f->span, "the list of %u column names does not fit: '%.*s' has %u columns", f->ncols, SQ_FMT(f->alias), p->ncols);
-    if (f->ncols)
-        SQ_TRY(rename_columns(b, p, f->cols));
+    bool values = f->query && f->query->kind == SQ_Q_VALUES;
+    if (f->ncols || (values && p->ncols == 1 && f->alias.p))     /* FLINK: the alias of one column of VALUES names the column */
+        SQ_TRY(rename_columns(b, p, f->ncols ? f->cols : &f->alias));
     SQ_TRY(sq_scope_of(b, p->cols, p->ncols, s));
     s->nrels = 1;
     s->rels[0].alias = f->alias.p ? f->alias : name;
@@ -257,7 +258,8 @@ static sq_rc refuse_function(struct sq_binder *b, const struct sq_ast_from *f)
     for (size_t i = 0; f->call && i < SQ_LEN(windows); i++)
         if (sq_str_iis(f->call->text, windows[i]))
             return SQ_REFUSE(b, span, "window table functions (%s) are not supported yet", windows[i]);
-    return SQ_REFUSE(b, span, "table functions in FROM are not supported yet");
+    SQ_REFUSE(b, span, "there is no table function '%.*s': table functions in FROM are not supported yet", SQ_FMT(f->call->text));
+    return sq_hint(b->ctx, "UNNEST(…) gives the elements of an ARRAY, MAP or MULTISET as rows");
 }
 
 /* ---- joins ---- */
@@ -411,6 +413,18 @@ static sq_rc join_condition(struct sq_binder *b, const struct sq_ast_from *f, ui
     return n ? bind_using(b, f, nleft, names, n, s, on) : SQ_OK;
 }
 
+static sq_rc join_unnest(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan **plan, struct sq_scope *scope)
+{
+    struct sq_scope own = {0};
+    uint32_t nleft = l->ncols;
+    if (f->join != SQ_JOIN_INNER && f->join != SQ_JOIN_CROSS && f->join != SQ_JOIN_LEFT)
+        return SQ_REFUSE(b, f->span, "UNNEST can be the right side of an INNER, CROSS or LEFT join only");
+    *plan = l;
+    SQ_TRY(sq_bind_unnest(b, f->right, f->join == SQ_JOIN_LEFT, ls, plan, &own));
+    SQ_TRY(joined_scope(b, f, ls, &own, nleft, scope));
+    return sq_bind_unnest_on(b, f, scope, plan);
+}
+
 static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan **plan, struct sq_scope *scope)
 {
     struct sq_plan *l, *r;
@@ -419,6 +433,8 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
     if (f->join == SQ_JOIN_SEMI || f->join == SQ_JOIN_ANTI)
         return SQ_REFUSE(b, f->span, "SEMI and ANTI joins are not supported yet");
     SQ_TRY(from_any(b, f->left, &l, &ls));
+    if (f->right->kind == SQ_F_UNNEST)
+        return join_unnest(b, f, l, &ls, plan, scope);
     SQ_TRY(from_any(b, f->right, &r, &rs));
     if (l->ncols + r->ncols > SQ_COLUMNS_MAX)
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->span), "the join has more than %d columns", SQ_COLUMNS_MAX);
@@ -456,7 +472,9 @@ static sq_rc from_item(struct sq_binder *b, const struct sq_ast_from *f, struct 
     case SQ_F_FUNCTION:
         return refuse_function(b, f);
     case SQ_F_UNNEST:
-        return SQ_REFUSE(b, f->span, "UNNEST is not supported yet");
+        if (!(*plan = sq_one_row(b)))
+            return SQ_NOMEM;
+        return sq_bind_unnest(b, f, false, &(struct sq_scope){0}, plan, scope);
     }
     return sq_fail(b->ctx, SQ_INTERNAL, "FROM of unknown kind");
 }

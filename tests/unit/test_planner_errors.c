@@ -150,8 +150,6 @@ static void test_not_yet(void **state)
           "INTERSECT is not supported yet | SELECT id FROM t INTERSECT SELECT id FROM f | ");
     REFUSED("SELECT id FROM t EXCEPT SELECT id FROM f",
           "EXCEPT is not supported yet | SELECT id FROM t EXCEPT SELECT id FROM f | ");
-    REFUSED("SELECT * FROM t, UNNEST(l)",
-          "UNNEST is not supported yet | UNNEST(l) | ");
     REFUSED("SELECT * FROM t FOR SYSTEM_TIME AS OF ts",
           "temporal joins (FOR SYSTEM_TIME AS OF) are not supported yet | ts | ");
     REFUSED("SELECT * FROM t MATCH_RECOGNIZE (PATTERN (A) DEFINE A AS A.v > 1)",
