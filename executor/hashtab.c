@@ -17,7 +17,7 @@
 #include <emmintrin.h>
 #endif
 
-enum { GROUP = 16, EMPTY = 0x80, DELETED = 0xfe, RUN = 32, BLOCK_MIN = 16, BLOCK_BYTES = 8 << 20 };
+enum { GROUP = 16, EMPTY = 0x80, DELETED = 0xfe, RUN = 32, BLOCK_MIN = 4, BLOCK_BYTES = 8 << 20 };
 
 static inline uint32_t match_tag(const uint8_t *ctrl, uint8_t tag)
 {

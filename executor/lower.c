@@ -10,9 +10,20 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_SCAN] = &sq_op_scan,         [SQ_N_VALUES] = &sq_op_values,   [SQ_N_WATERMARK] = &sq_op_watermark, [SQ_N_FILTER] = &sq_op_filter,
     [SQ_N_PROJECT] = &sq_op_project,   [SQ_N_AGGREGATE] = &sq_op_aggregate, [SQ_N_JOIN] = &sq_op_join,       [SQ_N_UNION] = &sq_op_union,
     [SQ_N_SORT] = &sq_op_sort,         [SQ_N_LIMIT] = &sq_op_limit,     [SQ_N_SINK] = &sq_op_sink,           [SQ_N_COLLECT] = &sq_op_collect,
-    [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize,
-    [SQ_N_EXPAND] = &sq_op_expand,     [SQ_N_UNNEST] = &sq_op_unnest,
+    [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
+    [SQ_N_EXPAND] = &sq_op_expand,     [SQ_N_UNNEST] = &sq_op_unnest,   [SQ_N_REPLICATE] = &sq_op_replicate,
 };
+
+static const struct sq_op_class *class_of(const struct sq_plan *p)
+{
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS)
+        return &sq_op_window_join;
+    if (p->kind == SQ_N_WINDOW_AGGREGATE && p->u.agg.window->kind == SQ_WINDOW_SESSION && !p->u.agg.attached)
+        return &sq_op_session_aggregate;
+    if (p->kind == SQ_N_WINDOW && p->u.window.spec->kind == SQ_WINDOW_SESSION)
+        return &sq_op_session_rows;
+    return classes[p->kind];
+}
 
 uint32_t sq_join_build(const struct sq_plan *plan)
 {
@@ -92,7 +103,7 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
 {
     bool here = w->number == 0 || !plan->single;
 
-    if ((size_t)plan->kind >= SQ_LEN(classes) || plan->id >= w->nops)
+    if ((size_t)plan->kind >= SQ_LEN(classes) || !class_of(plan) || plan->id >= w->nops)
         return sq_fail(w->ctx, SQ_INTERNAL, "a plan node of kind %d with number %u", (int)plan->kind, plan->id);
     *out = plan->kind == SQ_N_EXCHANGE ? w->receivers[plan->id] : w->ops[plan->id];
     if (seen[plan->id])
@@ -101,7 +112,7 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
     if (plan->kind == SQ_N_EXCHANGE)
         return lower_exchange(w, plan, seen, here, out);
     if (here)
-        SQ_TRY(new_op(w, classes[plan->kind], plan, plan->ninputs, &w->ops[plan->id]));
+        SQ_TRY(new_op(w, class_of(plan), plan, plan->ninputs, &w->ops[plan->id]));
     *out = w->ops[plan->id];
     SQ_TRY(lower_inputs(w, plan, seen, *out));
     if (here && sq_op_is_source(*out)) {

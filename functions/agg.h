@@ -50,4 +50,16 @@ sq_rc sq_min_load(struct sq_agg_call *, void *acc, const char **at, const char *
 sq_rc sq_max_load(struct sq_agg_call *, void *acc, const char **at, const char *end);
 void sq_minmax_drop(struct sq_agg_call *, void *acc);
 
+/* variance.c */
+size_t sq_variance_size(const struct sq_agg_call *);
+sq_rc sq_variance_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
+sq_rc sq_variance_update(struct sq_agg_call *, void **acc, const struct sq_vec *arg, struct sq_rows rows, const uint8_t *kind);
+sq_rc sq_variance_merge(struct sq_agg_call *, void *into, const void *from);
+sq_rc sq_var_pop_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
+sq_rc sq_var_samp_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
+sq_rc sq_stddev_pop_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
+sq_rc sq_stddev_samp_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
+sq_rc sq_variance_save(struct sq_agg_call *, const void *acc, struct sq_buf *);
+sq_rc sq_variance_load(struct sq_agg_call *, void *acc, const char **at, const char *end);
+
 #endif

@@ -349,6 +349,16 @@ static const struct sq_agg aggs[] = {
     {.name = "MAX", .signature = "(COMPARABLE) -> COMPARABLE", .help = "the greatest value; NULL when there are none", .example = "MAX(price)",
      .derive = sq_max_derive, .acc_size = sq_minmax_size, .update = sq_max_update, .merge = sq_max_merge, .result = sq_max_result,
      .save = sq_minmax_save, .load = sq_max_load, .drop = sq_minmax_drop},
+#define VARIANCE(NAME, RESULT, HELP)                                                                                                                    \
+    {.name = NAME, .signature = "(NUMERIC) -> NUMERIC", .help = HELP, .example = NAME "(amount)", .derive = sq_variance_derive, .acc_size = sq_variance_size, \
+     .update = sq_variance_update, .merge = sq_variance_merge, .result = RESULT, .save = sq_variance_save, .load = sq_variance_load}
+    VARIANCE("VAR_POP", sq_var_pop_result, "the variance of all values that are not NULL"),
+    VARIANCE("VAR_SAMP", sq_var_samp_result, "the variance of a sample; NULL for fewer than two values"),
+    VARIANCE("VARIANCE", sq_var_samp_result, "the variance of a sample; NULL for fewer than two values"),
+    VARIANCE("STDDEV_POP", sq_stddev_pop_result, "the standard deviation of all values that are not NULL"),
+    VARIANCE("STDDEV_SAMP", sq_stddev_samp_result, "the standard deviation of a sample; NULL for fewer than two values"),
+    VARIANCE("STDDEV", sq_stddev_samp_result, "the standard deviation of a sample; NULL for fewer than two values"),
+#undef VARIANCE
 };
 
 const struct sq_agg *sq_agg_find(struct sq_str name)

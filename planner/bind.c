@@ -68,18 +68,6 @@ static struct sq_field *unnamed_fields(struct sq_binder *b, uint32_t n)
     return f;
 }
 
-static struct sq_plan *union_node(struct sq_binder *b, struct sq_plan **inputs, uint32_t n, const struct sq_field *cols, uint32_t ncols, struct sq_span span)
-{
-    struct sq_plan *u = sq_node_new(b->arena, SQ_N_UNION, NULL, span);
-    if (!u)
-        return NULL;
-    u->inputs = inputs;
-    u->ninputs = n;
-    u->cols = cols;
-    u->ncols = ncols;
-    return u;
-}
-
 /* Rows that are not constant (a clock, random numbers): a project over one row for each. */
 static sq_rc values_projects(struct sq_binder *b, struct sq_expr **cells, uint32_t nrows, const struct sq_field *cols, uint32_t ncols, struct sq_span span, struct sq_plan **out)
 {
@@ -94,7 +82,7 @@ static sq_rc values_projects(struct sq_binder *b, struct sq_expr **cells, uint32
         if (!row || !(inputs[r] = sq_node_project(b->arena, row, cells + (size_t)r * ncols, ncols, names)))
             return SQ_NOMEM;
     }
-    *out = nrows == 1 ? inputs[0] : union_node(b, inputs, nrows, cols, ncols, span);
+    *out = nrows == 1 ? inputs[0] : sq_node_union(b->arena, inputs, nrows, cols, ncols, span);
     return *out ? SQ_OK : SQ_NOMEM;
 }
 
@@ -143,7 +131,7 @@ static sq_rc bind_values(struct sq_binder *b, const struct sq_ast_query *q, stru
     return constant ? sq_values_plan(b->arena, cells, q->nrows, cols, ncols, out) : values_projects(b, cells, q->nrows, cols, ncols, q->span, out);
 }
 
-/* ---- set operations ---- */
+/* ---- casts of all columns ---- */
 
 sq_rc sq_bind_cast_plan(struct sq_binder *b, struct sq_plan *p, const struct sq_type *const *types, struct sq_plan **out)
 {
@@ -166,80 +154,6 @@ sq_rc sq_bind_cast_plan(struct sq_binder *b, struct sq_plan *p, const struct sq_
     if (!changed)
         return SQ_OK;
     *out = sq_node_project(b->arena, p, exprs, p->ncols, names);
-    return *out ? SQ_OK : SQ_NOMEM;
-}
-
-static sq_rc union_types(struct sq_binder *b, struct sq_plan *const *in, uint32_t n, struct sq_span span, const struct sq_type **types, struct sq_field *cols)
-{
-    struct sq_expr **column = SQ_NEW_ARRAY(b->arena, struct sq_expr *, n);
-    if (!column)
-        return SQ_NOMEM;
-    for (uint32_t c = 0; c < in[0]->ncols; c++) {
-        bool nullable = false;
-        char what[128];
-        for (uint32_t i = 0; i < n; i++) {
-            if (!(column[i] = sq_expr_col(b->arena, c, in[i]->cols[c].type, (struct sq_span){0, 0})))
-                return SQ_NOMEM;
-            nullable |= column[i]->type->nullable;
-        }
-        snprintf(what, sizeof(what), "columns number %u ('%.*s') of the queries of UNION", c + 1, in[0]->cols[c].name.n > 60 ? 60 : (int)in[0]->cols[c].name.n, in[0]->cols[c].name.p);
-        SQ_TRY(sq_bind_common(b, column, n, what, span, &types[c]));
-        cols[c].name = in[0]->cols[c].name;
-        if (!(cols[c].type = sq_type_nullable(b->arena, types[c], nullable)))
-            return SQ_NOMEM;
-    }
-    return SQ_OK;
-}
-
-static struct sq_plan *distinct_node(struct sq_binder *b, struct sq_plan *in, struct sq_span span)
-{
-    struct sq_plan *p = sq_node_new(b->arena, SQ_N_AGGREGATE, in, span);
-    uint32_t *group = SQ_NEW_ARRAY(b->arena, uint32_t, in->ncols ? in->ncols : 1);
-    if (!p || !group)
-        return NULL;
-    for (uint32_t i = 0; i < in->ncols; i++)
-        group[i] = i;
-    p->u.agg.group = group;
-    p->u.agg.ngroup = in->ncols;
-    return p;
-}
-
-static bool plain_union(const struct sq_ast_query *q, bool all)
-{
-    return q->kind == SQ_Q_UNION && q->all == all && !q->norder && !q->limit && !q->offset && !q->nwith;
-}
-
-static sq_rc bind_union(struct sq_binder *b, const struct sq_ast_query *q, struct sq_plan **out)
-{
-    uint32_t n = 2;
-    for (const struct sq_ast_query *l = q->left; plain_union(l, q->all); l = l->left)
-        n++;
-    struct sq_plan **in = SQ_NEW_ARRAY(b->arena, struct sq_plan *, n);
-    const struct sq_ast_query *l = q;
-    if (!in)
-        return SQ_NOMEM;
-    const struct sq_ast_query **members = SQ_NEW_ARRAY(b->arena, const struct sq_ast_query *, n);
-    if (!members)
-        return SQ_NOMEM;
-    for (uint32_t i = n - 1; i > 0; i--, l = l->left)
-        members[i] = l->right;
-    members[0] = l;
-    for (uint32_t i = 0; i < n; i++) {
-        SQ_TRY(sq_bind_select_query(b, members[i], true, &in[i]));
-        if (in[i]->ncols != in[0]->ncols)
-            return SQ_WRONG(b, members[i]->span, "the queries of UNION must have as many columns: the first has %u, this one %u", in[0]->ncols, in[i]->ncols);
-    }
-    uint32_t ncols = in[0]->ncols;
-    const struct sq_type **types = SQ_NEW_ARRAY(b->arena, const struct sq_type *, ncols ? ncols : 1);
-    struct sq_field *cols = SQ_NEW_ARRAY(b->arena, struct sq_field, ncols ? ncols : 1);
-    if (!types || !cols)
-        return SQ_NOMEM;
-    SQ_TRY(union_types(b, in, n, q->span, types, cols));
-    for (uint32_t i = 0; i < n; i++)
-        SQ_TRY(sq_bind_cast_plan(b, in[i], types, &in[i]));
-    *out = union_node(b, in, n, cols, ncols, sq_bind_span(b, q->span));
-    if (*out && !q->all)
-        *out = distinct_node(b, *out, sq_bind_span(b, q->span));
     return *out ? SQ_OK : SQ_NOMEM;
 }
 
@@ -562,8 +476,8 @@ static sq_rc select_clauses(struct select *s)
     if (q->where) {
         struct sq_bind_x x = context(s, "WHERE", false);
         struct sq_expr *e;
-        SQ_TRY(sq_bind_predicate(&x, q->where, &e));
-        if (!(s->plan = sq_node_filter(b->arena, s->plan, e)))
+        SQ_TRY(sq_bind_where(&x, q->where, &s->plan, &e));
+        if (e && !(s->plan = sq_node_filter(b->arena, s->plan, e)))
             return SQ_NOMEM;
     }
     if (q->grouped || q->ngroup) {
@@ -614,7 +528,7 @@ static sq_rc bind_select(struct sq_binder *b, const struct sq_ast_query *q, bool
     SQ_TRY(output_names(&s));
     if (!(s.plan = sq_node_project(b->arena, s.plan, s.exprs.p, s.exprs.n, s.names)))
         return SQ_NOMEM;
-    if (q->distinct && !(s.plan = distinct_node(b, s.plan, sq_bind_span(b, q->span))))
+    if (q->distinct && !(s.plan = sq_node_distinct(b->arena, s.plan, sq_bind_span(b, q->span))))
         return SQ_NOMEM;
     SQ_TRY(sort_node(b, q, s.keys, s.nkeys, &s.plan));
     if (s.exprs.n > s.nitems) {
@@ -640,11 +554,10 @@ static sq_rc bind_body(struct sq_binder *b, const struct sq_ast_query *q, bool s
         SQ_TRY(bind_values(b, q, out));
         break;
     case SQ_Q_UNION:
-        SQ_TRY(bind_union(b, q, out));
-        break;
     case SQ_Q_INTERSECT:
     case SQ_Q_EXCEPT:
-        return SQ_REFUSE(b, q->span, "%s is not supported yet", q->kind == SQ_Q_INTERSECT ? "INTERSECT" : "EXCEPT");
+        SQ_TRY(sq_bind_setop(b, q, out));
+        break;
     }
     return ordered ? order_plan(b, q, out) : sort_node(b, q, NULL, 0, out);
 }

@@ -94,6 +94,8 @@ struct sq_bind_x {
     struct sq_expr *const *aliases;        /* ORDER BY: the bound items that a bare alias means; entry NULL: not an alias */
     const struct sq_str *alias_names;
     uint32_t naliases;
+    const struct sq_scope *outer;          /* columns of the query around this one; NULL: there are none to be seen */
+    struct sq_plan **values;               /* where queries as values are joined to; NULL: refused here */
 };
 
 sq_rc sq_bind_expr(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **);
@@ -140,6 +142,34 @@ struct sq_plan *sq_one_row(struct sq_binder *);
 sq_rc sq_bind_unnest(struct sq_binder *, const struct sq_ast_from *, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_scope *own);
 /* The condition of the join with it. */
 sq_rc sq_bind_unnest_on(struct sq_binder *, const struct sq_ast_from *join, const struct sq_scope *, struct sq_plan **);
+
+/* ---- subqueries (subquery.c) ---- */
+
+/* A WHERE over *plan: queries in it are joined to the plan; the rest is the condition (NULL: none). */
+sq_rc sq_bind_where(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_plan **plan, struct sq_expr **pred);
+sq_rc sq_bind_value_query(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **);
+sq_rc sq_bind_outer_name(struct sq_bind_x *, const struct sq_ast_expr *, bool *found, struct sq_expr **);
+/* The rows of l that have (SEMI) or have no (ANTI) partner in r. `on`: over the columns of both. */
+sq_rc sq_half_join(struct sq_binder *, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind, struct sq_expr *on, struct sq_span, struct sq_plan **);
+/* UNION, INTERSECT, EXCEPT (setop.c). */
+sq_rc sq_bind_setop(struct sq_binder *, const struct sq_ast_query *, struct sq_plan **);
+/* SEMI and ANTI joins with their right side's columns (while the tree is rewritten), or without. */
+sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
+
+/* ---- windows (window.c) ---- */
+
+enum { SQ_WINDOWS_MOST = 1000000 };        /* that a row may lie in */
+/* The number of enum sq_window_kind that is the function's name; -1: none. */
+int sq_window_kind(struct sq_str name);
+const char *sq_window_kind_name(enum sq_window_kind);
+/* TABLE(TUMBLE(…)) of FROM; GROUP BY TUMBLE(ts, …): the call's window over `in`. */
+sq_rc sq_bind_window(struct sq_binder *, const struct sq_ast_from *, struct sq_plan **);
+sq_rc sq_bind_group_window(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_plan *in, struct sq_plan **);
+sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
+/* An AGGREGATE by the window_start and window_end of its input (annotated). */
+bool sq_groups_by_window(const struct sq_plan *);
+/* Aggregates by windows become aggregates of windows. Annotates time. */
+sq_rc sq_find_windows(struct sq_arena *, struct sq_plan **);
 
 /* ---- rewriting (rewrite.c, pushdown.c) ---- */
 

@@ -343,7 +343,7 @@ static sq_rc bind_in(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 {
     struct sq_binder *b = x->b;
     if (a->query)
-        return SQ_REFUSE(b, a->span, "IN (subquery) is not supported yet");
+        return SQ_REFUSE(b, a->span, "IN (query) is supported in WHERE only, alone or between ANDs");
     if (a->args[0]->kind == SQ_A_ROW)
         return bind_in_rows(x, a, out);
     struct sq_expr **args = SQ_NEW_ARRAY(b->arena, struct sq_expr *, a->nargs);
@@ -719,11 +719,11 @@ static sq_rc bind_any(struct sq_bind_x *x, const struct sq_ast_expr *a, struct s
     case SQ_A_AT_TIME_ZONE:
         return bind_named(x, a, NAME("AT TIME ZONE"), "AT TIME ZONE", out);
     case SQ_A_EXISTS:
-        return SQ_REFUSE(x->b, a->span, "EXISTS (subquery) is not supported yet");
+        return SQ_REFUSE(x->b, a->span, "EXISTS is supported in WHERE only, alone or between ANDs");
     case SQ_A_SUBQUERY:
-        return SQ_REFUSE(x->b, a->span, "a scalar subquery is not supported yet");
+        return sq_bind_value_query(x, a, out);
     case SQ_A_QUANTIFIED:
-        return SQ_REFUSE(x->b, a->span, "%s (subquery) is not supported yet", a->ival2 ? "ALL" : "ANY");
+        return SQ_REFUSE(x->b, a->span, "%s (query) is supported in WHERE only, alone or between ANDs", a->ival2 ? "ALL" : "ANY");
     case SQ_A_STAR:
         return SQ_WRONG(x->b, a->span, "* can stand only in SELECT and COUNT(*)");
     case SQ_A_DESCRIPTOR:

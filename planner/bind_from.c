@@ -251,15 +251,14 @@ static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct
     return scope_of_plan(b, f, *plan, t, t->name, scope);
 }
 
-static sq_rc refuse_function(struct sq_binder *b, const struct sq_ast_from *f)
+static sq_rc bind_function(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan **plan, struct sq_scope *scope)
 {
-    static const char *const windows[] = {"TUMBLE", "HOP", "CUMULATE", "SESSION"};
-    struct sq_span span = f->call ? f->call->span : f->span;
-    for (size_t i = 0; f->call && i < SQ_LEN(windows); i++)
-        if (sq_str_iis(f->call->text, windows[i]))
-            return SQ_REFUSE(b, span, "window table functions (%s) are not supported yet", windows[i]);
-    SQ_REFUSE(b, span, "there is no table function '%.*s': table functions in FROM are not supported yet", SQ_FMT(f->call->text));
-    return sq_hint(b->ctx, "UNNEST(…) gives the elements of an ARRAY, MAP or MULTISET as rows");
+    if (!f->call || sq_window_kind(f->call->text) < 0) {
+        SQ_REFUSE(b, f->call ? f->call->span : f->span, "table functions in FROM are not supported yet, but for windows: TUMBLE, HOP, CUMULATE, SESSION");
+        return sq_hint(b->ctx, "UNNEST(…) gives the elements of an ARRAY, MAP or MULTISET as rows");
+    }
+    SQ_TRY(sq_bind_window(b, f, plan));
+    return scope_of_plan(b, f, *plan, NULL, (struct sq_str){NULL, 0}, scope);
 }
 
 /* ---- joins ---- */
@@ -470,7 +469,7 @@ static sq_rc from_item(struct sq_binder *b, const struct sq_ast_from *f, struct 
     case SQ_F_JOIN:
         return bind_join(b, f, plan, scope);
     case SQ_F_FUNCTION:
-        return refuse_function(b, f);
+        return bind_function(b, f, plan, scope);
     case SQ_F_UNNEST:
         if (!(*plan = sq_one_row(b)))
             return SQ_NOMEM;

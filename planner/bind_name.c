@@ -195,6 +195,12 @@ sq_rc sq_bind_name(struct sq_bind_x *x, const struct sq_ast_expr *ast, struct sq
         struct sq_expr *e = refer(x, hit, span);
         return e ? bind_fields(x, n, 1, span, e, out) : SQ_NOMEM;
     }
+    if (x->outer) {
+        bool found;
+        SQ_TRY(sq_bind_outer_name(x, ast, &found, out));
+        if (found)
+            return SQ_OK;
+    }
     if (named != many)
         return not_found(x, n, named, n->part[named_parts]);
     return n->n == 1 ? not_found(x, n, many, n->part[0]) : no_table(x, n);

@@ -35,9 +35,10 @@ static bool updates(const struct sq_plan *p)
     case SQ_N_AGGREGATE:
         return input || p->u.agg.nitems > 0 || p->u.agg.global;
     case SQ_N_JOIN:
-        return input || p->u.join.kind != SQ_JOIN_INNER;
+        return input || (p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI && p->u.join.how == SQ_JOIN_REGULAR);
     case SQ_N_SORT:
-        return false;                                            /* waits for the end */
+    case SQ_N_WINDOW_AGGREGATE:
+        return false;                                            /* wait for the end, of all or of a window */
     default:
         return input;
     }
@@ -47,7 +48,7 @@ static bool updates(const struct sq_plan *p)
 static const struct sq_plan *culprit(const struct sq_plan *p)
 {
     for (;;) {
-        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER))
+        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
             return p;
         const struct sq_plan *next = NULL;
         for (uint32_t i = 0; i < p->ninputs && !next; i++)
@@ -65,7 +66,7 @@ static const char *reason(const struct sq_plan *p)
     case SQ_N_AGGREGATE:
         return p->u.agg.global ? "an aggregate over all rows" : p->u.agg.nitems ? "GROUP BY" : "DISTINCT";
     case SQ_N_JOIN:
-        return p->u.join.kind == SQ_JOIN_LEFT ? "LEFT JOIN" : p->u.join.kind == SQ_JOIN_RIGHT ? "RIGHT JOIN" : "FULL JOIN";
+        return p->u.join.kind == SQ_JOIN_ANTI ? "NOT EXISTS or NOT IN" : p->u.join.kind == SQ_JOIN_LEFT ? "LEFT JOIN" : p->u.join.kind == SQ_JOIN_RIGHT ? "RIGHT JOIN" : "FULL JOIN";
     default:
         return "it reads a table of changes";
     }
@@ -115,6 +116,8 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
     }
     p->bounded = bounded;
     p->final = c->config->batch;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS && (updates(p->inputs[0]) || updates(p->inputs[1])))
+        p->u.join.how = SQ_JOIN_REGULAR;
     if (p->kind == SQ_N_SCAN)
         SQ_TRY(check_scan(c, p));
     if (p->kind == SQ_N_LIMIT && !c->config->batch && updates(p->inputs[0])) {

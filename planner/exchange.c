@@ -60,6 +60,8 @@ static sq_rc put_exchange(struct spread *s, struct sq_plan *p, uint32_t input, c
     x->net = in->net;
     x->final = in->final;
     x->bounded = in->bounded;
+    x->time = in->time;
+    x->window = in->window;
     x->uid = in->uid ^ UINT64_C(0x5851f42d4c957f2d);
     x->single = cols == NULL;
     x->u.exchange.cols = cols;
@@ -156,7 +158,7 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
         return SQ_NOMEM;
     SQ_TRY(place(s, p->inputs[0], false, &in));
     *l = (struct lie){.n = 0};
-    if (p->u.agg.global || p->u.agg.ngroup == 0)
+    if (p->u.agg.ngroup == 0)
         return gather(s, p);
     if (p->inputs[0]->single && !in.scanned) {
         p->single = true;
@@ -167,6 +169,24 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
     for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
         own[i] = i;
     l->by[l->n++] = (struct cols){own, p->u.agg.ngroup};
+    return SQ_OK;
+}
+
+/* A table function of sessions keeps its rows by partition. */
+static sq_rc place_session(struct spread *s, struct sq_plan *p, struct lie *l)
+{
+    struct lie in;
+
+    SQ_TRY(place(s, p->inputs[0], false, &in));
+    *l = (struct lie){.n = 0};
+    if (p->u.window.npartition == 0)
+        return gather(s, p);
+    p->single = p->inputs[0]->single && !in.scanned;
+    if (p->single)
+        return SQ_OK;
+    if (p->inputs[0]->single || !lies_by(&in, p->u.window.partition, p->u.window.npartition))
+        SQ_TRY(put_exchange(s, p, 0, p->u.window.partition, p->u.window.npartition));
+    l->by[l->n++] = (struct cols){p->u.window.partition, p->u.window.npartition};
     return SQ_OK;
 }
 
@@ -282,7 +302,12 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
     case SQ_N_VALUES:
         place_values(p);
         return SQ_OK;
+    case SQ_N_WINDOW:
+        if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
+            return place_session(s, p, l);
+        /* fall through */
     case SQ_N_WATERMARK:
+    case SQ_N_REPLICATE:
     case SQ_N_FILTER:
         SQ_TRY(place(s, p->inputs[0], ordered, l));
         p->single = p->inputs[0]->single;
@@ -303,6 +328,7 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
         *l = p->kind == SQ_N_EXPAND ? expand_lie(p, &in) : unnest_lie(s, p, &in);
         return SQ_OK;
     case SQ_N_AGGREGATE:
+    case SQ_N_WINDOW_AGGREGATE:
         return place_aggregate(s, p, l);
     case SQ_N_NORMALIZE:
         return place_normalize(s, p, l);
@@ -314,6 +340,8 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
     case SQ_N_LIMIT:
         SQ_TRY(place(s, p->inputs[0], false, &in));
         return gather(s, p);
+    case SQ_N_RANK:
+        break;
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         return place_root(s, p, l);

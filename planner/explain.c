@@ -57,18 +57,9 @@ static void describe_project(struct sq_buf *b, const struct sq_plan *p)
     }
 }
 
-static void describe_aggregate(struct sq_buf *b, const struct sq_plan *p)
+static void aggregates(struct sq_buf *b, const struct sq_plan *p)
 {
     const struct sq_plan *in = p->inputs[0];
-    if (!p->u.agg.nitems && !p->u.agg.global)
-        sq_buf_puts(b, "Distinct");
-    else
-        sq_buf_puts(b, "Aggregate");
-    if (p->u.agg.ngroup) {
-        sq_buf_puts(b, " by (");
-        columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
-        sq_buf_putc(b, ')');
-    }
     for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
         const struct sq_agg_item *it = &p->u.agg.items[i];
         sq_buf_printf(b, "%s%s(%s", i ? ", " : ": ", it->agg->name, it->distinct ? "DISTINCT " : "");
@@ -82,10 +73,65 @@ static void describe_aggregate(struct sq_buf *b, const struct sq_plan *p)
     }
 }
 
+static void describe_aggregate(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    if (!p->u.agg.nitems && !p->u.agg.global)
+        sq_buf_puts(b, "Distinct");
+    else
+        sq_buf_puts(b, "Aggregate");
+    if (p->u.agg.ngroup) {
+        sq_buf_puts(b, " by (");
+        columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
+        sq_buf_putc(b, ')');
+    }
+    aggregates(b, p);
+}
+
+static void duration(struct sq_buf *b, int64_t us)
+{
+    static const struct { int64_t us; const char *unit; } units[] = {{INT64_C(86400000000), "d"}, {INT64_C(3600000000), "h"}, {60000000, "min"}, {1000000, "s"}, {1000, "ms"}};
+    size_t i = 0;
+    while (i + 1 < SQ_LEN(units) && us % units[i].us != 0)
+        i++;
+    sq_buf_printf(b, "%lld %s", (long long)(us / units[i].us), units[i].unit);
+}
+
+static void describe_window(struct sq_buf *b, const struct sq_window_spec *w, const struct sq_plan *in, uint32_t time)
+{
+    sq_buf_printf(b, "%s(", sq_window_kind_name(w->kind));
+    if (in)
+        sq_buf_printf(b, "%.*s, ", SQ_FMT(in->cols[time].name));
+    duration(b, w->size);
+    if (w->kind == SQ_WINDOW_HOP || w->kind == SQ_WINDOW_CUMULATE) {
+        sq_buf_puts(b, " by ");
+        duration(b, w->step);
+    }
+    if (w->offset) {
+        sq_buf_puts(b, " offset ");
+        duration(b, w->offset);
+    }
+    sq_buf_putc(b, ')');
+}
+
+static void describe_window_aggregate(struct sq_buf *b, const struct sq_plan *p)
+{
+    sq_buf_puts(b, "WindowAggregate ");
+    describe_window(b, p->u.agg.window, p->u.agg.attached ? NULL : p->inputs[0], p->u.agg.time);
+    if (p->u.agg.attached)
+        sq_buf_puts(b, " of the rows");
+    if (p->u.agg.ngroup) {
+        sq_buf_puts(b, " by (");
+        columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
+        sq_buf_putc(b, ')');
+    }
+    aggregates(b, p);
+}
+
 static void describe_join(struct sq_buf *b, const struct sq_plan *p)
 {
     static const char *const kinds[] = {"INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI"};
-    sq_buf_printf(b, "Join %s", p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
+    sq_buf_printf(b, "%sJoin %s", p->u.join.how == SQ_JOIN_OF_WINDOWS ? "Window" : "", p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
     for (uint32_t i = 0; i < p->u.join.nkeys; i++) {
         sq_buf_puts(b, i ? " AND " : " on ");
         sq_buf_str(b, p->inputs[0]->cols[p->u.join.keys[i].left].name);
@@ -176,6 +222,15 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
     case SQ_N_JOIN:
         describe_join(b, p);
         break;
+    case SQ_N_WINDOW:
+        sq_buf_puts(b, "Window ");
+        describe_window(b, p->u.window.spec, p->inputs[0], p->u.window.time);
+        break;
+    case SQ_N_WINDOW_AGGREGATE:
+        describe_window_aggregate(b, p);
+        break;
+    case SQ_N_RANK:
+        break;
     case SQ_N_UNION:
         sq_buf_puts(b, "Union");
         break;
@@ -196,6 +251,9 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
         break;
     case SQ_N_EXPAND:
         describe_expand(b, p);
+        break;
+    case SQ_N_REPLICATE:
+        sq_buf_puts(b, "Replicate");
         break;
     case SQ_N_UNNEST:
         describe_unnest(b, p);
@@ -291,8 +349,21 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
     case SQ_N_AGGREGATE:
         aggregate_state(b, p, c);
         return;
+    case SQ_N_WINDOW_AGGREGATE:
+        sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each open window");
+        columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
+        sq_buf_puts(b, p->u.agg.ngroup ? ") and open window, until the watermark is at its end" : ", until the watermark is at its end");
+        return;
+    case SQ_N_WINDOW:
+        if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
+            sq_buf_puts(b, "  state: the rows of open sessions, until the watermark is at their end");
+        return;
     case SQ_N_JOIN:
         sq_buf_puts(b, "  state: the rows of both sides");
+        if (p->u.join.how == SQ_JOIN_OF_WINDOWS) {
+            sq_buf_puts(b, " in open windows, until the watermark is at their end");
+            return;
+        }
         bound(b, p, c, "kept for good");
         return;
     case SQ_N_NORMALIZE:

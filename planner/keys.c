@@ -6,6 +6,8 @@
  *   aggregate  its group columns; for a global one the empty set: there is one row
  *   join       the left side's keys where a right row is found by a key at most once, and the other way round; else the pairs of both
  *   project    keys whose columns are passed on, as they are or cast to a type that keeps them apart
+ *   window     the input's, with the window's end where a row is in several
+ *   window aggregate: the other group columns and the window
  *   unnest     the input's keys with the ordinal number, or with the key of a MAP
  *   filter, watermark, sort, limit, normalize: the input's
  */
@@ -196,6 +198,11 @@ static sq_rc join_keys(struct sq_arena *a, struct sq_plan *p, struct keys *out)
 {
     const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
     enum sq_join_kind k = p->u.join.kind;
+    if (k == SQ_JOIN_SEMI || k == SQ_JOIN_ANTI) {
+        for (uint32_t i = 0; i < l->nkeys; i++)
+            SQ_TRY(joined_key(a, &l->keys[i], NULL, l->ncols, out));
+        return SQ_OK;
+    }
     if ((k == SQ_JOIN_INNER || k == SQ_JOIN_LEFT) && found_once(p, r, false))
         for (uint32_t i = 0; i < l->nkeys; i++)
             SQ_TRY(joined_key(a, &l->keys[i], NULL, l->ncols, out));
@@ -206,6 +213,38 @@ static sq_rc join_keys(struct sq_arena *a, struct sq_plan *p, struct keys *out)
         for (uint32_t j = 0; j < r->nkeys; j++)
             SQ_TRY(joined_key(a, &l->keys[i], &r->keys[j], l->ncols, out));
     return SQ_OK;
+}
+
+static sq_rc with_columns(struct sq_arena *a, const struct sq_key *k, uint32_t start, uint32_t n, struct keys *l)
+{
+    uint32_t *cols = SQ_NEW_ARRAY(a, uint32_t, k->n + n + 1);
+    if (!cols)
+        return SQ_NOMEM;
+    if (k->n)
+        memcpy(cols, k->cols, k->n * sizeof *cols);
+    for (uint32_t i = 0; i < n; i++)
+        cols[k->n + i] = start + i;
+    add(l, cols, k->n + n);
+    return SQ_OK;
+}
+
+static sq_rc window_keys(struct sq_arena *a, struct sq_plan *p, struct keys *l)
+{
+    const struct sq_plan *in = p->inputs[0];
+    bool once = p->u.window.spec->kind == SQ_WINDOW_TUMBLE || p->u.window.spec->kind == SQ_WINDOW_SESSION;
+    for (uint32_t i = 0; i < in->nkeys; i++)
+        SQ_TRY(with_columns(a, &in->keys[i], in->ncols, once ? 0 : 2, l));
+    return SQ_OK;
+}
+
+static sq_rc window_aggregate_keys(struct sq_arena *a, struct sq_plan *p, struct keys *l)
+{
+    uint32_t n = p->u.agg.ngroup, *cols = SQ_NEW_ARRAY(a, uint32_t, n + 1);
+    if (!cols)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        cols[i] = i;
+    return with_columns(a, &(struct sq_key){cols, n}, n + p->u.agg.nitems, 2, l);
 }
 
 sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
@@ -226,10 +265,17 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
     case SQ_N_JOIN:
         SQ_TRY(join_keys(a, p, &l));
         break;
+    case SQ_N_WINDOW:
+        SQ_TRY(window_keys(a, p, &l));
+        break;
+    case SQ_N_WINDOW_AGGREGATE:
+        SQ_TRY(window_aggregate_keys(a, p, &l));
+        break;
     case SQ_N_UNNEST:
         SQ_TRY(unnest_keys(a, p, &l));
         break;
     case SQ_N_VALUES:
+    case SQ_N_REPLICATE:
     case SQ_N_UNION:
     case SQ_N_EXPAND:
         break;
@@ -239,6 +285,7 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
     case SQ_N_LIMIT:
     case SQ_N_EXCHANGE:
     case SQ_N_NORMALIZE:
+    case SQ_N_RANK:
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         p->keys = p->inputs[0]->keys;

@@ -62,6 +62,7 @@ enum sq_window_kind { SQ_WINDOW_TUMBLE, SQ_WINDOW_HOP, SQ_WINDOW_CUMULATE, SQ_WI
 struct sq_window_spec {
     enum sq_window_kind kind;
     enum sq_time_attr time;
+    bool zoned;                            /* the time is a TIMESTAMP_LTZ */
     int64_t size;                          /* CUMULATE: of the longest; SESSION: the gap */
     int64_t step;                          /* HOP: slide; CUMULATE: step; TUMBLE: size; SESSION: 0 */
     int64_t offset;
@@ -69,7 +70,7 @@ struct sq_window_spec {
 
 /* A node whose rows belong each to one window, which two of its columns say: where it comes from a window table function, a window aggregate, join or Top-N, and
  * window_start and window_end are still there. All rows of a window have come when the watermark is at its end. */
-struct sq_plan_window { const struct sq_window_spec *spec; uint32_t start, end; };   /* columns of the node */
+struct sq_plan_window { const struct sq_window_spec *spec; uint32_t start, end, time; };   /* columns of the node; time (window_time) UINT32_MAX: projected away */
 
 /* ---- the plan ---- */
 
@@ -88,8 +89,19 @@ enum sq_plan_kind {
     SQ_N_SINK,       /* writes a table: `sink` */
     SQ_N_COLLECT,    /* hands rows to the API: `collect` */
     SQ_N_NORMALIZE,  /* keeps the last row of each key, so that upserts become changes with what a row was before: `normalize` */
+    SQ_N_WINDOW,     /* a window table function: window_start, window_end, window_time behind the input's columns: `window` */
+    SQ_N_WINDOW_AGGREGATE, /* GROUP BY windows: `agg` */
     SQ_N_EXPAND,     /* each row once per grouping set: `expand` */
-    SQ_N_UNNEST      /* each row once per element of an ARRAY, MAP or MULTISET: `unnest` */
+    SQ_N_UNNEST,     /* each row once per element of an ARRAY, MAP or MULTISET: `unnest` */
+    SQ_N_REPLICATE,  /* each row as often as the input's last column says, which the output has not */
+    SQ_N_RANK        /* the first rows of each partition by ROW_NUMBER: `rank` */
+};
+
+/* How rows of two sides meet. */
+enum sq_join_how {
+    SQ_JOIN_REGULAR,     /* each row with every row there is, now or later */
+    SQ_JOIN_OF_WINDOWS,  /* rows of the same window, when it is over */
+    SQ_JOIN_INTERVAL     /* rows whose times are not further apart than `low` and `high` say */
 };
 
 struct sq_agg_item {                       /* one aggregate call */
@@ -148,15 +160,36 @@ struct sq_plan {
         } watermark;
         struct { struct sq_expr *pred; } filter;
         struct { struct sq_expr **exprs; } project;
-        struct {                           /* SQ_N_AGGREGATE: output = group columns, then aggregates */
-            const uint32_t *group;         /* input columns */
+        struct {                           /* SQ_N_AGGREGATE, SQ_N_WINDOW_AGGREGATE: output = group columns, then aggregates */
+            const uint32_t *group;         /* input columns; of windows: those beside the window */
             uint32_t ngroup;
             const struct sq_agg_item *items;
             uint32_t nitems;
             bool global;                   /* no GROUP BY: one row even for no input */
+            const struct sq_window_spec *window;   /* of windows; the output ends with window_start, window_end, window_time */
+            bool attached;                 /* a row's window stands in the input columns start and end; else it follows from column time */
+            uint32_t time, start, end;
         } agg;
+        struct {                           /* SQ_N_WINDOW: output = input, then window_start, window_end, window_time */
+            const struct sq_window_spec *spec;
+            uint32_t time;                 /* input column */
+            const uint32_t *partition;     /* SESSION: input columns */
+            uint32_t npartition;
+        } window;
+        struct {                           /* SQ_N_RANK: output = input, then the number where `number` */
+            const uint32_t *partition;     /* input columns; of windows: those beside the window */
+            uint32_t npartition;
+            const struct sq_sort_key *keys;
+            uint32_t nkeys;
+            int64_t from, to;              /* numbers from 1 */
+            bool number;
+            bool windowed;                 /* partitions are of one window, which is emitted when it is over */
+        } rank;
         struct {                           /* SQ_N_JOIN: output = left columns, then right columns (SEMI, ANTI: left only) */
             enum sq_join_kind kind;
+            enum sq_join_how how;
+            uint32_t left_time, right_time;       /* INTERVAL: columns of the sides */
+            int64_t low, high;             /* INTERVAL: low <= left time - right time <= high, in microseconds */
             const struct sq_join_key *keys;
             uint32_t nkeys;
             const bool *null_safe;         /* per key; NULL: none */

@@ -71,11 +71,34 @@ static sq_rc below_project(struct sq_arena *a, const struct sq_plan *p, struct s
     return may_repeat(e, p->u.project.exprs) ? sq_expr_subst(a, e, p->u.project.exprs, below) : SQ_OK;
 }
 
+static bool of_window(const struct sq_plan_window *w, const struct sq_expr *e)
+{
+    if (e->kind == SQ_X_COL)
+        return e->col == w->start || e->col == w->end || e->col == w->time;
+    for (uint32_t i = 0; i < e->nargs; i++)
+        if (of_window(w, e->args[i]))
+            return true;
+    return false;
+}
+
 static sq_rc below_aggregate(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
 {
     bool of_key = !p->u.agg.global && sq_expr_has_col(e) && sq_expr_within(e, 0, p->u.agg.ngroup);
     *below = NULL;
-    return of_key ? sq_expr_remap(a, e, p->u.agg.group, below) : SQ_OK;
+    if (!of_key)
+        return SQ_OK;
+    SQ_TRY(sq_expr_remap(a, e, p->u.agg.group, below));
+    if (sq_groups_by_window(p) && of_window(p->inputs[0]->window, *below))     /* a filter between windows and their aggregate would keep them from becoming one */
+        *below = NULL;
+    return SQ_OK;
+}
+
+/* Conditions on the input's own columns. FLINK: those over sessions too, so sessions are of the rows that satisfy them. */
+static sq_rc below_window(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
+{
+    (void)a;
+    *below = sq_expr_has_col(e) && sq_expr_within(e, 0, p->inputs[0]->ncols) ? e : NULL;
+    return SQ_OK;
 }
 
 static sq_rc below_union(struct sq_arena *a, const struct sq_plan *p, struct sq_expr *e, struct sq_expr **below)
@@ -175,6 +198,8 @@ static sq_rc sort_out(struct sq_arena *a, const struct sq_plan *p, const struct 
 {
     uint32_t nleft = p->inputs[0]->ncols;
     enum sq_join_kind k = p->u.join.kind;
+    if (k == SQ_JOIN_SEMI || k == SQ_JOIN_ANTI)                  /* nobody above sees the right side */
+        k = SQ_JOIN_LEFT;
     bool to_left = k == SQ_JOIN_INNER || k == (from_on ? SQ_JOIN_RIGHT : SQ_JOIN_LEFT);
     bool to_right = k == SQ_JOIN_INNER || k == (from_on ? SQ_JOIN_LEFT : SQ_JOIN_RIGHT);
     for (uint32_t i = 0; i < list->n; i++) {
@@ -370,6 +395,8 @@ static sq_rc push(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *
         return push_through(a, p, preds, below_aggregate, out);
     case SQ_N_UNION:
         return push_through(a, p, preds, below_union, out);
+    case SQ_N_WINDOW:
+        return push_through(a, p, preds, below_window, out);
     case SQ_N_EXPAND:
         return push_through(a, p, preds, below_expand, out);
     case SQ_N_UNNEST:
@@ -583,6 +610,49 @@ static sq_rc prune_aggregate(struct sq_arena *a, struct sq_plan *p, const bool *
     return SQ_OK;
 }
 
+static sq_rc prune_window(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
+{
+    uint32_t n = p->inputs[0]->ncols, now;
+    bool *below = flags(a, n);
+    uint32_t *partition = numbers(a, p->u.window.npartition);
+    if (!below || !partition)
+        return SQ_NOMEM;
+    memcpy(below, needed, n);
+    below[p->u.window.time] = true;
+    for (uint32_t i = 0; i < p->u.window.npartition; i++)
+        below[p->u.window.partition[i]] = true;
+    SQ_TRY(prune(a, p->inputs[0], below, map, &p->inputs[0]));
+    for (uint32_t i = 0; i < p->u.window.npartition; i++)
+        partition[i] = map[p->u.window.partition[i]];
+    now = p->inputs[0]->ncols;
+    struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, now + 3);
+    if (!cols)
+        return SQ_NOMEM;
+    if (now)
+        memcpy(cols, p->inputs[0]->cols, now * sizeof *cols);
+    for (uint32_t i = 0; i < 3; i++) {
+        cols[now + i] = p->cols[n + i];
+        map[n + i] = now + i;
+    }
+    p->u.window.time = map[p->u.window.time];
+    p->u.window.partition = partition;
+    p->cols = cols;
+    p->ncols = now + 3;
+    return SQ_OK;
+}
+
+/* Its columns were counted: they all stay. */
+static sq_rc prune_replicate(struct sq_arena *a, struct sq_plan *p, uint32_t *map)
+{
+    uint32_t n = p->inputs[0]->ncols, *below = numbers(a, n);
+    bool *all = flags(a, n);
+    if (!below || !all)
+        return SQ_NOMEM;
+    memset(all, 1, n);
+    identity_map(map, p->ncols);
+    return prune_exact(a, p->inputs[0], all, below, &p->inputs[0]);
+}
+
 /* A side of a join keeps exactly what is needed, because it is kept in state; at least one column. */
 static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
@@ -731,11 +801,19 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
         return prune_expand(a, p, needed, map);
     case SQ_N_UNNEST:
         return prune_unnest(a, p, needed, map);
+    case SQ_N_REPLICATE:
+        return prune_replicate(a, p, map);
     case SQ_N_UNION:
         return prune_union(a, p, needed, map);
+    case SQ_N_WINDOW:
+        return prune_window(a, p, needed, map);
+    case SQ_N_WINDOW_AGGREGATE:                                  /* it was found when the columns below had been pruned */
+        identity_map(map, p->ncols);
+        return SQ_OK;
     case SQ_N_SORT:
     case SQ_N_LIMIT:
         return prune_sort(a, p, needed, map);
+    case SQ_N_RANK:
     case SQ_N_EXCHANGE:
     case SQ_N_NORMALIZE:
     case SQ_N_SINK:

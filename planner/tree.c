@@ -293,6 +293,31 @@ struct sq_plan *sq_node_values(struct sq_arena *a, const struct sq_field *cols, 
     return p;
 }
 
+struct sq_plan *sq_node_union(struct sq_arena *a, struct sq_plan **inputs, uint32_t n, const struct sq_field *cols, uint32_t ncols, struct sq_span span)
+{
+    struct sq_plan *u = sq_node_new(a, SQ_N_UNION, NULL, span);
+    if (!u)
+        return NULL;
+    u->inputs = inputs;
+    u->ninputs = n;
+    u->cols = cols;
+    u->ncols = ncols;
+    return u;
+}
+
+struct sq_plan *sq_node_distinct(struct sq_arena *a, struct sq_plan *in, struct sq_span span)
+{
+    struct sq_plan *p = sq_node_new(a, SQ_N_AGGREGATE, in, span);
+    uint32_t *group = SQ_NEW_ARRAY(a, uint32_t, in->ncols ? in->ncols : 1);
+    if (!p || !group)
+        return NULL;
+    for (uint32_t i = 0; i < in->ncols; i++)
+        group[i] = i;
+    p->u.agg.group = group;
+    p->u.agg.ngroup = in->ncols;
+    return p;
+}
+
 sq_rc sq_expr_label(struct sq_arena *a, const struct sq_expr *e, const struct sq_plan *in, struct sq_str *text)
 {
     struct sq_buf b;

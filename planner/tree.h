@@ -60,8 +60,14 @@ struct sq_plan *sq_node_project(struct sq_arena *, struct sq_plan *in, struct sq
 /* A project that passes on columns[0..n) of the input. */
 struct sq_plan *sq_node_select(struct sq_arena *, struct sq_plan *in, const uint32_t *columns, uint32_t n);
 struct sq_plan *sq_node_values(struct sq_arena *, const struct sq_field *cols, uint32_t ncols, const struct sq_batch *, uint32_t nbatches);
+struct sq_plan *sq_node_union(struct sq_arena *, struct sq_plan **inputs, uint32_t n, const struct sq_field *cols, uint32_t ncols, struct sq_span);
+/* Each row once. */
+struct sq_plan *sq_node_distinct(struct sq_arena *, struct sq_plan *in, struct sq_span);
 /* VALUES of constants: cells row after row, each of its column's type. */
 sq_rc sq_values_plan(struct sq_arena *, struct sq_expr *const *cells, uint32_t nrows, const struct sq_field *cols, uint32_t ncols, struct sq_plan **out);
+/* time.c: fills `time` and `window` of all nodes from here down. */
+sq_rc sq_time_annotate(struct sq_arena *, struct sq_plan *);
+enum sq_time_attr sq_plan_time(const struct sq_plan *, uint32_t col);
 /* The text of an expression over the columns of a node, in the arena. */
 sq_rc sq_expr_label(struct sq_arena *, const struct sq_expr *, const struct sq_plan *in, struct sq_str *);
 

@@ -68,7 +68,7 @@ void sq_agg_emit_close(struct aggregate *a)
 
 /* ---- results ---- */
 
-static sq_rc append_results(struct aggregate *a, struct sq_entry *const *e, uint32_t n, struct sq_col *cols)
+sq_rc sq_agg_results(struct aggregate *a, struct sq_entry *const *e, uint32_t n, struct sq_col *cols)
 {
     void *acc[SQ_BATCH_ROWS];
 
@@ -146,7 +146,7 @@ sq_rc sq_agg_net_before(struct aggregate *a)
     for (uint32_t t = 0; t < a->ntouched; t++)
         if (a->was_live[t])
             live[n++] = a->touched[t];
-    return append_results(a, live, n, a->old_cols);
+    return sq_agg_results(a, live, n, a->old_cols);
 }
 
 /* Every touched group is still there and the consumer takes upserts: one row each, flat. */
@@ -156,7 +156,7 @@ static sq_rc emit_flat(struct aggregate *a)
     uint32_t old[SQ_BATCH_ROWS], now[SQ_BATCH_ROWS], nold = 0;
     uint8_t changed[SQ_BATCH_ROWS];
 
-    SQ_TRY(append_results(a, a->touched, a->ntouched, a->val_cols));
+    SQ_TRY(sq_agg_results(a, a->touched, a->ntouched, a->val_cols));
     for (uint32_t t = 0; t < a->ntouched; t++) {
         bool was = a->was_live[t];
         a->kind[t] = was ? SQ_UPDATE_AFTER : SQ_INSERT;
@@ -232,7 +232,7 @@ static sq_rc emit_changes(struct aggregate *a)
             live[nlive++] = a->touched[t];
         now += a->was_live[t];
     }
-    SQ_TRY(append_results(a, live, nlive, a->old_cols));
+    SQ_TRY(sq_agg_results(a, live, nlive, a->old_cols));
     for (uint32_t t = 0; t < a->ntouched; t++) {
         bool was = a->was_live[t], is = group_of(a->touched[t])->rows > 0;
         if (n + 2 > SQ_BATCH_ROWS) {
@@ -353,7 +353,7 @@ static sq_rc each_round(struct aggregate *a, const struct sq_batch *in, struct r
             sq_agg_clear(a, e[k]);               /* the next row of this group begins anew */
         }
     }
-    return append_results(a, e, live, a->old_cols);
+    return sq_agg_results(a, e, live, a->old_cols);
 }
 
 /* The key columns as those of the input's rows, the others over the values. */
@@ -446,7 +446,7 @@ static sq_rc final_rows(struct aggregate *a, struct sq_entry *const *e, uint32_t
     SQ_TRY(sq_check_interrupt(a->base.ctx));
     sq_out_reset(&a->out);
     SQ_TRY(sq_keys_append(&a->keys, e, n, a->out.cols));
-    SQ_TRY(append_results(a, e, n, a->out.cols + a->ngroup));
+    SQ_TRY(sq_agg_results(a, e, n, a->out.cols + a->ngroup));
     SQ_TRY(sq_out_rows(&a->out, n));
     return sq_emit_batch(&a->base, sq_out_batch(&a->out));
 }

@@ -58,7 +58,6 @@ sq_rc sq_agg_state_open(struct aggregate *a)
     struct sq_ctx *ctx = a->base.ctx;
     const struct sq_type **types;
     uint32_t ndistinct = 0;
-    size_t payload;
     sq_rc rc;
 
     for (uint32_t i = 0; i < plan->u.agg.nitems; i++)
@@ -77,9 +76,9 @@ sq_rc sq_agg_state_open(struct aggregate *a)
     rc = sq_keys_init(&a->keys, ctx, types, plan->u.agg.group, a->ngroup);
     sq_free(ctx, types);
     SQ_TRY(rc);
-    SQ_TRY(open_items(a, &payload));
+    SQ_TRY(open_items(a, &a->payload));
     SQ_TRY(open_sets(a));
-    return sq_hashtab_init(&a->groups, ctx, payload);
+    return sq_hashtab_init(&a->groups, ctx, a->payload);
 }
 
 static void drop_accs(struct aggregate *a, struct sq_entry *e)
@@ -89,13 +88,18 @@ static void drop_accs(struct aggregate *a, struct sq_entry *e)
             a->items[i].call.agg->drop(&a->items[i].call, (char *)e + a->items[i].offset);
 }
 
-void sq_agg_state_close(struct aggregate *a)
+void sq_agg_drop_all(struct aggregate *a, const struct sq_hashtab *groups)
 {
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
 
-    while (a->has_drop && a->groups.ctx && (e = sq_hashtab_next(&a->groups, &it)))
+    while (a->has_drop && groups->ctx && (e = sq_hashtab_next(groups, &it)))
         drop_accs(a, e);
+}
+
+void sq_agg_state_close(struct aggregate *a)
+{
+    sq_agg_drop_all(a, &a->groups);
     sq_hashtab_free(&a->groups);
     sq_keys_free(&a->keys);
     for (uint32_t i = 0; i < a->nsets; i++) {
@@ -105,6 +109,12 @@ void sq_agg_state_close(struct aggregate *a)
     }
     sq_free(a->base.ctx, a->sets);
     sq_free(a->base.ctx, a->items);
+}
+
+void sq_agg_drop(struct aggregate *a, struct sq_entry *e)
+{
+    if (a->has_drop)
+        drop_accs(a, e);
 }
 
 void sq_agg_clear(struct aggregate *a, struct sq_entry *e)
@@ -255,6 +265,16 @@ static sq_rc put_key(struct sq_buf *b, const char *p, uint32_t n)
     return sq_buf_add(b, p, n);
 }
 
+sq_rc sq_agg_save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
+{
+    SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
+    if (a->nsets)
+        SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
+    for (uint32_t i = 0; i < a->nitems; i++)
+        SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
+    return SQ_OK;
+}
+
 static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *b)
 {
     struct sq_str key = sq_view_str(&e->key);
@@ -263,12 +283,7 @@ static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *
     sq_buf_u64(b, e->hash);
     sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
     put_key(b, key.p, key.n);
-    SQ_TRY(sq_buf_u64(b, (uint64_t)group_of(e)->rows));
-    if (a->nsets)
-        SQ_TRY(sq_buf_u64(b, group_of(e)->serial));
-    for (uint32_t i = 0; i < a->nitems; i++)
-        SQ_TRY(a->items[i].call.agg->save(&a->items[i].call, (char *)e + a->items[i].offset, b));
-    return SQ_OK;
+    return sq_agg_save_group(a, e, b);
 }
 
 static sq_rc save_seen(uint32_t set, struct sq_entry *e, struct sq_buf *b)
@@ -347,20 +362,26 @@ struct loading {
     struct sq_entry *entry[LOADED];
 };
 
-static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+sq_rc sq_agg_load_group(struct aggregate *a, struct sq_entry *e, const char **p, const char *end, uint64_t base)
 {
-    if (group_of(e)->rows != 0 || !take(&p, end, &group_of(e)->rows, 8))
+    if (group_of(e)->rows != 0 || !take(p, end, &group_of(e)->rows, 8))
         return damaged(a);
     group_of(e)->serial = a->serial + 1;
     if (a->nsets) {
-        if (!take(&p, end, &group_of(e)->serial, 8))
+        if (!take(p, end, &group_of(e)->serial, 8))
             return damaged(a);
         group_of(e)->serial += base;
     }
     if (group_of(e)->serial > a->serial)
         a->serial = group_of(e)->serial;
     for (uint32_t i = 0; i < a->nitems; i++)
-        SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, &p, end));
+        SQ_TRY(a->items[i].call.agg->load(&a->items[i].call, (char *)e + a->items[i].offset, p, end));
+    return SQ_OK;
+}
+
+static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
+{
+    SQ_TRY(sq_agg_load_group(a, e, &p, end, base));
     return p == end ? SQ_OK : damaged(a);
 }
 

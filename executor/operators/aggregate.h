@@ -48,6 +48,7 @@ struct aggregate {
     struct distinct *sets;
     struct sq_keys keys;
     struct sq_hashtab groups;
+    size_t payload;                        /* of a group: struct group and accumulators */
     enum emission emission;
     bool retracts;                         /* the input may take rows back */
     bool upsert;                           /* -U is not wanted */
@@ -77,6 +78,8 @@ static inline struct group *group_of(struct sq_entry *e) { return SQ_PAYLOAD(e);
 /* agg_state.c */
 sq_rc sq_agg_state_open(struct aggregate *);
 void sq_agg_state_close(struct aggregate *);
+void sq_agg_drop(struct aggregate *, struct sq_entry *);         /* what hangs on a group's accumulators */
+void sq_agg_drop_all(struct aggregate *, const struct sq_hashtab *groups);   /* what hangs on the accumulators of all groups */
 /* Rows of a batch: physical rows `sel` (NULL: 0..n) whose positions in its selection are `pos` (NULL: 0..n), into the groups of entry[0..n). */
 struct agg_rows { const uint32_t *sel, *pos; struct sq_entry *const *entry; uint32_t n; };
 /* Prepares the distinct sets for a batch; then rows of it may be applied. */
@@ -84,9 +87,18 @@ sq_rc sq_agg_load(struct aggregate *, const struct sq_batch *);
 sq_rc sq_agg_apply(struct aggregate *, const struct sq_batch *, struct agg_rows);
 void sq_agg_clear(struct aggregate *, struct sq_entry *);    /* empties the accumulators */
 void sq_agg_remove(struct aggregate *, struct sq_entry *);
+/* Row count, serial and accumulators of one group; `base` is added to its serial. */
+sq_rc sq_agg_save_group(struct aggregate *, struct sq_entry *, struct sq_buf *);
+sq_rc sq_agg_load_group(struct aggregate *, struct sq_entry *, const char **p, const char *end, uint64_t base);
 sq_rc sq_agg_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_agg_restore(struct sq_op *, struct sq_snapshot_in *);
 size_t sq_agg_bytes(const struct sq_op *);
+
+/* agg_merge.c: for windows that are put together from parts */
+/* Adds n groups to n others: row counts and the accumulators that have no distinct set. */
+sq_rc sq_agg_merge_groups(struct aggregate *, struct sq_entry *const *into, struct sq_entry *const *from, uint32_t n);
+/* Adds the values of a set to those in a->sets[set].seen; `group` says into which group the values of a serial go (NULL: none). */
+sq_rc sq_agg_merge_set(struct aggregate *, uint32_t set, const struct sq_hashtab *from, struct sq_entry *(*group)(void *arg, uint64_t serial), void *arg);
 
 /* agg_emit.c */
 sq_rc sq_agg_emit_open(struct aggregate *);
@@ -96,5 +108,7 @@ sq_rc sq_agg_net_before(struct aggregate *);
 sq_rc sq_agg_net_after(struct aggregate *);
 sq_rc sq_agg_each(struct aggregate *, const struct sq_batch *);
 sq_rc sq_agg_final(struct aggregate *);
+/* Appends the results of n groups to cols[0..nitems). */
+sq_rc sq_agg_results(struct aggregate *, struct sq_entry *const *, uint32_t n, struct sq_col *cols);
 
 #endif

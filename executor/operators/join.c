@@ -38,7 +38,7 @@ static sq_rc open_side(struct join *j, uint32_t n)
     return rc;
 }
 
-static sq_rc join_open(struct sq_op *op)
+sq_rc sq_join_open(struct sq_op *op)
 {
     struct join *j = SQ_OP(op, struct join);
     const struct sq_plan *plan = op->plan;
@@ -136,16 +136,27 @@ static sq_rc final_batch(struct join *j, uint32_t input, const struct sq_batch *
     return probe(j, input, in);
 }
 
+sq_rc sq_join_build_rows(struct join *j, const struct sq_batch *in)
+{
+    SQ_TRY(sq_keys_load(&j->side[j->build].keys, in));
+    mark_nulls(j, j->build, in);
+    return j->side[j->build].outer ? keep_all(j, j->build, in) : keep(j, j->build, in);
+}
+
+sq_rc sq_join_probe_rows(struct join *j, const struct sq_batch *in)
+{
+    SQ_TRY(sq_keys_load(&j->side[1 - j->build].keys, in));
+    mark_nulls(j, 1 - j->build, in);
+    return probe(j, 1 - j->build, in);
+}
+
 static sq_rc replay_batch(struct join *j, struct sq_out *rows)
 {
-    uint32_t input = 1 - j->build;
     const struct sq_batch *b = sq_out_batch(rows);
 
     if (b->nsel == 0)
         return SQ_OK;
-    SQ_TRY(sq_keys_load(&j->side[input].keys, b));
-    mark_nulls(j, input, b);
-    SQ_TRY(probe(j, input, b));
+    SQ_TRY(sq_join_probe_rows(j, b));
     sq_out_reset(rows);
     return SQ_OK;
 }
@@ -227,7 +238,7 @@ static size_t join_bytes(const struct sq_op *op)
     return sq_side_bytes(&j->side[0]) + sq_side_bytes(&j->side[1]);
 }
 
-static void join_close(struct sq_op *op)
+void sq_join_close(struct sq_op *op)
 {
     struct join *j = SQ_OP(op, struct join);
 
@@ -238,6 +249,6 @@ static void join_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_join = {
-    .name = "Join", .size = sizeof(struct join), .open = join_open, .batch = join_batch, .end = join_end, .snapshot = sq_join_snapshot,
-    .restore = sq_join_restore, .state_bytes = join_bytes, .close = join_close,
+    .name = "Join", .size = sizeof(struct join), .open = sq_join_open, .batch = join_batch, .end = join_end, .snapshot = sq_join_snapshot,
+    .restore = sq_join_restore, .state_bytes = join_bytes, .close = sq_join_close,
 };

@@ -71,7 +71,14 @@ struct join {
 
 static inline uint32_t join_row(const struct sq_batch *b, uint32_t pos) { return sq_row(b, pos); }
 
+/* join.c: the parts that a window join shares. Rows of the build side, all of them; then those of the other, which find their partners and come out complete. */
+sq_rc sq_join_open(struct sq_op *);
+void sq_join_close(struct sq_op *);
+sq_rc sq_join_build_rows(struct join *, const struct sq_batch *);
+sq_rc sq_join_probe_rows(struct join *, const struct sq_batch *);
+
 /* join_state.c */
+sq_rc sq_side_clear(struct side *);              /* no rows; as after open */
 sq_rc sq_side_open(struct side *, struct sq_ctx *, const struct sq_plan *input, const uint32_t *keys, uint32_t nkeys);
 void sq_side_close(struct side *);
 size_t sq_side_bytes(const struct side *);

@@ -36,6 +36,16 @@ sq_rc sq_side_open(struct side *s, struct sq_ctx *ctx, const struct sq_plan *inp
     return s->counted ? sq_hashtab_init(&s->rows, ctx, sizeof(struct counted)) : SQ_OK;
 }
 
+sq_rc sq_side_clear(struct side *s)
+{
+    sq_hashtab_free(&s->tab);
+    sq_hashtab_free(&s->rows);
+    sq_slab_free(&s->slab);
+    sq_slab_init(&s->slab, s->ctx);
+    SQ_TRY(sq_hashtab_init(&s->tab, s->ctx, sizeof(struct bucket)));
+    return s->counted ? sq_hashtab_init(&s->rows, s->ctx, sizeof(struct counted)) : SQ_OK;
+}
+
 void sq_side_close(struct side *s)
 {
     if (!s->ctx)

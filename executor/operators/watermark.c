@@ -2,8 +2,11 @@
  *
  * watermark.c: event time: computes the watermark expression for every row and sends the greatest value so far behind each batch.
  *
- * FLINK: emits by wall clock (every 200 ms) and one millisecond less; here behind every batch and as the expression says, so that what
- * a watermark closes does not depend on the clock.
+ * Which rows are late must not depend on how rows are cut into batches: a row is judged by the watermark of the rows before it. Only a row whose time is below that
+ * watermark can be late anywhere, so where one comes, the rows before it go on first, then the watermark, then the rest. Batches without such rows stay whole.
+ *
+ * In batch mode there is no watermark but the last. FLINK: emits by wall clock (every 200 ms) and one millisecond less, which closes the same windows; which late rows it
+ * drops is a race.
  */
 #include "executor/expr.h"
 #include "executor/op.h"
@@ -45,6 +48,43 @@ static int64_t time_at(const struct sq_vec *v, uint32_t r)
     return sq_type_phys(v->type) == SQ_P_TS16 ? ((const struct sq_ts16 *)v->data)[r].us : ((const int64_t *)v->data)[r];
 }
 
+/* Rows [from, to) of the selection. */
+static sq_rc emit_piece(struct watermark *w, const struct sq_batch *in, uint32_t from, uint32_t to)
+{
+    struct sq_batch out = *in;
+    uint32_t own[SQ_BATCH_ROWS];
+
+    if (from == 0 && to == in->nsel)
+        return sq_emit_batch(&w->base, in);
+    for (uint32_t i = from; i < to && !in->sel; i++)
+        own[i - from] = i;
+    out.sel = in->sel ? in->sel + from : own;
+    out.nsel = to - from;
+    SQ_TRY(sq_emit_batch(&w->base, &out));
+    return sq_emit_watermark(&w->base, w->max);
+}
+
+static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *in, const struct sq_vec *ts)
+{
+    const struct sq_vec *time = &in->cols[w->base.plan->u.watermark.col];
+    int64_t max = w->max;
+    uint32_t from = 0;
+
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        uint32_t r = sq_row(in, i);
+        int64_t next = sq_vec_null(ts, r) ? SQ_TS_MIN : time_at(ts, r);
+        if (time_at(time, r) < max && max > w->max && i > from) {
+            w->max = max;
+            SQ_TRY(emit_piece(w, in, from, i));
+            from = i;
+        }
+        max = next > max ? next : max;
+    }
+    SQ_TRY(emit_piece(w, in, from, in->nsel));
+    w->max = max;
+    return sq_emit_watermark(&w->base, w->max);
+}
+
 static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct watermark *w = SQ_OP(op, struct watermark);
@@ -52,14 +92,10 @@ static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_b
 
     sq_op_accept(op, input, in->nsel);
     SQ_TRY(no_null_time(op, in));
+    if (op->plan->final)
+        return sq_emit_batch(op, in);
     SQ_TRY(sq_program_run(w->expr, in, &ts));
-    SQ_TRY(sq_emit_batch(op, in));
-    for (uint32_t i = 0; i < in->nsel; i++) {
-        uint32_t r = sq_row(in, i);
-        if (!sq_vec_null(&ts, r) && time_at(&ts, r) > w->max)
-            w->max = time_at(&ts, r);
-    }
-    return sq_emit_watermark(op, w->max);
+    return emit_pieces(w, in, &ts);
 }
 
 static sq_rc watermark_of_input(struct sq_op *op, int64_t ts)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * window.h: which windows a time lies in, for the operators of windows.
+ *
+ * Bounds are in wall clock time: microseconds since 1970 of the session's zone where the time column is a TIMESTAMP_LTZ, else as they stand. A HOP is cut into *slices* as
+ * long as the greatest common divisor of size and slide, a CUMULATE into its steps: each row lies in one slice, each window is some slices one behind the other.
+ */
+#ifndef SQ_EXECUTOR_WINDOW_H
+#define SQ_EXECUTOR_WINDOW_H
+
+#include "base/text.h"
+#include "executor/op.h"
+
+struct sq_windows {
+    struct sq_window_spec spec;
+    int64_t slice;                         /* length of a slice */
+    const struct sq_tz *tz;                /* NULL: the time has no zone */
+};
+
+void sq_windows_init(struct sq_windows *, const struct sq_window_spec *, const struct sq_session *);
+/* Floor of a time to whole milliseconds, in which sessions count. */
+static inline int64_t sq_window_ms(int64_t t) { return t - (t % 1000 + 1000) % 1000; }
+/* The greatest bound <= t of pieces of that length. */
+int64_t sq_window_floor(const struct sq_windows *, int64_t t, int64_t length);
+/* The most windows that a time lies in. */
+uint32_t sq_windows_most(const struct sq_windows *);
+/* Window number j of those that the time lies in, the earliest end last for HOP, first for CUMULATE; false: there are no more. */
+bool sq_window_nth(const struct sq_windows *, int64_t t, uint32_t j, int64_t *start, int64_t *end);
+/* The end of the last window that the time lies in. */
+int64_t sq_window_last(const struct sq_windows *, int64_t t);
+/* The wall clock times of the selected rows, by position; rows that are NULL count as SQ_TS_MIN. */
+void sq_window_times(const struct sq_windows *, const struct sq_batch *, const struct sq_vec *, int64_t *out);
+/* A watermark in wall clock time: no row to come has less, also where the clock is set back. SQ_TS_MIN and SQ_TS_MAX stay. */
+int64_t sq_window_watermark(const struct sq_windows *, int64_t watermark);
+/* Appends window_time of a window that ends there to a column of the time's type. */
+sq_rc sq_window_time(const struct sq_windows *, int64_t end, uint32_t n, struct sq_col *);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * variance.c: VAR_POP, VAR_SAMP, STDDEV_POP, STDDEV_SAMP. An accumulator holds how many values there were, their mean and the sum of the squared distances from it, so values far
+ * from zero lose no digits (Welford; two of them are merged as by Chan, Golub and LeVeque, 1979). A value is taken back by the same step backwards.
+ *
+ * FLINK: computes them from the sum and the sum of squares, in the type of the argument; here in double, and the result is cast to that type.
+ */
+#include "functions/agg.h"
+
+#include <math.h>
+
+struct moments { int64_t n; double mean, m2; int64_t pad; };
+
+size_t sq_variance_size(const struct sq_agg_call *c)
+{
+    (void)c;
+    return sizeof(struct moments);
+}
+
+sq_rc sq_variance_derive(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret)
+{
+    if (n != 1)
+        return sq_fail(ctx, SQ_SEMANTIC, "a variance or standard deviation takes one argument, not %u", n);
+    if (args[0]->id == SQ_T_DECIMAL) {
+        sq_fail(ctx, SQ_UNSUPPORTED, "variances of DECIMAL are not supported yet");
+        return sq_hint(ctx, "CAST the argument AS DOUBLE");
+    }
+    if (!sq_tid_is_numeric(args[0]->id) && args[0]->id != SQ_T_NULL) {
+        sq_fail(ctx, SQ_SEMANTIC, "a variance or standard deviation takes a number");
+        return sq_hint(ctx, "CAST the argument AS DOUBLE");
+    }
+    *ret = args[0]->id == SQ_T_NULL ? &sq_type_double : sq_type_nullable(a, args[0], true);
+    return *ret ? SQ_OK : SQ_NOMEM;
+}
+
+static double element(const struct sq_agg_in *in, uint32_t e)
+{
+    switch (in->phys) {
+    case SQ_P_I8: return ((const int8_t *)in->data)[e];
+    case SQ_P_I16: return ((const int16_t *)in->data)[e];
+    case SQ_P_I32: return ((const int32_t *)in->data)[e];
+    case SQ_P_I64: return (double)((const int64_t *)in->data)[e];
+    case SQ_P_F32: return (double)((const float *)in->data)[e];
+    default: return ((const double *)in->data)[e];
+    }
+}
+
+static void add(struct moments *m, double x)
+{
+    double d = x - m->mean;
+    m->n++;
+    m->mean += d / (double)m->n;
+    m->m2 += d * (x - m->mean);
+}
+
+static void take(struct moments *m, double x)
+{
+    if (m->n <= 1) {
+        *m = (struct moments){.n = m->n - 1};
+        return;
+    }
+    double d = x - m->mean;
+    m->n--;
+    m->mean -= d / (double)m->n;
+    m->m2 -= d * (x - m->mean);
+}
+
+sq_rc sq_variance_update(struct sq_agg_call *c, void **acc, const struct sq_vec *arg, struct sq_rows rows, const uint8_t *kind)
+{
+    struct sq_agg_in in;
+
+    (void)c;
+    sq_agg_in(&in, arg);
+    SQ_EACH_ROW(rows, i, r) {
+        uint32_t e = sq_agg_at_row(&in, r);
+        if (!sq_agg_present(&in, e))
+            continue;
+        if (!kind || sq_kind_adds(kind[r]))
+            add(acc[i], element(&in, e));
+        else
+            take(acc[i], element(&in, e));
+    }
+    return SQ_OK;
+}
+
+sq_rc sq_variance_merge(struct sq_agg_call *c, void *into, const void *from)
+{
+    struct moments *a = into;
+    const struct moments *b = from;
+
+    (void)c;
+    if (b->n == 0)
+        return SQ_OK;
+    if (a->n == 0) {
+        *a = *b;
+        return SQ_OK;
+    }
+    double n = (double)a->n + (double)b->n, d = b->mean - a->mean;
+    a->m2 += b->m2 + d * d * (double)a->n * (double)b->n / n;
+    a->mean += d * (double)b->n / n;
+    a->n += b->n;
+    return SQ_OK;
+}
+
+static sq_rc append(struct sq_agg_call *c, double v, struct sq_col *out)
+{
+    union { int8_t i8; int16_t i16; int32_t i32; int64_t i64; float f; double d; } x;
+
+    switch (sq_type_phys(c->ret)) {
+    case SQ_P_I8: x.i8 = (int8_t)v; break;
+    case SQ_P_I16: x.i16 = (int16_t)v; break;
+    case SQ_P_I32: x.i32 = (int32_t)v; break;
+    case SQ_P_I64: x.i64 = (int64_t)v; break;
+    case SQ_P_F32: x.f = (float)v; break;
+    default: x.d = v; break;
+    }
+    return sq_col_append_fixed(out, &x);
+}
+
+static sq_rc result(struct sq_agg_call *c, const void *acc, bool sample, bool root, struct sq_col *out)
+{
+    const struct moments *m = acc;
+    int64_t n = m->n - sample;
+
+    if (m->n <= 0 || n <= 0)
+        return sq_col_append_null(out);
+    double v = (m->m2 > 0 || isnan(m->m2) ? m->m2 : 0) / (double)n;
+    return append(c, root ? sqrt(v) : v, out);
+}
+
+sq_rc sq_var_pop_result(struct sq_agg_call *c, const void *acc, struct sq_col *out) { return result(c, acc, false, false, out); }
+sq_rc sq_var_samp_result(struct sq_agg_call *c, const void *acc, struct sq_col *out) { return result(c, acc, true, false, out); }
+sq_rc sq_stddev_pop_result(struct sq_agg_call *c, const void *acc, struct sq_col *out) { return result(c, acc, false, true, out); }
+sq_rc sq_stddev_samp_result(struct sq_agg_call *c, const void *acc, struct sq_col *out) { return result(c, acc, true, true, out); }
+
+sq_rc sq_variance_save(struct sq_agg_call *c, const void *acc, struct sq_buf *b)
+{
+    (void)c;
+    return sq_buf_add(b, acc, 24);
+}
+
+sq_rc sq_variance_load(struct sq_agg_call *c, void *acc, const char **at, const char *end) { return sq_agg_take(c, at, end, acc, 24); }

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * subquery.c: queries inside of conditions become joins, below the WHERE that they stand in.
+ *
+ *   [NOT] EXISTS (…)            SEMI or ANTI join
+ *   x [NOT] IN (SELECT y …)     SEMI join on x = y; ANTI join on x = y, or, where one of them may be NULL, on (x = y) IS NOT FALSE: no row comes out where the answer is unknown
+ *   x op ANY|SOME (…)           SEMI join on x op y;   x op ALL (…)   ANTI join on (x op y) IS NOT TRUE
+ *   (SELECT …) as a value       LEFT join with the one row; where it says column = outer column, an aggregate for each value of the column, joined by it
+ *
+ * They are taken where they stand alone or between ANDs; values anywhere in WHERE. A query may name columns of the one it stands in (it is *correlated*) in the conditions of its own
+ * WHERE, which then are conditions of the join.
+ *
+ * A SEMI or ANTI join shows its right side's columns, too, for as long as the tree is being rewritten, and a project over it keeps them from view; sq_narrow_joins takes them off.
+ */
+#include "planner/bind.h"
+
+#define OUTER_COL UINT32_C(0x20000000)
+
+/* ---- nodes ---- */
+
+static struct sq_plan *join_of(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind kind, struct sq_span span)
+{
+    struct sq_plan *p = sq_node_new(b->arena, SQ_N_JOIN, NULL, sq_bind_span(b, span));
+    struct sq_field *cols = SQ_NEW_ARRAY(b->arena, struct sq_field, l->ncols + r->ncols + 1);
+    if (!p || !cols || !(p->inputs = SQ_NEW_ARRAY(b->arena, struct sq_plan *, 2)))
+        return NULL;
+    p->inputs[0] = l;
+    p->inputs[1] = r;
+    p->ninputs = 2;
+    p->ncols = l->ncols + r->ncols;
+    p->u.join.kind = kind;
+    for (uint32_t i = 0; i < p->ncols; i++) {
+        cols[i] = i < l->ncols ? l->cols[i] : r->cols[i - l->ncols];
+        if (i >= l->ncols && !(cols[i].type = sq_type_nullable(b->arena, cols[i].type, true)))
+            return NULL;
+    }
+    p->cols = cols;
+    return p;
+}
+
+static sq_rc left_columns(struct sq_binder *b, struct sq_plan *join, uint32_t n, struct sq_plan **out)
+{
+    uint32_t *first = SQ_NEW_ARRAY(b->arena, uint32_t, n + 1);
+    if (!first)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        first[i] = i;
+    *out = sq_node_select(b->arena, join, first, n);
+    return *out ? SQ_OK : SQ_NOMEM;
+}
+
+sq_rc sq_widen_joins(struct sq_arena *a, struct sq_plan *p, bool wide)
+{
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        SQ_TRY(sq_widen_joins(a, p->inputs[i], wide));
+    if (p->kind != SQ_N_JOIN || (p->u.join.kind != SQ_JOIN_SEMI && p->u.join.kind != SQ_JOIN_ANTI))
+        return SQ_OK;
+    const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
+    uint32_t n = l->ncols + (wide ? r->ncols : 0);
+    struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, n + 1);
+    if (!cols)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        cols[i] = i < l->ncols ? l->cols[i] : r->cols[i - l->ncols];
+    p->cols = cols;
+    p->ncols = n;
+    return SQ_OK;
+}
+
+sq_rc sq_half_join(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind kind, struct sq_expr *on, struct sq_span span, struct sq_plan **out)
+{
+    struct sq_plan *j = join_of(b, l, r, kind, span);
+    if (!j)
+        return SQ_NOMEM;
+    j->u.join.residual = on;
+    return left_columns(b, j, l->ncols, out);
+}
+
+/* ---- the query and its conditions ---- */
+
+struct sub {
+    struct sq_binder *b;
+    const struct sq_scope *outer;          /* of the query it stands in */
+    uint32_t nouter;                       /* columns of that one's plan */
+    struct sq_plan *plan;                  /* the inner one, as far as it is made */
+    struct sq_scope scope;
+    struct sq_exprs on;                    /* correlated conditions: outer columns as they are, inner ones from nouter on */
+};
+
+/* Its rows can be taken one by one: conditions may be moved out of it. */
+static bool is_plain(const struct sq_ast_query *q)
+{
+    bool plain = q->kind == SQ_Q_SELECT && q->from && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith && !q->qualify;
+    for (uint32_t i = 0; plain && i < q->nitems; i++)
+        plain = !sq_ast_has_aggregate(q->items[i].expr);
+    return plain;
+}
+
+static sq_rc move_one(void *arg, struct sq_expr *e, struct sq_expr **out)
+{
+    const struct sub *s = arg;
+    if (e->kind != SQ_X_COL)
+        return SQ_OK;
+    *out = sq_expr_col(s->b->arena, e->col >= OUTER_COL ? e->col - OUTER_COL : e->col + s->nouter, e->type, e->span);
+    return *out ? SQ_OK : SQ_NOMEM;
+}
+
+/* An expression over inner columns and outer ones, over the columns of the join. */
+static sq_rc to_join(struct sub *s, struct sq_expr *e, struct sq_expr **out) { return sq_expr_map(s->b->arena, e, move_one, s, out); }
+
+static bool is_outer(const struct sq_expr *e)
+{
+    if (e->kind == SQ_X_COL && e->col >= OUTER_COL)
+        return true;
+    for (uint32_t i = 0; i < e->nargs; i++)
+        if (is_outer(e->args[i]))
+            return true;
+    return false;
+}
+
+sq_rc sq_bind_outer_name(struct sq_bind_x *x, const struct sq_ast_expr *a, bool *found, struct sq_expr **out)
+{
+    struct sq_error kept = x->b->ctx->err;
+    struct sq_bind_x o = {.b = x->b, .scope = x->outer, .clause = x->clause};
+    *found = sq_bind_name(&o, a, out) == SQ_OK;
+    if (!*found) {
+        x->b->ctx->err = kept;
+        return SQ_OK;
+    }
+    return sq_expr_shift(x->b->arena, *out, OUTER_COL, out);
+}
+
+/* FROM and WHERE of a plain query; correlated conditions to s->on. */
+static sq_rc bind_plain(struct sub *s, const struct sq_ast_query *q)
+{
+    struct sq_binder *b = s->b;
+    struct sq_exprs all = {0}, own = {0};
+    struct sq_expr *e;
+    SQ_TRY(sq_bind_from(b, q->from, &s->plan, &s->scope));
+    if (!q->where)
+        return SQ_OK;
+    struct sq_bind_x x = {.b = b, .scope = &s->scope, .outer = s->outer, .clause = "WHERE"};
+    SQ_TRY(sq_bind_where(&x, q->where, &s->plan, &e));
+    if (!e)
+        return SQ_OK;
+    SQ_TRY(sq_expr_conjuncts(b->arena, e, &all));
+    for (uint32_t i = 0; i < all.n; i++) {
+        bool outer = is_outer(all.p[i]);
+        if (outer)
+            SQ_TRY(to_join(s, all.p[i], &all.p[i]));
+        SQ_TRY(sq_exprs_add(b->arena, outer ? &s->on : &own, all.p[i]));
+    }
+    SQ_TRY(sq_expr_conjunction(b->arena, &own, &e));
+    if (e && !(s->plan = sq_node_filter(b->arena, s->plan, e)))
+        return SQ_NOMEM;
+    return SQ_OK;
+}
+
+/* The inner query's items, over the columns of the join; a query that is not plain is bound as it stands. */
+static sq_rc bind_items(struct sub *s, const struct sq_ast_query *q, uint32_t n, struct sq_span span, struct sq_expr **items)
+{
+    struct sq_binder *b = s->b;
+    bool plain = is_plain(q);
+    for (uint32_t i = 0; plain && i < q->nitems; i++)
+        plain = q->items[i].expr->kind != SQ_A_STAR;
+    if (plain)
+        SQ_TRY(bind_plain(s, q));
+    else
+        SQ_TRY(sq_bind_select_query(b, q, true, &s->plan));
+    uint32_t have = plain ? q->nitems : s->plan->ncols;
+    if (have != n)
+        return SQ_WRONG(b, span, "the query has %u column%s, and %u %s compared", have, have == 1 ? "" : "s", n, n == 1 ? "is" : "are");
+    struct sq_bind_x x = {.b = b, .scope = &s->scope, .outer = s->outer, .clause = "SELECT"};
+    for (uint32_t i = 0; i < n; i++) {
+        if (plain)
+            SQ_TRY(sq_bind_expr(&x, q->items[i].expr, &items[i]));
+        else if (!(items[i] = sq_expr_col(b->arena, i, s->plan->cols[i].type, (struct sq_span){0, 0})))
+            return SQ_NOMEM;
+        SQ_TRY(to_join(s, items[i], &items[i]));
+    }
+    return SQ_OK;
+}
+
+static sq_rc put_join(struct sub *s, enum sq_join_kind kind, struct sq_span span, struct sq_plan **plan)
+{
+    struct sq_expr *on;
+    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &on));
+    return sq_half_join(s->b, *plan, s->plan, kind, on, span, plan);
+}
+
+/* ---- EXISTS, IN, ANY, ALL ---- */
+
+static sq_rc bind_exists(struct sub *s, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
+{
+    if (is_plain(a->query))
+        SQ_TRY(bind_plain(s, a->query));
+    else
+        SQ_TRY(sq_bind_select_query(s->b, a->query, true, &s->plan));
+    return put_join(s, negated ? SQ_JOIN_ANTI : SQ_JOIN_SEMI, a->span, plan);
+}
+
+/* l = r, for a SEMI join; for an ANTI join true also where it is unknown. */
+static sq_rc compare(struct sub *s, struct sq_str op, struct sq_expr *l, struct sq_expr *r, bool unknown_too, struct sq_span span)
+{
+    struct sq_expr *args[2] = {l, r}, *e;
+    SQ_TRY(sq_bind_call(s->b, op, args, 2, span, &e));
+    if (unknown_too && e->type->nullable)
+        SQ_TRY(sq_bind_call(s->b, SQ_STR("IS NOT FALSE"), &e, 1, span, &e));
+    return sq_exprs_add(s->b->arena, &s->on, e);
+}
+
+static sq_rc bind_in_query(struct sub *s, const struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_plan **plan)
+{
+    const struct sq_ast_expr *left = a->args[0];
+    uint32_t n = left->kind == SQ_A_ROW ? left->nargs : 1;
+    struct sq_expr **items = SQ_NEW_ARRAY(s->b->arena, struct sq_expr *, n), *l;
+    struct sq_bind_x own = *x;
+    if (!items)
+        return SQ_NOMEM;
+    SQ_TRY(bind_items(s, a->query, n, a->span, items));
+    for (uint32_t i = 0; i < n; i++) {
+        SQ_TRY(sq_bind_expr(&own, left->kind == SQ_A_ROW ? left->args[i] : left, &l));
+        SQ_TRY(compare(s, SQ_STR("="), l, items[i], a->negated, a->span));
+    }
+    return put_join(s, a->negated ? SQ_JOIN_ANTI : SQ_JOIN_SEMI, a->span, plan);
+}
+
+static sq_rc bind_quantified(struct sub *s, const struct sq_bind_x *x, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
+{
+    static const char *const names[] = {[SQ_OP_EQ] = "=", [SQ_OP_NE] = "<>", [SQ_OP_LT] = "<", [SQ_OP_LE] = "<=", [SQ_OP_GT] = ">", [SQ_OP_GE] = ">="};
+    struct sq_bind_x own = *x;
+    struct sq_expr *item, *l, *e, *args[2];
+    bool all = a->ival2 != 0;
+    SQ_TRY(bind_items(s, a->query, 1, a->span, &item));
+    SQ_TRY(sq_bind_expr(&own, a->args[0], &l));
+    args[0] = l;
+    args[1] = item;
+    SQ_TRY(sq_bind_call(s->b, sq_str_of(names[a->ival]), args, 2, a->span, &e));
+    /* x op ALL: no row for which it is false or unknown; NOT (x op ANY): none for which it is true or unknown */
+    if (all != negated && e->type->nullable)
+        SQ_TRY(sq_bind_call(s->b, all ? SQ_STR("IS NOT TRUE") : SQ_STR("IS NOT FALSE"), &e, 1, a->span, &e));
+    else if (all)
+        SQ_TRY(sq_bind_call(s->b, SQ_STR("NOT"), &e, 1, a->span, &e));
+    SQ_TRY(sq_exprs_add(s->b->arena, &s->on, e));
+    return put_join(s, all != negated ? SQ_JOIN_ANTI : SQ_JOIN_SEMI, a->span, plan);
+}
+
+static bool takes(const struct sq_ast_expr *a, bool *negated)
+{
+    *negated = false;
+    while (a->kind == SQ_A_UNARY && a->ival == SQ_OP_NOT) {
+        *negated = !*negated;
+        a = a->args[0];
+    }
+    return a->kind == SQ_A_EXISTS || (a->kind == SQ_A_IN && a->query) || a->kind == SQ_A_QUANTIFIED;
+}
+
+static sq_rc bind_one(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_plan **plan)
+{
+    struct sub s = {.b = x->b, .outer = x->scope, .nouter = (*plan)->ncols};
+    bool negated = false;
+    while (a->kind == SQ_A_UNARY) {
+        negated = !negated;
+        a = a->args[0];
+    }
+    if (a->kind == SQ_A_EXISTS)
+        return bind_exists(&s, a, negated, plan);
+    if (a->kind == SQ_A_QUANTIFIED)
+        return bind_quantified(&s, x, a, negated, plan);
+    struct sq_ast_expr in = *a;
+    in.negated = a->negated != negated;
+    return bind_in_query(&s, x, &in, plan);
+}
+
+static sq_rc walk(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_plan **plan, struct sq_exprs *rest)
+{
+    bool negated;
+    if (a->kind == SQ_A_BINARY_OP && a->ival == SQ_OP_AND) {
+        for (uint32_t i = 0; i < a->nargs; i++)
+            SQ_TRY(walk(x, a->args[i], plan, rest));
+        return SQ_OK;
+    }
+    if (takes(a, &negated))
+        return bind_one(x, a, plan);
+    struct sq_expr *e;
+    x->values = plan;
+    sq_rc rc = sq_bind_predicate(x, a, &e);
+    x->values = NULL;
+    SQ_TRY(rc);
+    return sq_exprs_add(x->b->arena, rest, e);
+}
+
+sq_rc sq_bind_where(struct sq_bind_x *x, const struct sq_ast_expr *where, struct sq_plan **plan, struct sq_expr **pred)
+{
+    struct sq_exprs rest = {0};
+    SQ_TRY(walk(x, where, plan, &rest));
+    return sq_expr_conjunction(x->b->arena, &rest, pred);
+}
+
+/* ---- values ---- */
+
+static bool one_row(const struct sq_plan *p)
+{
+    while (p->kind == SQ_N_PROJECT)
+        p = p->inputs[0];
+    return (p->kind == SQ_N_AGGREGATE && p->u.agg.global) || ((p->kind == SQ_N_SORT || p->kind == SQ_N_LIMIT) && p->u.sort.limit >= 0 && p->u.sort.limit <= 1) ||
+           (p->kind == SQ_N_VALUES && p->u.values.nbatches == 1 && p->u.values.rows[0].rows <= 1);
+}
+
+/* The inner columns and outer expressions that a correlated query's conditions say are equal; false: they say something else. */
+static bool equalities(const struct sub *s, struct sq_expr **inner, struct sq_expr **outer)
+{
+    for (uint32_t i = 0; i < s->on.n; i++) {
+        struct sq_expr *e = s->on.p[i];
+        if (!sq_expr_is_fn(e, "="))
+            return false;
+        uint32_t in = sq_expr_within(e->args[0], s->nouter, UINT32_MAX) && sq_expr_has_col(e->args[0]) ? 0 : 1;
+        if (!sq_expr_within(e->args[in], s->nouter, UINT32_MAX) || !sq_expr_within(e->args[1 - in], 0, s->nouter))
+            return false;
+        inner[i] = e->args[in];
+        outer[i] = e->args[1 - in];
+    }
+    return true;
+}
+
+/* (SELECT agg(…) FROM … WHERE inner = outer): aggregated by the inner column, and joined by it. */
+static sq_rc correlated(struct sub *s, const struct sq_ast_query *q, struct sq_span span, struct sq_plan **value, bool *counts)
+{
+    struct sq_binder *b = s->b;
+    struct sq_aggs aggs = {.grouped = true};
+    struct sq_expr *e, **outer = SQ_NEW_ARRAY(b->arena, struct sq_expr *, s->on.n + 1);
+    if (!outer || !(aggs.group = SQ_NEW_ARRAY(b->arena, struct sq_expr *, s->on.n + 1)))
+        return SQ_NOMEM;
+    if (!equalities(s, aggs.group, outer))
+        return SQ_REFUSE(b, span, "a correlated query as a value must compare its columns with those outside by = alone");
+    aggs.ngroup = s->on.n;
+    for (uint32_t i = 0; i < aggs.ngroup; i++)
+        SQ_TRY(sq_expr_shift(b->arena, aggs.group[i], -(int64_t)s->nouter, &aggs.group[i]));
+    struct sq_bind_x x = {.b = b, .scope = &s->scope, .aggs = &aggs, .clause = "SELECT"};
+    const struct sq_plan *from = s->plan;
+    SQ_TRY(sq_bind_expr(&x, q->items[0].expr, &e));
+    *counts = e->kind == SQ_X_COL && e->col >= SQ_AGG_COL && strcmp(aggs.uses[e->col - SQ_AGG_COL].agg->name, "COUNT") == 0;
+    if (!*counts)
+        for (uint32_t i = 0; i < aggs.n; i++)
+            if (strcmp(aggs.uses[i].agg->name, "COUNT") == 0)
+                return SQ_REFUSE(b, span, "an expression with COUNT in a correlated query is not supported: COUNT alone is");
+    SQ_TRY(sq_agg_place(b, &aggs, from, e, &e));
+    SQ_TRY(sq_agg_plan(b, &aggs, s->plan, sq_bind_span(b, span), &s->plan));
+    struct sq_expr **exprs = SQ_NEW_ARRAY(b->arena, struct sq_expr *, aggs.ngroup + 1);
+    if (!exprs)
+        return SQ_NOMEM;
+    exprs[0] = e;
+    s->on.n = 0;
+    for (uint32_t i = 0; i < aggs.ngroup; i++) {
+        struct sq_expr *in = sq_expr_col(b->arena, s->nouter + 1 + i, s->plan->cols[i].type, (struct sq_span){0, 0}), *args[2] = {outer[i], in}, *eq;
+        if (!in || !(exprs[1 + i] = sq_expr_col(b->arena, i, s->plan->cols[i].type, (struct sq_span){0, 0})))
+            return SQ_NOMEM;
+        SQ_TRY(sq_bind_call(b, SQ_STR("="), args, 2, span, &eq));
+        SQ_TRY(sq_exprs_add(b->arena, &s->on, eq));
+    }
+    *value = sq_node_project(b->arena, s->plan, exprs, 1 + aggs.ngroup, NULL);
+    return *value ? SQ_OK : SQ_NOMEM;
+}
+
+static sq_rc zero_for_null(struct sq_binder *b, struct sq_expr *e, struct sq_expr **out)
+{
+    int64_t zero = 0;
+    const struct sq_type *t = sq_type_nullable(b->arena, &sq_type_bigint, false);
+    struct sq_expr *c = sq_expr_new(b->arena, SQ_X_COALESCE, t, e->span, 2);
+    if (!c || !(c->args[1] = sq_expr_const(b->arena, sq_vec_const_fixed(b->arena, t, &zero), e->span)))
+        return SQ_NOMEM;
+    c->args[0] = e;
+    *out = c;
+    return SQ_OK;
+}
+
+sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    struct sq_binder *b = x->b;
+    const struct sq_ast_query *q = a->query;
+    if (!x->values)
+        return SQ_REFUSE(b, a->span, "a query as a value is supported in WHERE only");
+    struct sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
+    struct sq_plan *value = NULL;
+    bool counts = false, shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
+                                  !q->distinct && sq_ast_has_aggregate(q->items[0].expr);
+    if (shaped) {
+        SQ_TRY(bind_plain(&s, q));
+        if (s.on.n)
+            SQ_TRY(correlated(&s, q, a->span, &value, &counts));
+    }
+    if (!value)
+        SQ_TRY(sq_bind_select_query(b, q, false, &value));
+    if (!s.on.n && value->ncols != 1)
+        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
+    if (!s.on.n && !one_row(value)) {
+        SQ_REFUSE(b, a->span, "this query may have more than one row, so it is no value");
+        return sq_hint(b->ctx, "an aggregate without GROUP BY has one row: MAX, COUNT, …");
+    }
+    struct sq_plan *j = join_of(b, *x->values, value, SQ_JOIN_LEFT, a->span);
+    if (!j)
+        return SQ_NOMEM;
+    SQ_TRY(sq_expr_conjunction(b->arena, &s.on, &j->u.join.residual));
+    *x->values = j;
+    if (!(*out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span))))
+        return SQ_NOMEM;
+    return counts ? zero_for_null(b, *out, out) : SQ_OK;
+}

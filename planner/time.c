@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * time.c: which columns of a node are time, and to which windows its rows belong (plan.h). From below:
+ *
+ *   watermark         its column is event time
+ *   project           a column that is passed on as it is stays what it was; PROCTIME() is processing time
+ *   union             what all inputs say
+ *   join              a join in time keeps both sides' time, a window join the window; any other makes plain columns of them
+ *   aggregate         plain columns; by windows: the window, and window_time
+ *   expand, unnest    columns that are passed on everywhere stay what they were
+ *   window, rank      the window function's three columns, else the input's
+ *
+ * The binder asks for the part that it has made so far, and the planner once more when the tree is whole, because columns move when a tree is rewritten.
+ */
+#include "planner/bind.h"
+
+enum sq_time_attr sq_plan_time(const struct sq_plan *p, uint32_t col)
+{
+    return p->time && col < p->ncols ? (enum sq_time_attr)p->time[col] : SQ_TIME_NONE;
+}
+
+static uint8_t *flags(struct sq_arena *a, const struct sq_plan *p)
+{
+    return SQ_NEW_ARRAY(a, uint8_t, p->ncols ? p->ncols : 1);
+}
+
+static sq_rc set_window(struct sq_arena *a, struct sq_plan *p, const struct sq_window_spec *spec, uint32_t start, uint32_t end, uint32_t time)
+{
+    struct sq_plan_window *w = SQ_NEW(a, struct sq_plan_window);
+    if (!w)
+        return SQ_NOMEM;
+    *w = (struct sq_plan_window){spec, start, end, time};
+    p->window = w;
+    return SQ_OK;
+}
+
+static uint32_t passed_on(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; i < p->ncols; i++)
+        if (p->u.project.exprs[i]->kind == SQ_X_COL && p->u.project.exprs[i]->col == col)
+            return i;
+    return UINT32_MAX;
+}
+
+static sq_rc of_project(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols; i++) {
+        const struct sq_expr *e = p->u.project.exprs[i];
+        t[i] = e->kind == SQ_X_COL ? (uint8_t)sq_plan_time(in, e->col) : sq_expr_is_fn(e, "PROCTIME") ? SQ_TIME_PROC : SQ_TIME_NONE;
+    }
+    p->time = t;
+    if (!in->window)
+        return SQ_OK;
+    uint32_t start = passed_on(p, in->window->start), end = passed_on(p, in->window->end);
+    return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, passed_on(p, in->window->time)) : SQ_OK;
+}
+
+static sq_rc of_union(struct sq_arena *a, struct sq_plan *p)
+{
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols; i++) {
+        t[i] = (uint8_t)sq_plan_time(p->inputs[0], i);
+        for (uint32_t k = 1; k < p->ninputs; k++)
+            if (sq_plan_time(p->inputs[k], i) != t[i])
+                t[i] = SQ_TIME_NONE;
+    }
+    p->time = t;
+    return SQ_OK;
+}
+
+/* The input's columns are the node's first ones. */
+static sq_rc of_input(struct sq_arena *a, struct sq_plan *p, uint8_t **out)
+{
+    const struct sq_plan *in = p->inputs[0];
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < in->ncols && i < p->ncols; i++)
+        t[i] = (uint8_t)sq_plan_time(in, i);
+    p->time = t;
+    p->window = in->window;
+    *out = t;
+    return SQ_OK;
+}
+
+/* What is left out in some grouping set is time no more. */
+static sq_rc of_expand(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    uint64_t kept = UINT64_MAX;
+    uint8_t *t;
+    SQ_TRY(of_input(a, p, &t));
+    for (uint32_t k = 0; k < p->u.expand.nsets; k++)
+        kept &= p->u.expand.sets[k];
+    for (uint32_t i = 0; i < p->u.expand.ngroup; i++)
+        if (!(kept >> i & 1))
+            t[i] = SQ_TIME_NONE;
+    for (uint32_t i = 0; w && i < p->u.expand.ngroup; i++)
+        if (!(kept >> i & 1) && (i == w->start || i == w->end || i == w->time))
+            p->window = NULL;
+    return SQ_OK;
+}
+
+static uint32_t passed_beside(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
+        if (p->u.unnest.pass[i] == col)
+            return i;
+    return UINT32_MAX;
+}
+
+static sq_rc of_unnest(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
+        t[i] = (uint8_t)sq_plan_time(p->inputs[0], p->u.unnest.pass[i]);
+    p->time = t;
+    if (!w || passed_beside(p, w->start) == UINT32_MAX || passed_beside(p, w->end) == UINT32_MAX)
+        return SQ_OK;
+    return set_window(a, p, w->spec, passed_beside(p, w->start), passed_beside(p, w->end), passed_beside(p, w->time));
+}
+
+static sq_rc of_window(struct sq_arena *a, struct sq_plan *p)
+{
+    uint8_t *t;
+    uint32_t n = p->inputs[0]->ncols;
+    SQ_TRY(of_input(a, p, &t));
+    t[n + 2] = (uint8_t)p->u.window.spec->time;
+    return set_window(a, p, p->u.window.spec, n, n + 1, n + 2);
+}
+
+static sq_rc of_window_aggregate(struct sq_arena *a, struct sq_plan *p)
+{
+    uint32_t at = p->u.agg.ngroup + p->u.agg.nitems;
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    t[at + 2] = (uint8_t)p->u.agg.window->time;
+    p->time = t;
+    return set_window(a, p, p->u.agg.window, at, at + 1, at + 2);
+}
+
+bool sq_groups_by_window(const struct sq_plan *p)
+{
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    bool start = false, end = false;
+    for (uint32_t i = 0; w && i < p->u.agg.ngroup; i++) {
+        start |= p->u.agg.group[i] == w->start;
+        end |= p->u.agg.group[i] == w->end;
+    }
+    return start && end;
+}
+
+static uint32_t grouped_as(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
+        if (p->u.agg.group[i] == col)
+            return i;
+    return UINT32_MAX;
+}
+
+/* One that will be of windows (window.c) says so before it is. */
+static sq_rc of_aggregate(struct sq_arena *a, struct sq_plan *p)
+{
+    if (!sq_groups_by_window(p))
+        return SQ_OK;
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    uint32_t time = grouped_as(p, w->time);
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    if (time != UINT32_MAX)
+        t[time] = (uint8_t)sq_plan_time(p->inputs[0], w->time);
+    p->time = t;
+    return set_window(a, p, w->spec, grouped_as(p, w->start), grouped_as(p, w->end), time);
+}
+
+static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
+    if (p->u.join.how == SQ_JOIN_REGULAR)
+        return SQ_OK;
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->ncols; i++)
+        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : sq_plan_time(r, i - l->ncols));
+    p->time = t;
+    if (p->u.join.how == SQ_JOIN_OF_WINDOWS && p->u.join.kind != SQ_JOIN_RIGHT && p->u.join.kind != SQ_JOIN_FULL)
+        p->window = l->window;
+    else if (p->u.join.how == SQ_JOIN_OF_WINDOWS && p->u.join.kind == SQ_JOIN_RIGHT)
+        return set_window(a, p, r->window->spec, l->ncols + r->window->start, l->ncols + r->window->end, r->window->time == UINT32_MAX ? UINT32_MAX : l->ncols + r->window->time);
+    return SQ_OK;
+}
+
+static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
+{
+    uint8_t *t;
+    p->time = NULL;
+    p->window = NULL;
+    switch (p->kind) {
+    case SQ_N_SCAN:
+    case SQ_N_VALUES:
+        return SQ_OK;
+    case SQ_N_AGGREGATE:
+        return of_aggregate(a, p);
+    case SQ_N_WATERMARK:
+        SQ_TRY(of_input(a, p, &t));
+        t[p->u.watermark.col] = SQ_TIME_ROW;
+        return SQ_OK;
+    case SQ_N_PROJECT:
+        return of_project(a, p);
+    case SQ_N_UNION:
+        return of_union(a, p);
+    case SQ_N_JOIN:
+        return of_join(a, p);
+    case SQ_N_EXPAND:
+        return of_expand(a, p);
+    case SQ_N_UNNEST:
+        return of_unnest(a, p);
+    case SQ_N_WINDOW:
+        return of_window(a, p);
+    case SQ_N_WINDOW_AGGREGATE:
+        return of_window_aggregate(a, p);
+    default:
+        return of_input(a, p, &t);
+    }
+}
+
+sq_rc sq_time_annotate(struct sq_arena *a, struct sq_plan *p)
+{
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        SQ_TRY(sq_time_annotate(a, p->inputs[i]));
+    return annotate(a, p);
+}
