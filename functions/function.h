@@ -118,11 +118,13 @@ struct sq_agg_call {                         /* one aggregate of one operator */
     uint64_t *state_bytes;                   /* what hangs on accumulators is added and taken off here */
 };
 
+enum { SQ_AGG_NULLS = 1 << 17 };             /* NULL is a value like others, under DISTINCT too */
+
 struct sq_agg {
     const char *name;                        /* "SUM" */
     const char *signature;                   /* "(NUMERIC) -> NUMERIC" for the docs */
     const char *help, *example;
-    unsigned flags;                          /* SQ_NEVER_NULL for COUNT */
+    unsigned flags;                          /* SQ_NEVER_NULL for COUNT; SQ_AGG_NULLS */
     /* Tells whether it takes the argument and what it returns (SUM(INT) is INT, AVG(INT) is INT, …) nullable as Flink has it. */
     sq_derive *derive;
     size_t (*acc_size)(const struct sq_agg_call *);      /* a multiple of 16 */

@@ -142,10 +142,6 @@ static void test_not_yet(void **state)
           "window table functions (TUMBLE) are not supported yet | TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE) | ");
     REFUSED("SELECT COUNT(*) FROM t GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
           "group windows (TUMBLE) are not supported yet | TUMBLE(ts, INTERVAL '1' MINUTE) | ");
-    REFUSED("SELECT k, COUNT(*) FROM t GROUP BY ROLLUP (k)",
-          "ROLLUP is not supported yet | ROLLUP (k) | ");
-    REFUSED("SELECT k, COUNT(*) FROM t GROUP BY GROUPING SETS ((k), ())",
-          "GROUPING SETS are not supported yet | GROUPING SETS ((k), ()) | ");
     REFUSED("SELECT id FROM t INTERSECT SELECT id FROM f",
           "INTERSECT is not supported yet | SELECT id FROM t INTERSECT SELECT id FROM f | ");
     REFUSED("SELECT id FROM t EXCEPT SELECT id FROM f",
