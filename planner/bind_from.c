@@ -412,6 +412,39 @@ static sq_rc join_condition(struct sq_binder *b, const struct sq_ast_from *f, ui
     return n ? bind_using(b, f, nleft, names, n, s, on) : SQ_OK;
 }
 
+/* A LATERAL query that can be bound alone is one like others. */
+static sq_rc bind_alone(struct sq_binder *b, const struct sq_ast_query *q, bool *alone)
+{
+    struct sq_error kept = b->ctx->err;
+    struct sq_plan *p;
+    sq_rc rc = sq_bind_select_query(b, q, true, &p);
+    *alone = rc != SQ_SEMANTIC;
+    if (*alone)
+        return rc;
+    b->ctx->err = kept;
+    return SQ_OK;
+}
+
+static sq_rc join_lateral(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan **plan, struct sq_scope *scope)
+{
+    struct sq_scope own = {0};
+    struct sq_field *fields;
+    uint32_t nleft = l->ncols, n;
+    if (f->join != SQ_JOIN_INNER && f->join != SQ_JOIN_CROSS && f->join != SQ_JOIN_LEFT)
+        return SQ_REFUSE(b, f->span, "LATERAL can be the right side of an INNER, CROSS or LEFT join only");
+    *plan = l;
+    SQ_TRY(sq_bind_lateral(b, f->right, f->join == SQ_JOIN_LEFT, ls, plan, &fields, &n));
+    if (f->right->ncols && f->right->ncols != n)
+        return SQ_WRONG(b, f->right->alias_span.len ? f->right->alias_span : f->right->span, "the list of %u column names does not fit: the query has %u columns", f->right->ncols, n);
+    for (uint32_t i = 0; i < f->right->ncols; i++)
+        fields[i].name = f->right->cols[i];
+    SQ_TRY(sq_scope_of(b, fields, n, &own));
+    own.nrels = 1;
+    own.rels[0].alias = f->right->alias;
+    SQ_TRY(joined_scope(b, f, ls, &own, nleft, scope));
+    return sq_bind_unnest_on(b, f, "LATERAL", scope, plan);
+}
+
 static sq_rc join_unnest(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan **plan, struct sq_scope *scope)
 {
     struct sq_scope own = {0};
@@ -421,7 +454,7 @@ static sq_rc join_unnest(struct sq_binder *b, const struct sq_ast_from *f, struc
     *plan = l;
     SQ_TRY(sq_bind_unnest(b, f->right, f->join == SQ_JOIN_LEFT, ls, plan, &own));
     SQ_TRY(joined_scope(b, f, ls, &own, nleft, scope));
-    return sq_bind_unnest_on(b, f, scope, plan);
+    return sq_bind_unnest_on(b, f, "UNNEST", scope, plan);
 }
 
 static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan **plan, struct sq_scope *scope)
@@ -434,6 +467,12 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
     SQ_TRY(from_any(b, f->left, &l, &ls));
     if (f->right->kind == SQ_F_UNNEST)
         return join_unnest(b, f, l, &ls, plan, scope);
+    if (f->right->kind == SQ_F_SUBQUERY && f->right->lateral) {
+        bool alone;
+        SQ_TRY(bind_alone(b, f->right->query, &alone));
+        if (!alone)
+            return join_lateral(b, f, l, &ls, plan, scope);
+    }
     SQ_TRY(from_any(b, f->right, &r, &rs));
     if (l->ncols + r->ncols > SQ_COLUMNS_MAX)
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->span), "the join has more than %d columns", SQ_COLUMNS_MAX);
@@ -462,8 +501,6 @@ static sq_rc from_item(struct sq_binder *b, const struct sq_ast_from *f, struct 
         return bind_table(b, f, plan, scope);
     case SQ_F_SUBQUERY:
     case SQ_F_VALUES:
-        if (f->lateral)
-            return SQ_REFUSE(b, f->span, "LATERAL is not supported yet");
         SQ_TRY(sq_bind_select_query(b, f->query, true, plan));
         return scope_of_plan(b, f, *plan, NULL, (struct sq_str){NULL, 0}, scope);
     case SQ_F_JOIN:

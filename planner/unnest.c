@@ -102,14 +102,14 @@ sq_rc sq_bind_unnest(struct sq_binder *b, const struct sq_ast_from *f, bool left
     return SQ_OK;
 }
 
-/* ON of a join with UNNEST: a filter; of a LEFT JOIN nothing but TRUE. */
-sq_rc sq_bind_unnest_on(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_scope *scope, struct sq_plan **plan)
+/* ON of a join with UNNEST or LATERAL: a filter; of a LEFT JOIN nothing but TRUE. */
+sq_rc sq_bind_unnest_on(struct sq_binder *b, const struct sq_ast_from *f, const char *what, const struct sq_scope *scope, struct sq_plan **plan)
 {
     bool left = f->join == SQ_JOIN_LEFT;
     struct sq_bind_x x = {.b = b, .scope = scope, .clause = "ON"};
     struct sq_expr *e;
     if (f->natural || f->nusing)
-        return SQ_REFUSE(b, f->span, "a join with UNNEST takes ON, not USING or NATURAL");
+        return SQ_REFUSE(b, f->span, "a join with %s takes ON, not USING or NATURAL", what);
     if (!f->on)
         return f->comma || f->join == SQ_JOIN_CROSS ? SQ_OK : SQ_WRONG(b, f->span, "the join has no condition: write ON TRUE or CROSS JOIN");
     SQ_TRY(sq_bind_predicate(&x, f->on, &e));
@@ -117,8 +117,8 @@ sq_rc sq_bind_unnest_on(struct sq_binder *b, const struct sq_ast_from *f, const 
     if (sq_expr_truth(e) == 1)
         return SQ_OK;
     if (left) {
-        SQ_REFUSE(b, f->on->span, "LEFT JOIN UNNEST takes no condition but ON TRUE");
-        return sq_hint(b->ctx, "unnest in a subquery, and join that");
+        SQ_REFUSE(b, f->on->span, "LEFT JOIN %s takes no condition but ON TRUE", what);
+        return sq_hint(b->ctx, "do it in a subquery, and join that");
     }
     *plan = sq_node_filter(b->arena, *plan, e);
     return *plan ? SQ_OK : SQ_NOMEM;
