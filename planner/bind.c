@@ -60,7 +60,7 @@ static struct sq_bind_x over_context(struct select *s, const char *clause)
 
 /* ---- the rows of VALUES ---- */
 
-static struct sq_plan *one_row(struct sq_binder *b)
+struct sq_plan *sq_one_row(struct sq_binder *b)
 {
     struct sq_batch *row = SQ_NEW(b->arena, struct sq_batch);
     if (!row)
@@ -91,7 +91,7 @@ static sq_rc values_projects(struct sq_binder *b, struct sq_expr **cells, uint32
     for (uint32_t c = 0; c < ncols; c++)
         names[c] = cols[c].name;
     for (uint32_t r = 0; r < nrows; r++) {
-        struct sq_plan *row = one_row(b);
+        struct sq_plan *row = sq_one_row(b);
         if (!row || !(inputs[r] = sq_node_project(b->arena, row, cells + (size_t)r * ncols, ncols, names)))
             return SQ_NOMEM;
     }
@@ -481,7 +481,7 @@ static sq_rc select_clauses(struct select *s)
     SQ_TRY(check_hints(b, q));
     if (q->from)
         SQ_TRY(sq_bind_from(b, q->from, &s->plan, &s->scope));
-    else if (!(s->plan = one_row(b)))
+    else if (!(s->plan = sq_one_row(b)))
         return SQ_NOMEM;
     s->from = s->plan;
     if (q->where) {

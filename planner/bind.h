@@ -152,6 +152,14 @@ sq_rc sq_bind_select_query(struct sq_binder *, const struct sq_ast_query *, bool
 sq_rc sq_bind_cast_plan(struct sq_binder *, struct sq_plan *, const struct sq_type *const *types, struct sq_plan **);
 void sq_binder_init(struct sq_binder *, struct sq_bind_env *);
 sq_rc sq_scope_of(struct sq_binder *, const struct sq_field *, uint32_t n, struct sq_scope *);
+/* One row without columns. */
+struct sq_plan *sq_one_row(struct sq_binder *);
+/* A LATERAL query that names columns of *plan, whose names are `outer` (subquery.c): *plan is then the join, its columns those of the plan and then `fields`. */
+sq_rc sq_bind_lateral(struct sq_binder *, const struct sq_ast_from *, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_field **fields, uint32_t *n);
+/* UNNEST (unnest.c) over *plan, whose names are `outer`; *plan is then the node, its columns those of the plan and then the element's, which `own` names. */
+sq_rc sq_bind_unnest(struct sq_binder *, const struct sq_ast_from *, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_scope *own);
+/* The condition of the join with it. */
+sq_rc sq_bind_unnest_on(struct sq_binder *, const struct sq_ast_from *join, const char *what, const struct sq_scope *, struct sq_plan **);
 
 /* ---- OVER (over.c) ---- */
 

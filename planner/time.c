@@ -7,6 +7,7 @@
  *   union             what all inputs say
  *   join              a join in time keeps both sides' time, a window join the window; any other makes plain columns of them
  *   aggregate         plain columns; by windows: the window, and window_time
+ *   expand, unnest    columns that are passed on everywhere stay what they were
  *   window, rank      the window function's three columns, else the input's
  *
  * The binder asks for the part that it has made so far, and the planner once more when the tree is whole, because columns move when a tree is rewritten.
@@ -243,14 +244,14 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
         SQ_TRY(of_input(a, p, &t));
         p->window = ranks_windows(p) ? p->window : NULL;
         return SQ_OK;
-    case SQ_N_WINDOW:
-        return of_window(a, p);
-    case SQ_N_WINDOW_AGGREGATE:
-        return of_window_aggregate(a, p);
     case SQ_N_EXPAND:
         return of_expand(a, p);
     case SQ_N_UNNEST:
         return of_unnest(a, p);
+    case SQ_N_WINDOW:
+        return of_window(a, p);
+    case SQ_N_WINDOW_AGGREGATE:
+        return of_window_aggregate(a, p);
     default:
         return of_input(a, p, &t);
     }

@@ -32,6 +32,8 @@ static sq_rc open_items(struct aggregate *a, const struct sq_plan *in, const str
         m->set = it->distinct && it->arg >= 0 ? find_set(a, it) : -1;
         m->call = (struct sq_agg_call){.ctx = a->base.ctx, .agg = it->agg, .arg = it->arg < 0 ? NULL : in->cols[it->arg].type, .ret = it->ret,
                                        .retracts = a->retracts, .overflows = &a->base.m.overflows, .state_bytes = &a->hung};
+        if (m->set >= 0)
+            a->sets[m->set].nulls |= (it->agg->flags & SQ_AGG_NULLS) != 0;
         m->offset = at;
         at += (it->agg->acc_size(&m->call) + 15) / 16 * 16;
         a->has_drop |= it->agg->drop != NULL;
@@ -162,7 +164,7 @@ static bool is_true(const struct sq_vec *v, uint32_t r)
     return v->type->id != SQ_T_NULL && (!v->valid || sq_bit(v->valid, r)) && ((const uint8_t *)v->data)[r];
 }
 
-/* The key of row i's value in its group: serial, then the value's bytes. Rows whose value is NULL or which the filter refuses are left out. */
+/* The key of row i's value in its group: serial, then the value's bytes (behind a flag, where NULL is a value). Rows whose value is NULL or which the filter refuses are left out. */
 static sq_rc set_keys(struct distinct *d, const struct sq_batch *in, const struct agg_rows *rows, uint32_t *list, uint32_t *n)
 {
     *n = 0;
@@ -171,10 +173,13 @@ static sq_rc set_keys(struct distinct *d, const struct sq_batch *in, const struc
         uint32_t r = row_at(rows, i), pos = rows->pos ? rows->pos[i] : i;
         uint64_t serial = group_of(rows->entry[i])->serial;
         struct sq_str s;
-        if (sq_vec_null(&in->cols[d->arg], r) || (d->filter >= 0 && !is_true(&in->cols[d->filter], r)))
+        bool null = sq_vec_null(&in->cols[d->arg], r);
+        if ((null && !d->nulls) || (d->filter >= 0 && !is_true(&in->cols[d->filter], r)))
             continue;
-        s = sq_view_str(&d->keys.key[pos]);
+        s = null && d->keys.form != SQ_KEY_PACKED ? (struct sq_str){"", 0} : sq_view_str(&d->keys.key[pos]);
         SQ_TRY(sq_buf_u64(&d->bytes, serial));
+        if (d->nulls)
+            SQ_TRY(sq_buf_putc(&d->bytes, null));
         SQ_TRY(sq_buf_add(&d->bytes, s.p, s.n));
         if (d->bytes.n > UINT32_MAX)
             return sq_fail(d->keys.ctx, SQ_LIMIT, "the DISTINCT values of one batch take more than 4 GB");

@@ -27,6 +27,7 @@ struct distinct {                          /* values seen per group, for one arg
     int32_t filter;
     struct sq_keys keys;                   /* of the value column */
     struct sq_hashtab seen;
+    bool nulls;                            /* NULL is a value too; a byte that says so is before each value's bytes */
     struct sq_buf bytes;
     struct sq_view view[SQ_BATCH_ROWS];
     uint64_t hash[SQ_BATCH_ROWS];
