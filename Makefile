@@ -251,6 +251,7 @@ bench: deps-build
 	$(Q)tools/deps install bench services
 	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce $(BUILD)/tests/services/jdbc_sink
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
+	$(Q)bench/windows.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
 	$(Q)$(BUILD)/bench/store $(BUILD)
 	$(Q)bench/checkpoints.py --build $(BUILD)
