@@ -8,13 +8,14 @@
 #include "executor/operators/aggregate.h"
 #include "executor/window_store.h"
 
-/* What the rows of one key in one slice come to. Two groups with their accumulators lie behind it: its own, and the sum from here to the last old slice. */
+/* What the rows of one key in one slice come to: a group with its accumulators lies behind it. Once the slice is old that is the sum from here to the key's last old record; where the
+ * clock closes windows the record keeps its own group too, because a checkpoint needs it, and the sum lies behind that. */
 struct hop_record {
     struct hop_record *next, *prev;        /* of the key, by slice */
     struct sq_entry *owner;                /* in hop.keys */
     struct hop_record *more;               /* of the slice, in the order of first rows */
     int64_t slice;                         /* where it begins */
-    int64_t pad;
+    uint64_t old;                          /* 0: it is new; else when it became old: hop.turn */
 };
 _Static_assert(sizeof(struct hop_record) == 48, "records keep their groups aligned to 16");
 
@@ -43,7 +44,9 @@ struct hop {
     int64_t watermark;                     /* in wall clock time */
     bool placed;                           /* a window has been put out: [start, until) */
     int64_t start, until;
-    int64_t middle;                        /* slices before it are old: their records have sums; those from here on are summed up in their keys */
+    int64_t middle;                        /* slices before it are old; those from here on are summed up in their keys, but for what a checkpoint brought as old */
+    uint64_t turn;                         /* how often new slices have become old */
+    bool both;                             /* old records have their own group and a sum */
     /* keys that the next window has to look at */
     struct sq_entry **touched;
     size_t ntouched, touched_cap;
@@ -73,7 +76,7 @@ struct hop {
 static inline struct sq_entry *hop_entry(void *group) { return (struct sq_entry *)group - 1; }
 static inline void *hop_late_group(struct hop_late *l) { return l + 1; }
 static inline void *hop_own(struct hop_record *r) { return r + 1; }
-static inline void *hop_sum(const struct hop *x, struct hop_record *r) { return (char *)(r + 1) + x->group; }
+static inline void *hop_sum(const struct hop *x, struct hop_record *r) { return (char *)(r + 1) + (x->both ? x->group : 0); }
 static inline struct hop_key *hop_key(const struct hop *x, struct sq_entry *e) { return (struct hop_key *)(void *)((char *)SQ_PAYLOAD(e) + x->group); }
 
 /* Nothing hangs on the key. */

@@ -83,7 +83,7 @@ void sq_hop_emit_close(struct hop *x)
 /* The sum over the old slices, or NULL. */
 static void *old_part(const struct hop *x, const struct hop_key *k)
 {
-    return k->oldest && k->oldest->slice < x->middle ? hop_sum(x, k->oldest) : NULL;
+    return k->oldest && k->oldest->old ? hop_sum(x, k->oldest) : NULL;
 }
 
 static int64_t rows_of(const struct hop *x, struct sq_entry *e)

@@ -5,7 +5,7 @@
  * A record is in two lists: that of its key, in the order of slices, and that of its slice. Rows mostly come in the order of time, so a key's records are looked through from the
  * newest. Groups are added up in lists, each aggregate going through a list by itself.
  *
- * Saved is what each record has by itself; the sums follow from that and are made again with the next window.
+ * Saved is what each record has, and whether it is old; the keys' own sums follow from that and are made again with the next window.
  */
 #include "executor/operators/hop.h"
 
@@ -15,6 +15,8 @@ sq_rc sq_hop_state_open(struct hop *x)
 
     x->coming.ctx = x->entered.ctx = x->late.ctx = ctx;
     x->mark = 1;
+    x->turn = 1;
+    x->both = sq_window_by_clock(&x->w);
     SQ_TRY(sq_agg_state_open(&x->a));
     sq_hashtab_free(&x->a.groups);
     x->group = (x->a.payload + 15) / 16 * 16;
@@ -26,7 +28,8 @@ sq_rc sq_hop_state_open(struct hop *x)
 static void drop_record(struct hop *x, struct hop_record *r)
 {
     sq_agg_drop(&x->a, hop_entry(hop_own(r)));
-    sq_agg_drop(&x->a, hop_entry(hop_sum(x, r)));
+    if (x->both)
+        sq_agg_drop(&x->a, hop_entry(hop_sum(x, r)));
 }
 
 void sq_hop_state_close(struct hop *x)
@@ -74,7 +77,7 @@ sq_rc sq_hop_slice(struct hop *x, int64_t start, struct hop_slice **out)
     return SQ_OK;
 }
 
-static size_t record_size(const struct hop *x) { return sizeof(struct hop_record) + 2 * x->group; }
+static size_t record_size(const struct hop *x) { return sizeof(struct hop_record) + (x->both ? 2 : 1) * x->group; }
 
 sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice, struct hop_record **out, bool *made)
 {
@@ -167,9 +170,9 @@ void sq_hop_clear(struct hop *x, void *group)
     memset(group, 0, x->group);
 }
 
-/* ---- saved: hash null key slice from group; from: SQ_TS_MIN, but of a row that counts from a later window on ---- */
+/* ---- saved: hash, null (bit 0) and old (bit 1), key slice from group; from: SQ_TS_MIN, but of a row that counts from a later window on ---- */
 
-static sq_rc save_group(struct hop *x, struct sq_entry *e, int64_t slice, int64_t from, void *group, struct sq_snapshot_out *out)
+static sq_rc save_group(struct hop *x, struct sq_entry *e, bool old, int64_t slice, int64_t from, void *group, struct sq_snapshot_out *out)
 {
     struct sq_buf *b = out->begin(out->arg, sq_key_group(e->hash));
     struct sq_str key = sq_view_str(&e->key);
@@ -177,7 +180,7 @@ static sq_rc save_group(struct hop *x, struct sq_entry *e, int64_t slice, int64_
     if (!b)
         return x->a.base.ctx->err.rc;
     sq_buf_u64(b, e->hash);
-    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+    sq_buf_putc(b, (char)((e->flags & SQ_ENTRY_NULL ? 1 : 0) | (old ? 2 : 0)));
     sq_buf_u32(b, key.n);
     sq_buf_add(b, key.p, key.n);
     sq_buf_u64(b, (uint64_t)slice);
@@ -202,10 +205,10 @@ sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 
     while ((e = sq_hashtab_next(&x->a.groups, &it)))
         for (struct hop_record *r = hop_key(x, e)->oldest; r; r = r->next)
-            SQ_TRY(save_group(x, e, r->slice, goes_on_from(x, r), hop_own(r), out));
+            SQ_TRY(save_group(x, e, r->old && !x->both, r->slice, goes_on_from(x, r), hop_own(r), out));
     for (size_t i = 0; i < x->late.n; i++) {
         struct hop_late *l = x->late.v[i].of;
-        SQ_TRY(save_group(x, l->key, l->slice, l->from, hop_late_group(l), out));
+        SQ_TRY(save_group(x, l->key, false, l->slice, l->from, hop_late_group(l), out));
     }
     return SQ_OK;
 }
@@ -232,7 +235,7 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
     uint64_t hash;
     uint32_t n;
     uint8_t null;
-    bool made;
+    bool made, old;
 
     if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take(&p, end, &n, 4) || (size_t)(end - p) < n)
         return damaged(x);
@@ -240,6 +243,8 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
     p += n;
     if (!take(&p, end, &start, 8) || !take(&p, end, &from, 8) || sq_window_floor(&x->w, start, x->w.slice) != start)
         return damaged(x);
+    old = null & 2;
+    null &= 1;
     SQ_TRY(sq_hashtab_upsert(&x->a.groups, 1, &hash, &view, &null, &key));
     if (from != SQ_TS_MIN) {
         SQ_TRY(sq_hop_late(x, key, start, from, &l));
@@ -248,6 +253,7 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
     }
     SQ_TRY(sq_hop_slice(x, start, &slice));
     SQ_TRY(sq_hop_record(x, key, slice, &r, &made));
+    r->old = old;
     SQ_TRY(made ? sq_agg_load_group(&x->a, hop_entry(hop_own(r)), &p, end, 0) : damaged(x));
     return p == end ? SQ_OK : damaged(x);
 }

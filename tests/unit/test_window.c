@@ -5,6 +5,9 @@
  */
 #include "exec_kit.h"
 
+#ifndef ROUNDS
+#define ROUNDS 150
+#endif
 enum { COUNT_STAR = 1, SUM = 2, MAX = 4, DISTINCT = 8 };
 
 struct setup {
@@ -307,7 +310,7 @@ static void random_one(enum sq_window_kind kind, bool distinct, uint64_t *seed)
 static void each(enum sq_window_kind kind, bool distinct)
 {
     uint64_t seed = 77 + (uint64_t)kind * 10 + distinct;
-    for (int round = 0; round < 150; round++)
+    for (int round = 0; round < ROUNDS; round++)
         random_one(kind, distinct, &seed);
 }
 
