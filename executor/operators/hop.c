@@ -108,7 +108,7 @@ static sq_rc add_late(struct hop *x, const struct sq_batch *in, struct hop_recor
     if (!old || x->both)
         SQ_TRY(add_to(x, in, hop_own(r), i, n));
     if (!old)
-        return add_to(x, in, SQ_PAYLOAD(r->owner), i, n);
+        return add_to(x, in, hop_group(r->owner), i, n);
     if (made) {
         SQ_TRY(sq_agg_apply(&x->a, in, (struct agg_rows){x->a.row, x->a.pos, x->a.entry, *n}));
         *n = 0;
@@ -136,7 +136,7 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
 {
     struct sq_input_state *st = &x->a.base.ins[0];
     int64_t t = x->time[i], wm = x->wm ? x->wm[i] : x->watermark;
-    struct hop_record *r = hop_key(x, key)->newest;
+    struct hop_record *r = hop_key(key)->newest;
     bool made = false, done = false;
 
     if (t < p->from || t >= p->to)
@@ -164,8 +164,8 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
 static void forget_unused(struct hop *x, const struct sq_batch *in, struct sq_entry *const *key)
 {
     for (uint32_t i = 0; i < in->nsel; i++)
-        if (key[i]->flags & SQ_ENTRY_LIVE && hop_unused(x, key[i]))
-            sq_hashtab_remove(&x->a.groups, key[i]);
+        if (key[i]->flags & SQ_ENTRY_LIVE && hop_unused(key[i]))
+            sq_hop_drop_key(x, key[i]);
 }
 
 static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
@@ -217,7 +217,7 @@ static sq_rc make_record_old(struct hop *x, struct hop_record *r)
             later = later->next;
         return later && later->old ? sq_hop_add(x, hop_sum(x, r), hop_sum(x, later)) : SQ_OK;
     }
-    sq_hop_clear(x, SQ_PAYLOAD(r->owner));
+    sq_hop_clear(x, hop_group(r->owner));
     r->old = x->turn;
     if (x->both)
         SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_own(r)));
@@ -261,7 +261,7 @@ static sq_rc enter_slice(struct hop *x, struct sq_entry *slice)
     for (struct hop_record *r = slice_of(slice)->first; r; r = r->more) {
         SQ_TRY(sq_hop_touch(x, r->owner));
         if (SQ_LIKELY(!r->old))
-            SQ_TRY(sq_hop_add(x, SQ_PAYLOAD(r->owner), hop_own(r)));
+            SQ_TRY(sq_hop_add(x, hop_group(r->owner), hop_own(r)));
     }
     SQ_TRY(sq_hop_added(x));
     return sq_window_heap_put(&x->entered, (struct sq_window_due){.end = slice_of(slice)->start, .of = slice});
@@ -283,7 +283,7 @@ static sq_rc enter_late(struct hop *x, struct hop_late *l)
     if (!r->old || x->both)
         SQ_TRY(sq_hop_add(x, hop_own(r), group));
     if (!r->old)
-        SQ_TRY(sq_hop_add(x, SQ_PAYLOAD(r->owner), group));
+        SQ_TRY(sq_hop_add(x, hop_group(r->owner), group));
     for (struct hop_record *o = r->old ? r : NULL; o; o = o->prev)
         SQ_TRY(sq_hop_add(x, hop_sum(x, o), group));
     SQ_TRY(sq_hop_added(x));

@@ -24,13 +24,14 @@ struct hop_late { int64_t from, slice; struct sq_entry *key; int64_t pad; };
 
 struct hop_slice { int64_t start; struct hop_record *first, *last; };   /* payload of hop.slices */
 
-/* Behind the group of a key, which is the sum of its records in new slices. */
+/* Of a key; its own group, the sum of its records in new slices, lies behind it. In front, because it is looked at whenever the key is. */
 struct hop_key {
     struct hop_record *oldest, *newest;
     uint32_t place;                        /* in hop.live, from 1; 0: not among the rows of the window */
     uint32_t mark;                         /* of the window for which it was touched last */
     uint64_t late;                         /* how many rows wait in hop.late */
 };
+_Static_assert(sizeof(struct hop_key) == 32, "with its header a key is a cache line");
 
 struct hop {
     struct aggregate a;                    /* a.groups: the keys */
@@ -77,14 +78,27 @@ static inline struct sq_entry *hop_entry(void *group) { return (struct sq_entry 
 static inline void *hop_late_group(struct hop_late *l) { return l + 1; }
 static inline void *hop_own(struct hop_record *r) { return r + 1; }
 static inline void *hop_sum(const struct hop *x, struct hop_record *r) { return (char *)(r + 1) + (x->both ? x->group : 0); }
-static inline struct hop_key *hop_key(const struct hop *x, struct sq_entry *e) { return (struct hop_key *)(void *)((char *)SQ_PAYLOAD(e) + x->group); }
+static inline struct hop_key *hop_key(struct sq_entry *e) { return SQ_PAYLOAD(e); }
+static inline void *hop_group(struct sq_entry *e) { return hop_key(e) + 1; }
 
 /* Nothing hangs on the key. */
-static inline bool hop_unused(const struct hop *x, struct sq_entry *e) { return !hop_key(x, e)->oldest && hop_key(x, e)->late == 0; }
+static inline bool hop_unused(struct sq_entry *e) { return !hop_key(e)->oldest && hop_key(e)->late == 0; }
+
+/* Of a few bytes, a multiple of 16: most groups have one to three aggregates. */
+static inline void hop_zero(void *p, size_t n)
+{
+    switch (n) {
+    case 32: memset(p, 0, 32); break;
+    case 48: memset(p, 0, 48); break;
+    case 64: memset(p, 0, 64); break;
+    default: memset(p, 0, n);
+    }
+}
 
 /* hop_state.c */
 sq_rc sq_hop_state_open(struct hop *);
 void sq_hop_state_close(struct hop *);
+void sq_hop_drop_key(struct hop *, struct sq_entry *);
 /* The slice that begins there, made where need be. */
 sq_rc sq_hop_slice(struct hop *, int64_t start, struct hop_slice **);
 /* The key's record in a slice, made where need be; *made says so. */
@@ -95,7 +109,12 @@ void sq_hop_late_done(struct hop *, struct hop_late *);
 /* Takes away the record, the oldest of its key. */
 void sq_hop_forget(struct hop *, struct hop_record *);
 sq_rc sq_hop_added(struct hop *);
-void sq_hop_clear(struct hop *, void *group);
+static inline void sq_hop_clear(struct hop *x, void *group)
+{
+    if (x->a.has_drop)
+        sq_agg_drop(&x->a, hop_entry(group));
+    hop_zero(group, x->group);
+}
 sq_rc sq_hop_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_hop_restore(struct sq_op *, struct sq_snapshot_in *);
 size_t sq_hop_bytes(const struct sq_op *);
@@ -112,7 +131,7 @@ static inline sq_rc sq_hop_add(struct hop *x, void *into, void *from)
 /* The next window has to look at the key. */
 static inline sq_rc sq_hop_touch(struct hop *x, struct sq_entry *key)
 {
-    struct hop_key *k = hop_key(x, key);
+    struct hop_key *k = hop_key(key);
 
     if (k->mark == x->mark)
         return SQ_OK;

@@ -21,7 +21,7 @@ sq_rc sq_hop_state_open(struct hop *x)
     sq_hashtab_free(&x->a.groups);
     x->group = (x->a.payload + 15) / 16 * 16;
     sq_slab_init(&x->slab, ctx);
-    SQ_TRY(sq_hashtab_init(&x->a.groups, ctx, x->group + sizeof(struct hop_key)));
+    SQ_TRY(sq_hashtab_init(&x->a.groups, ctx, sizeof(struct hop_key) + x->group));
     return sq_hashtab_init(&x->slices, ctx, sizeof(struct hop_slice));
 }
 
@@ -49,7 +49,17 @@ void sq_hop_state_close(struct hop *x)
     if (x->slab.ctx)
         sq_slab_free(&x->slab);
     sq_free(x->a.base.ctx, x->touched);
-    sq_agg_state_close(&x->a);                   /* the keys' own groups with it */
+    it = (struct sq_hashtab_iter){0};
+    while (x->a.has_drop && x->a.groups.ctx && (e = sq_hashtab_next(&x->a.groups, &it)))
+        sq_agg_drop(&x->a, hop_entry(hop_group(e)));
+    sq_hashtab_free(&x->a.groups);
+    sq_agg_state_close(&x->a);
+}
+
+void sq_hop_drop_key(struct hop *x, struct sq_entry *e)
+{
+    sq_agg_drop(&x->a, hop_entry(hop_group(e)));
+    sq_hashtab_remove(&x->a.groups, e);
 }
 
 size_t sq_hop_bytes(const struct sq_op *op)
@@ -81,7 +91,7 @@ static size_t record_size(const struct hop *x) { return sizeof(struct hop_record
 
 sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice, struct hop_record **out, bool *made)
 {
-    struct hop_key *k = hop_key(x, key);
+    struct hop_key *k = hop_key(key);
     struct hop_record *before = k->newest, *r;
 
     while (before && before->slice > slice->start)
@@ -93,7 +103,9 @@ sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice
     r = sq_slab_get(&x->slab, record_size(x));
     if (!r)
         return SQ_NOMEM;
-    memset(r, 0, record_size(x));
+    hop_zero(hop_own(r), x->group);
+    if (x->both)
+        hop_zero(hop_sum(x, r), x->group);
     *r = (struct hop_record){.prev = before, .next = before ? before->next : k->oldest, .owner = key, .slice = slice->start};
     *(before ? &before->next : &k->oldest) = r;
     *(r->next ? &r->next->prev : &k->newest) = r;
@@ -106,7 +118,7 @@ sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice
 
 void sq_hop_forget(struct hop *x, struct hop_record *r)
 {
-    struct hop_key *k = hop_key(x, r->owner);
+    struct hop_key *k = hop_key(r->owner);
 
     SQ_ASSERT(k->oldest == r);
     k->oldest = r->next;
@@ -129,14 +141,14 @@ sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t fr
         sq_slab_put(&x->slab, l, size);
         return SQ_NOMEM;
     }
-    hop_key(x, key)->late++;
+    hop_key(key)->late++;
     *out = l;
     return SQ_OK;
 }
 
 void sq_hop_late_done(struct hop *x, struct hop_late *l)
 {
-    hop_key(x, l->key)->late--;
+    hop_key(l->key)->late--;
     sq_agg_drop(&x->a, hop_entry(hop_late_group(l)));
     sq_slab_put(&x->slab, l, sizeof *l + x->group);
 }
@@ -162,12 +174,6 @@ sq_rc sq_hop_added(struct hop *x)
             SQ_TRY(m->call.agg->merge(&m->call, (char *)x->into[i] + at, (const char *)x->from[i] + at));
     }
     return SQ_OK;
-}
-
-void sq_hop_clear(struct hop *x, void *group)
-{
-    sq_agg_drop(&x->a, hop_entry(group));
-    memset(group, 0, x->group);
 }
 
 /* ---- saved: hash, null (bit 0) and old (bit 1), key slice from group; from: SQ_TS_MIN, but of a row that counts from a later window on ---- */
@@ -204,7 +210,7 @@ sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     struct sq_entry *e;
 
     while ((e = sq_hashtab_next(&x->a.groups, &it)))
-        for (struct hop_record *r = hop_key(x, e)->oldest; r; r = r->next)
+        for (struct hop_record *r = hop_key(e)->oldest; r; r = r->next)
             SQ_TRY(save_group(x, e, r->old && !x->both, r->slice, goes_on_from(x, r), hop_own(r), out));
     for (size_t i = 0; i < x->late.n; i++) {
         struct hop_late *l = x->late.v[i].of;
