@@ -582,14 +582,64 @@ static bool groups(const struct sq_ast_query *q)
     return some;
 }
 
+/* SELECT without FROM: computed columns beside those outside. */
+static bool is_bare(const struct sq_ast_query *q)
+{
+    return q->kind == SQ_Q_SELECT && !q->from && !q->distinct && !groups(q) && !q->limit && !q->offset && !q->nwith && !q->qualify;
+}
+
+static sq_rc beside(struct sub *s, struct sq_plan **plan, const struct sq_exprs *items, const struct sq_str *own, struct sq_plan *below, struct sq_field **fields, uint32_t *n)
+{
+    struct sq_arena *a = s->b->arena;
+    struct sq_exprs all = {0};
+    struct sq_str *names = SQ_NEW_ARRAY(a, struct sq_str, s->nouter + items->n + 1);
+    if (!names || !(*fields = SQ_NEW_ARRAY(a, struct sq_field, items->n + 1)))
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < s->nouter; i++) {
+        names[i] = (*plan)->cols[i].name;
+        SQ_TRY(sq_exprs_add(a, &all, sq_expr_col(a, i, (*plan)->cols[i].type, (struct sq_span){0, 0})));
+    }
+    for (uint32_t i = 0; i < items->n; i++) {
+        names[s->nouter + i] = own[i];
+        (*fields)[i] = (struct sq_field){own[i], items->p[i]->type};
+        SQ_TRY(sq_exprs_add(a, &all, items->p[i]));
+    }
+    *n = items->n;
+    *plan = sq_node_project(a, below, all.p, all.n, names);
+    return *plan ? SQ_OK : SQ_NOMEM;
+}
+
+static sq_rc lateral_bare(struct sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
+{
+    struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .outer = s->outer, .clause = "WHERE"};
+    struct sq_exprs items = {0};
+    struct sq_str *own;
+    struct sq_plan *below = *plan;
+    struct sq_expr *e;
+    if (q->where) {
+        SQ_TRY(sq_bind_predicate(&x, q->where, &e));
+        SQ_TRY(to_join(s, e, &e));
+        if (!(below = sq_node_filter(s->b->arena, below, e)))
+            return SQ_NOMEM;
+    }
+    SQ_TRY(lateral_items(s, q, &items, &own));
+    return beside(s, plan, &items, own, below, fields, n);
+}
+
 sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
 {
     const struct sq_ast_query *q = f->query;
     struct sub s = {.b = b, .outer = outer, .nouter = (*plan)->ncols};
-    struct sq_exprs items = {0}, all = {0};
-    struct sq_str *own = NULL, *names;
+    struct sq_exprs items = {0};
+    struct sq_str *own = NULL;
+    if (q->kind == SQ_Q_VALUES) {
+        SQ_REFUSE(b, q->span, "VALUES that name columns from outside are not supported");
+        return sq_hint(b->ctx, "UNNEST(ARRAY[ROW(…), …]) gives such rows");
+    }
+    if (is_bare(q) && (!left || !q->where))                     /* one row for each */
+        return lateral_bare(&s, q, plan, fields, n);
     if (groups(q) ? !is_grouped(q) : !is_plain(q) || q->distinct)
-        return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, but not DISTINCT, LIMIT, WITH or set operations");
+        return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, not DISTINCT, LIMIT, WITH or set operations");
     SQ_TRY(bind_plain(&s, q));
     if (groups(q)) {
         SQ_TRY(lateral_grouped(&s, q, &left, &items, &own));
@@ -599,22 +649,11 @@ sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool lef
             SQ_TRY(below_join(&s, &items, q->span));
     }
     struct sq_plan *j = join_of(b, *plan, s.plan, left ? SQ_JOIN_LEFT : SQ_JOIN_INNER, f->span);
-    if (!j || !(names = SQ_NEW_ARRAY(b->arena, struct sq_str, s.nouter + items.n + 1)) || !(*fields = SQ_NEW_ARRAY(b->arena, struct sq_field, items.n + 1)))
+    if (!j)
         return SQ_NOMEM;
     if (!left)
         for (uint32_t i = s.nouter; i < j->ncols; i++)
             ((struct sq_field *)(uintptr_t)j->cols)[i].type = s.plan->cols[i - s.nouter].type;
     SQ_TRY(sq_expr_conjunction(b->arena, &s.on, &j->u.join.residual));
-    for (uint32_t i = 0; i < s.nouter; i++) {
-        names[i] = (*plan)->cols[i].name;
-        SQ_TRY(sq_exprs_add(b->arena, &all, sq_expr_col(b->arena, i, (*plan)->cols[i].type, (struct sq_span){0, 0})));
-    }
-    for (uint32_t i = 0; i < items.n; i++) {
-        names[s.nouter + i] = own[i];
-        (*fields)[i] = (struct sq_field){own[i], items.p[i]->type};
-        SQ_TRY(sq_exprs_add(b->arena, &all, items.p[i]));
-    }
-    *n = items.n;
-    *plan = sq_node_project(b->arena, j, all.p, all.n, names);
-    return *plan ? SQ_OK : SQ_NOMEM;
+    return beside(&s, plan, &items, own, j, fields, n);
 }
