@@ -14,6 +14,7 @@
 
 enum { SQ_BIND_DEPTH = 1000, SQ_VIEW_DEPTH = 32, SQ_VIEW_USES = 1000, SQ_COLUMNS_MAX = 10000 };
 #define SQ_AGG_COL UINT32_C(0x40000000)
+#define SQ_OVER_COL UINT32_C(0x30000000)
 #define SQ_SET_COL UINT32_C(0x7fffffff)    /* the number of the grouping set */
 
 /* ---- scopes: what names can mean ---- */
@@ -81,7 +82,18 @@ struct sq_aggs {
     uint32_t nsets;
 };
 
+/* Calls with OVER (over.c). */
+struct sq_over_use;
+struct sq_overs { struct sq_over_use *uses; uint32_t n, cap; };
+
 /* ---- the context of an expression ---- */
+
+/* GROUP BY TUMBLE(ts, …) */
+struct sq_group_window {
+    const struct sq_ast_expr *call;        /* NULL: there is none */
+    const struct sq_plan *node;
+    uint32_t at;                           /* its column window_start; window_end and window_time behind it */
+};
 
 struct sq_bind_x {
     struct sq_binder *b;
@@ -94,7 +106,11 @@ struct sq_bind_x {
     struct sq_expr *const *aliases;        /* ORDER BY: the bound items that a bare alias means; entry NULL: not an alias */
     const struct sq_str *alias_names;
     uint32_t naliases;
+    const struct sq_group_window *window;  /* of the level; NULL: none here */
     const struct sq_scope *outer;          /* columns of the query around this one; NULL: there are none to be seen */
+    struct sq_overs *overs;                /* NULL: OVER is refused here */
+    const struct sq_ast_window *windows;   /* of the WINDOW clause */
+    uint32_t nwindows;
     struct sq_plan **values;               /* where queries as values are joined to; NULL: refused here */
 };
 
@@ -145,6 +161,17 @@ sq_rc sq_bind_unnest(struct sq_binder *, const struct sq_ast_from *, bool left, 
 /* The condition of the join with it. */
 sq_rc sq_bind_unnest_on(struct sq_binder *, const struct sq_ast_from *join, const char *what, const struct sq_scope *, struct sq_plan **);
 
+/* ---- OVER (over.c) ---- */
+
+sq_rc sq_bind_over(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_expr **);
+/* With GROUP BY: what the calls use, over the aggregate's output. */
+sq_rc sq_over_place(struct sq_binder *, struct sq_overs *, const struct sq_aggs *, const struct sq_plan *from);
+/* The nodes of the calls over the plan; expressions get their columns. */
+sq_rc sq_over_plan(struct sq_binder *, struct sq_overs *, struct sq_plan **, struct sq_expr **exprs, uint32_t n);
+/* Filters on the number of a row become the places that are wanted; then, when time is annotated, what is left is checked. */
+sq_rc sq_find_places(struct sq_arena *, struct sq_plan **);
+sq_rc sq_check_overs(struct sq_bind_env *, struct sq_plan *);
+
 /* ---- subqueries (subquery.c) ---- */
 
 /* A WHERE over *plan: queries in it are joined to the plan; the rest is the condition (NULL: none). */
@@ -167,6 +194,11 @@ const char *sq_window_kind_name(enum sq_window_kind);
 /* TABLE(TUMBLE(…)) of FROM; GROUP BY TUMBLE(ts, …): the call's window over `in`. */
 sq_rc sq_bind_window(struct sq_binder *, const struct sq_ast_from *, struct sq_plan **);
 sq_rc sq_bind_group_window(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_plan *in, struct sq_plan **);
+/* group_window.c: the window in GROUP BY, over *plan; then its other columns as group keys. */
+sq_rc sq_group_window_find(struct sq_bind_x *, const struct sq_ast_query *, struct sq_plan **plan, struct sq_group_window *);
+sq_rc sq_group_window_keys(struct sq_binder *, const struct sq_group_window *, struct sq_aggs *);
+/* TUMBLE_START(…) and so on, and the window's call itself; *out NULL for any other name. */
+sq_rc sq_bind_window_part(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
 sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
 /* An AGGREGATE by the window_start and window_end of its input (annotated). */
 bool sq_groups_by_window(const struct sq_plan *);

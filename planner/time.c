@@ -89,46 +89,6 @@ static sq_rc of_input(struct sq_arena *a, struct sq_plan *p, uint8_t **out)
     return SQ_OK;
 }
 
-/* What is left out in some grouping set is time no more. */
-static sq_rc of_expand(struct sq_arena *a, struct sq_plan *p)
-{
-    const struct sq_plan_window *w = p->inputs[0]->window;
-    uint64_t kept = UINT64_MAX;
-    uint8_t *t;
-    SQ_TRY(of_input(a, p, &t));
-    for (uint32_t k = 0; k < p->u.expand.nsets; k++)
-        kept &= p->u.expand.sets[k];
-    for (uint32_t i = 0; i < p->u.expand.ngroup; i++)
-        if (!(kept >> i & 1))
-            t[i] = SQ_TIME_NONE;
-    for (uint32_t i = 0; w && i < p->u.expand.ngroup; i++)
-        if (!(kept >> i & 1) && (i == w->start || i == w->end || i == w->time))
-            p->window = NULL;
-    return SQ_OK;
-}
-
-static uint32_t passed_beside(const struct sq_plan *p, uint32_t col)
-{
-    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
-        if (p->u.unnest.pass[i] == col)
-            return i;
-    return UINT32_MAX;
-}
-
-static sq_rc of_unnest(struct sq_arena *a, struct sq_plan *p)
-{
-    const struct sq_plan_window *w = p->inputs[0]->window;
-    uint8_t *t = flags(a, p);
-    if (!t)
-        return SQ_NOMEM;
-    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
-        t[i] = (uint8_t)sq_plan_time(p->inputs[0], p->u.unnest.pass[i]);
-    p->time = t;
-    if (!w || passed_beside(p, w->start) == UINT32_MAX || passed_beside(p, w->end) == UINT32_MAX)
-        return SQ_OK;
-    return set_window(a, p, w->spec, passed_beside(p, w->start), passed_beside(p, w->end), passed_beside(p, w->time));
-}
-
 static sq_rc of_window(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t;
@@ -202,6 +162,63 @@ static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
     return SQ_OK;
 }
 
+/* Its partitions are of one window each. */
+static bool ranks_windows(const struct sq_plan *p)
+{
+    bool start = false, end = false;
+    for (uint32_t i = 0; p->window && i < p->u.rank.npartition; i++) {
+        start |= p->u.rank.partition[i] == p->window->start;
+        end |= p->u.rank.partition[i] == p->window->end;
+    }
+    return start && end;
+}
+
+static bool in_all_sets(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; col < p->u.expand.ngroup && i < p->u.expand.nsets; i++)
+        if (!(p->u.expand.sets[i] >> col & 1))
+            return false;
+    return true;
+}
+
+/* What is NULL in some grouping set is no time there. */
+static sq_rc of_expand(struct sq_arena *a, struct sq_plan *p)
+{
+    uint8_t *t;
+    SQ_TRY(of_input(a, p, &t));
+    for (uint32_t i = 0; i < p->u.expand.ngroup; i++)
+        if (!in_all_sets(p, i))
+            t[i] = SQ_TIME_NONE;
+    if (p->window && !(in_all_sets(p, p->window->start) && in_all_sets(p, p->window->end)))
+        p->window = NULL;
+    if (p->window && p->window->time != UINT32_MAX && !in_all_sets(p, p->window->time))
+        return set_window(a, p, p->window->spec, p->window->start, p->window->end, UINT32_MAX);
+    return SQ_OK;
+}
+
+static uint32_t unnested_as(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
+        if (p->u.unnest.pass[i] == col)
+            return i;
+    return UINT32_MAX;
+}
+
+static sq_rc of_unnest(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
+        t[i] = (uint8_t)sq_plan_time(in, p->u.unnest.pass[i]);
+    p->time = t;
+    if (!in->window)
+        return SQ_OK;
+    uint32_t start = unnested_as(p, in->window->start), end = unnested_as(p, in->window->end);
+    return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, unnested_as(p, in->window->time)) : SQ_OK;
+}
+
 static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t;
@@ -223,6 +240,10 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
         return of_union(a, p);
     case SQ_N_JOIN:
         return of_join(a, p);
+    case SQ_N_RANK:
+        SQ_TRY(of_input(a, p, &t));
+        p->window = ranks_windows(p) ? p->window : NULL;
+        return SQ_OK;
     case SQ_N_EXPAND:
         return of_expand(a, p);
     case SQ_N_UNNEST:

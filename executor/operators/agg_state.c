@@ -20,13 +20,12 @@ static int32_t find_set(struct aggregate *a, const struct sq_agg_item *it)
     return (int32_t)a->nsets++;
 }
 
-static sq_rc open_items(struct aggregate *a, size_t *payload)
+static sq_rc open_items(struct aggregate *a, const struct sq_plan *in, const struct sq_agg_item *items, size_t *payload)
 {
-    const struct sq_plan *plan = a->base.plan, *in = plan->inputs[0];
     size_t at = sizeof(struct sq_entry) + sizeof(struct group);
 
     for (uint32_t i = 0; i < a->nitems; i++) {
-        const struct sq_agg_item *it = &plan->u.agg.items[i];
+        const struct sq_agg_item *it = &items[i];
         struct agg_item *m = &a->items[i];
         m->arg = it->arg;
         m->filter = it->filter;
@@ -54,18 +53,17 @@ static sq_rc open_sets(struct aggregate *a)
     return SQ_OK;
 }
 
-sq_rc sq_agg_state_open(struct aggregate *a)
+sq_rc sq_agg_open_as(struct aggregate *a, const struct sq_plan *in, const uint32_t *group, uint32_t ngroup, const struct sq_agg_item *items, uint32_t nitems)
 {
-    const struct sq_plan *plan = a->base.plan;
     struct sq_ctx *ctx = a->base.ctx;
     const struct sq_type **types;
     uint32_t ndistinct = 0;
     sq_rc rc;
 
-    for (uint32_t i = 0; i < plan->u.agg.nitems; i++)
-        ndistinct += plan->u.agg.items[i].distinct;
-    a->ngroup = plan->u.agg.ngroup;
-    a->nitems = plan->u.agg.nitems;
+    for (uint32_t i = 0; i < nitems; i++)
+        ndistinct += items[i].distinct;
+    a->ngroup = ngroup;
+    a->nitems = nitems;
     a->items = sq_calloc(ctx, (a->nitems + 1) * sizeof *a->items);
     a->sets = sq_calloc(ctx, (ndistinct + 1) * sizeof *a->sets);
     types = sq_alloc(ctx, (a->ngroup + 1) * sizeof *types);
@@ -74,13 +72,20 @@ sq_rc sq_agg_state_open(struct aggregate *a)
         return SQ_NOMEM;
     }
     for (uint32_t i = 0; i < a->ngroup; i++)
-        types[i] = plan->inputs[0]->cols[plan->u.agg.group[i]].type;
-    rc = sq_keys_init(&a->keys, ctx, types, plan->u.agg.group, a->ngroup);
+        types[i] = in->cols[group[i]].type;
+    rc = sq_keys_init(&a->keys, ctx, types, group, a->ngroup);
     sq_free(ctx, types);
     SQ_TRY(rc);
-    SQ_TRY(open_items(a, &a->payload));
+    SQ_TRY(open_items(a, in, items, &a->payload));
     SQ_TRY(open_sets(a));
     return sq_hashtab_init(&a->groups, ctx, a->payload);
+}
+
+sq_rc sq_agg_state_open(struct aggregate *a)
+{
+    const struct sq_plan *p = a->base.plan;
+
+    return sq_agg_open_as(a, p->inputs[0], p->u.agg.group, p->u.agg.ngroup, p->u.agg.items, p->u.agg.nitems);
 }
 
 static void drop_accs(struct aggregate *a, struct sq_entry *e)

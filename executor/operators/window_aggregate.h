@@ -48,6 +48,9 @@ void sq_window_state_close(struct window_aggregate *);
 /* The bucket; made, with its timer, where it is not there (`make`), else NULL. */
 sq_rc sq_window_bucket(struct window_aggregate *, int64_t start, int64_t end, bool cumulated, bool make, struct bucket **);
 void sq_window_use(struct window_aggregate *, struct bucket *);        /* NULL: none */
+/* A bucket that is found by nobody, for a window put together; and its end. */
+sq_rc sq_window_sum(struct window_aggregate *, int64_t start, int64_t end, struct bucket **);
+void sq_window_free(struct window_aggregate *, struct bucket *);
 void sq_window_drop(struct window_aggregate *, struct bucket *);
 sq_rc sq_window_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_window_restore(struct sq_op *, struct sq_snapshot_in *);

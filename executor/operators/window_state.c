@@ -70,10 +70,10 @@ static sq_rc new_bucket(struct window_aggregate *x, const struct name *n, struct
     SQ_TRY(sq_hashtab_init(&b->groups, ctx, payload));
     for (uint32_t i = 0; i < x->a.nsets; i++)
         SQ_TRY(sq_hashtab_init(&b->seen[i], ctx, sizeof(struct seen)));
-    return b->cumulated ? SQ_OK : put_timer(x, b);           /* of what is cumulated whoever makes it knows */
+    return SQ_OK;
 }
 
-static void free_bucket(struct window_aggregate *x, struct bucket *b)
+void sq_window_free(struct window_aggregate *x, struct bucket *b)
 {
     if (!b)
         return;
@@ -107,6 +107,17 @@ sq_rc sq_window_bucket(struct window_aggregate *x, int64_t start, int64_t end, b
     SQ_TRY(sq_hashtab_upsert(&x->buckets, 1, &hash, &key, NULL, &e));
     sq_rc rc = new_bucket(x, &n, out);
     *(struct bucket **)SQ_PAYLOAD(e) = *out;
+    return rc == SQ_OK ? put_timer(x, *out) : rc;
+}
+
+sq_rc sq_window_sum(struct window_aggregate *x, int64_t start, int64_t end, struct bucket **out)
+{
+    sq_rc rc = new_bucket(x, &(struct name){start, end, 1}, out);
+
+    if (rc == SQ_OK)
+        return SQ_OK;
+    sq_window_free(x, *out);
+    *out = NULL;
     return rc;
 }
 
@@ -118,7 +129,7 @@ void sq_window_drop(struct window_aggregate *x, struct bucket *b)
     struct sq_entry *e;
 
     sq_hashtab_find(&x->buckets, 1, &hash, &key, NULL, &e);
-    free_bucket(x, b);
+    sq_window_free(x, b);
     if (e)
         sq_hashtab_remove(&x->buckets, e);
 }
@@ -146,7 +157,7 @@ void sq_window_state_close(struct window_aggregate *x)
         return;
     sq_window_use(x, NULL);
     while (x->buckets.ctx && (e = sq_hashtab_next(&x->buckets, &it)))
-        free_bucket(x, *(struct bucket **)SQ_PAYLOAD(e));
+        sq_window_free(x, *(struct bucket **)SQ_PAYLOAD(e));
     sq_hashtab_free(&x->buckets);
     sq_window_heap_free(&x->due);
     sq_agg_state_close(&x->a);
@@ -245,8 +256,6 @@ sq_rc sq_window_restore(struct sq_op *op, struct sq_snapshot_in *in)
         if (l.name.cumulated & ~INT64_C(1))
             return sq_fail(op->ctx, SQ_DATA, "the saved state of a window aggregate is damaged");
         SQ_TRY(sq_window_bucket(x, l.name.start, l.name.end, l.name.cumulated != 0, true, &b));
-        if (b->cumulated)
-            SQ_TRY(put_timer(x, b));
         sq_window_use(x, b);
         SQ_TRY(sq_agg_restore(op, &inner));
     }
