@@ -324,45 +324,6 @@ static bool equalities(const struct sub *s, struct sq_expr **inner, struct sq_ex
     return true;
 }
 
-/* (SELECT agg(…) FROM … WHERE inner = outer): aggregated by the inner column, and joined by it. */
-static sq_rc correlated(struct sub *s, const struct sq_ast_query *q, struct sq_span span, struct sq_plan **value, bool *counts)
-{
-    struct sq_binder *b = s->b;
-    struct sq_aggs aggs = {.grouped = true};
-    struct sq_expr *e, **outer = SQ_NEW_ARRAY(b->arena, struct sq_expr *, s->on.n + 1);
-    if (!outer || !(aggs.group = SQ_NEW_ARRAY(b->arena, struct sq_expr *, s->on.n + 1)))
-        return SQ_NOMEM;
-    if (!equalities(s, aggs.group, outer))
-        return SQ_REFUSE(b, span, "a correlated query as a value must compare its columns with those outside by = alone");
-    aggs.ngroup = s->on.n;
-    for (uint32_t i = 0; i < aggs.ngroup; i++)
-        SQ_TRY(sq_expr_shift(b->arena, aggs.group[i], -(int64_t)s->nouter, &aggs.group[i]));
-    struct sq_bind_x x = {.b = b, .scope = &s->scope, .aggs = &aggs, .clause = "SELECT"};
-    const struct sq_plan *from = s->plan;
-    SQ_TRY(sq_bind_expr(&x, q->items[0].expr, &e));
-    *counts = e->kind == SQ_X_COL && e->col >= SQ_AGG_COL && strcmp(aggs.uses[e->col - SQ_AGG_COL].agg->name, "COUNT") == 0;
-    if (!*counts)
-        for (uint32_t i = 0; i < aggs.n; i++)
-            if (strcmp(aggs.uses[i].agg->name, "COUNT") == 0)
-                return SQ_REFUSE(b, span, "an expression with COUNT in a correlated query is not supported: COUNT alone is");
-    SQ_TRY(sq_agg_place(b, &aggs, from, e, &e));
-    SQ_TRY(sq_agg_plan(b, &aggs, s->plan, sq_bind_span(b, span), &s->plan));
-    struct sq_expr **exprs = SQ_NEW_ARRAY(b->arena, struct sq_expr *, aggs.ngroup + 1);
-    if (!exprs)
-        return SQ_NOMEM;
-    exprs[0] = e;
-    s->on.n = 0;
-    for (uint32_t i = 0; i < aggs.ngroup; i++) {
-        struct sq_expr *in = sq_expr_col(b->arena, s->nouter + 1 + i, s->plan->cols[i].type, (struct sq_span){0, 0}), *args[2] = {outer[i], in}, *eq;
-        if (!in || !(exprs[1 + i] = sq_expr_col(b->arena, i, s->plan->cols[i].type, (struct sq_span){0, 0})))
-            return SQ_NOMEM;
-        SQ_TRY(sq_bind_call(b, SQ_STR("="), args, 2, span, &eq));
-        SQ_TRY(sq_exprs_add(b->arena, &s->on, eq));
-    }
-    *value = sq_node_project(b->arena, s->plan, exprs, 1 + aggs.ngroup, NULL);
-    return *value ? SQ_OK : SQ_NOMEM;
-}
-
 static sq_rc zero_for_null(struct sq_binder *b, struct sq_expr *e, struct sq_expr **out)
 {
     int64_t zero = 0;
@@ -375,40 +336,7 @@ static sq_rc zero_for_null(struct sq_binder *b, struct sq_expr *e, struct sq_exp
     return SQ_OK;
 }
 
-sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
-{
-    struct sq_binder *b = x->b;
-    const struct sq_ast_query *q = a->query;
-    if (!x->values)
-        return SQ_REFUSE(b, a->span, "a query as a value is supported in WHERE only");
-    struct sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
-    struct sq_plan *value = NULL;
-    bool counts = false, shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
-                                  !q->distinct && sq_ast_has_aggregate(q->items[0].expr);
-    if (shaped) {
-        SQ_TRY(bind_plain(&s, q));
-        if (s.on.n)
-            SQ_TRY(correlated(&s, q, a->span, &value, &counts));
-    }
-    if (!value)
-        SQ_TRY(sq_bind_select_query(b, q, false, &value));
-    if (!s.on.n && value->ncols != 1)
-        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
-    if (!s.on.n && !one_row(value)) {
-        SQ_REFUSE(b, a->span, "this query may have more than one row, so it is no value");
-        return sq_hint(b->ctx, "an aggregate without GROUP BY has one row: MAX, COUNT, …");
-    }
-    struct sq_plan *j = join_of(b, *x->values, value, SQ_JOIN_LEFT, a->span);
-    if (!j)
-        return SQ_NOMEM;
-    SQ_TRY(sq_expr_conjunction(b->arena, &s.on, &j->u.join.residual));
-    *x->values = j;
-    if (!(*out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span))))
-        return SQ_NOMEM;
-    return counts ? zero_for_null(b, *out, out) : SQ_OK;
-}
-
-/* ---- LATERAL ---- */
+/* ---- LATERAL, and values of correlated queries ---- */
 
 /* A query whose rows can be aggregated by the columns that its conditions compare with those outside. */
 static bool is_grouped(const struct sq_ast_query *q)
@@ -511,7 +439,7 @@ static sq_rc over_one(void *arg, struct sq_expr *e, struct sq_expr **out)
     if (!o->padded || !(o->aggs->uses[i].agg->flags & SQ_NEVER_NULL))
         return SQ_OK;
     if (strcmp(o->aggs->uses[i].agg->name, "COUNT") != 0)
-        return SQ_REFUSE(b, e->span, "%s in a correlated LATERAL query needs a GROUP BY", o->aggs->uses[i].agg->name);
+        return SQ_REFUSE(b, e->span, "%s in a correlated query needs a GROUP BY", o->aggs->uses[i].agg->name);
     return zero_for_null(b, col, out);
 }
 
@@ -572,6 +500,52 @@ static sq_rc lateral_grouped(struct sub *s, const struct sq_ast_query *q, bool *
         return below_join(s, items, q->span);
     *left |= o.padded;
     return SQ_OK;
+}
+
+/* A correlated aggregate of one value: *out over the join. */
+static sq_rc value_of_group(struct sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_expr **out)
+{
+    struct sq_exprs items = {0};
+    struct sq_str *names;
+    bool left = true;
+    SQ_TRY(lateral_grouped(s, q, &left, &items, &names));
+    struct sq_plan *j = join_of(s->b, *plan, s->plan, SQ_JOIN_LEFT, q->span);
+    if (!j)
+        return SQ_NOMEM;
+    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &j->u.join.residual));
+    *plan = j;
+    *out = items.p[0];
+    return SQ_OK;
+}
+
+sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    struct sq_binder *b = x->b;
+    const struct sq_ast_query *q = a->query;
+    if (!x->values)
+        return SQ_REFUSE(b, a->span, "a query as a value is supported in WHERE only");
+    struct sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
+    struct sq_plan *value = NULL;
+    bool shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
+                  !q->distinct && !q->qualify && sq_ast_has_aggregate(q->items[0].expr);
+    if (shaped) {
+        SQ_TRY(bind_plain(&s, q));
+        if (s.on.n)
+            return value_of_group(&s, q, x->values, out);
+    }
+    SQ_TRY(sq_bind_select_query(b, q, false, &value));
+    if (value->ncols != 1)
+        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
+    if (!one_row(value)) {
+        SQ_REFUSE(b, a->span, "this query may have more than one row, so it is no value");
+        return sq_hint(b->ctx, "an aggregate without GROUP BY has one row: MAX, COUNT, …");
+    }
+    struct sq_plan *j = join_of(b, *x->values, value, SQ_JOIN_LEFT, a->span);
+    if (!j)
+        return SQ_NOMEM;
+    *x->values = j;
+    *out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span));
+    return *out ? SQ_OK : SQ_NOMEM;
 }
 
 static bool groups(const struct sq_ast_query *q)
