@@ -5,7 +5,7 @@
  *   [NOT] EXISTS (…)            SEMI or ANTI join
  *   x [NOT] IN (SELECT y …)     SEMI join on x = y; ANTI join on x = y, or, where one of them may be NULL, on (x = y) IS NOT FALSE: no row comes out where the answer is unknown
  *   x op ANY|SOME (…)           SEMI join on x op y;   x op ALL (…)   ANTI join on (x op y) IS NOT TRUE
- *   t, LATERAL (SELECT …)       a query that names columns of t: a join on its conditions, aggregated before where it has aggregates
+ *   t, LATERAL (SELECT …)       a query that names columns of t: a join on its conditions, aggregated before where it has aggregates, ranked where it has ORDER BY and LIMIT
  *   (SELECT …) as a value       LEFT join with the one row; where it says column = outer column, an aggregate for each value of the column, joined by it
  *
  * They are taken where they stand alone or between ANDs; values anywhere in WHERE. A query may name columns of the one it stands in (it is *correlated*) in the conditions of its own
@@ -556,6 +556,90 @@ static bool groups(const struct sq_ast_query *q)
     return some;
 }
 
+/* ORDER BY … LIMIT n: the first rows for each row outside. */
+static bool is_top(const struct sq_ast_query *q)
+{
+    struct sq_ast_query all = *q;
+    all.limit = all.offset = NULL;
+    return q->limit && q->norder && !q->distinct && is_plain(&all);
+}
+
+static sq_rc count_of(struct sub *s, const struct sq_ast_expr *a, const char *what, int64_t *v)
+{
+    *v = 0;
+    if (a && (a->kind != SQ_A_NUMBER || !sq_parse_int(a->text, v)))
+        return SQ_WRONG(s->b, a->span, "%s of a correlated query must be a whole number that is written out", what);
+    return SQ_OK;
+}
+
+/* What ORDER BY means: an item by its number or alias, or an expression. */
+static const struct sq_ast_expr *ordered_by(const struct sq_ast_query *q, const struct sq_ast_expr *a)
+{
+    int64_t at;
+    if (a->kind == SQ_A_NUMBER && sq_parse_int(a->text, &at) && at >= 1 && at <= q->nitems)
+        return q->items[at - 1].expr;
+    for (uint32_t i = 0; a->kind == SQ_A_NAME && a->name.n == 1 && i < q->nitems; i++)
+        if (q->items[i].alias.p && sq_str_eq(q->items[i].alias, a->name.part[0]))
+            return q->items[i].expr;
+    return a;
+}
+
+static sq_rc column_for(struct sub *s, struct sq_exprs *l, struct sq_expr *e, uint32_t *at)
+{
+    for (*at = 0; *at < l->n; ++*at)
+        if (sq_expr_equal(l->p[*at], e))
+            return SQ_OK;
+    return sq_exprs_add(s->b->arena, l, e);
+}
+
+/* A rank by the inner columns of the equalities; the inner query's columns stay in front. */
+static sq_rc lateral_top(struct sub *s, const struct sq_ast_query *q)
+{
+    struct sq_arena *a = s->b->arena;
+    struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .clause = "ORDER BY"};
+    struct sq_expr *e, **inner = SQ_NEW_ARRAY(a, struct sq_expr *, s->on.n + 1), **outer = SQ_NEW_ARRAY(a, struct sq_expr *, s->on.n + 1);
+    uint32_t *partition = SQ_NEW_ARRAY(a, uint32_t, s->on.n + 1);
+    struct sq_sort_key *keys = SQ_NEW_ARRAY(a, struct sq_sort_key, q->norder);
+    struct sq_exprs l = {0};
+    int64_t limit, offset;
+    if (!inner || !outer || !partition || !keys)
+        return SQ_NOMEM;
+    SQ_TRY(count_of(s, q->limit, "LIMIT", &limit));
+    SQ_TRY(count_of(s, q->offset, "OFFSET", &offset));
+    if (!equalities(s, inner, outer))
+        return SQ_REFUSE(s->b, q->span, "a correlated query with ORDER BY and LIMIT must compare its columns with those outside by = alone");
+    for (uint32_t i = 0; i < s->plan->ncols; i++)
+        SQ_TRY(sq_exprs_add(a, &l, sq_expr_col(a, i, s->plan->cols[i].type, (struct sq_span){0, 0})));
+    for (uint32_t i = 0; i < s->on.n; i++) {
+        SQ_TRY(sq_expr_shift(a, inner[i], -(int64_t)s->nouter, &e));
+        SQ_TRY(column_for(s, &l, e, &partition[i]));
+    }
+    for (uint32_t i = 0; i < q->norder; i++) {
+        const struct sq_ast_order *o = &q->order[i];
+        SQ_TRY(sq_bind_expr(&x, ordered_by(q, o->expr), &e));
+        SQ_TRY(column_for(s, &l, e, &keys[i].col));
+        keys[i].desc = o->desc;
+        keys[i].nulls_first = o->nulls_given ? o->nulls_first : !o->desc;
+    }
+    struct sq_str *names = SQ_NEW_ARRAY(a, struct sq_str, l.n);
+    if (!names)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < l.n; i++)
+        SQ_TRY(sq_expr_label(a, l.p[i], s->plan, &names[i]));
+    struct sq_plan *in = l.n > s->plan->ncols ? sq_node_project(a, s->plan, l.p, l.n, names) : s->plan;
+    struct sq_plan *p = in ? sq_node_new(a, SQ_N_RANK, in, sq_bind_span(s->b, q->order_span)) : NULL;
+    if (!p)
+        return SQ_NOMEM;
+    p->u.rank.partition = partition;
+    p->u.rank.npartition = s->on.n;
+    p->u.rank.keys = keys;
+    p->u.rank.nkeys = q->norder;
+    p->u.rank.from = offset + 1;
+    p->u.rank.to = limit > INT64_MAX - 1 - offset ? INT64_MAX - 1 : offset + limit;
+    s->plan = p;
+    return SQ_OK;
+}
+
 /* SELECT without FROM: computed columns beside those outside. */
 static bool is_bare(const struct sq_ast_query *q)
 {
@@ -612,9 +696,11 @@ sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool lef
     }
     if (is_bare(q) && (!left || !q->where))                     /* one row for each */
         return lateral_bare(&s, q, plan, fields, n);
-    if (groups(q) ? !is_grouped(q) : !is_plain(q) || q->distinct)
-        return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, not DISTINCT, LIMIT, WITH or set operations");
+    if (groups(q) ? !is_grouped(q) : !is_top(q) && (!is_plain(q) || q->distinct))
+        return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, or ORDER BY with LIMIT; not DISTINCT, WITH or set operations");
     SQ_TRY(bind_plain(&s, q));
+    if (is_top(q))
+        SQ_TRY(lateral_top(&s, q));
     if (groups(q)) {
         SQ_TRY(lateral_grouped(&s, q, &left, &items, &own));
     } else {
