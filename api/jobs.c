@@ -140,6 +140,21 @@ void sq_jobs_deliver(sqluice *db)
 
 /* ---- the job's thread ---- */
 
+/* Of several tables the one that has given nothing for the longest time. */
+static void note_held(const struct sq_node_stats *st, sqluice_progress *p)
+{
+    const struct sq_plan *scan = st->plan;
+
+    if (st->plan->kind != SQ_N_WATERMARK || !st->held.by[0] || (p->held_by[0] && st->held.ns / 1000000 <= p->held_ms))
+        return;
+    while (scan->kind != SQ_N_SCAN && scan->ninputs == 1)
+        scan = scan->inputs[0];
+    if (scan->kind != SQ_N_SCAN)
+        return;
+    snprintf(p->held_by, sizeof p->held_by, "%.*s: %s", scan->u.scan.table->name.n > 60 ? 60 : (int)scan->u.scan.table->name.n, scan->u.scan.table->name.p, st->held.by);
+    p->held_ms = st->held.ns / 1000000;
+}
+
 void sq_jobs_progress(const struct sq_job *job, int64_t elapsed_ns, sqluice_progress *p)
 {
     struct sq_node_stats nodes[32];
@@ -154,6 +169,7 @@ void sq_jobs_progress(const struct sq_job *job, int64_t elapsed_ns, sqluice_prog
         p->lag += nodes[i].plan->kind == SQ_N_SCAN ? nodes[i].source.lag : 0;
         if ((nodes[i].plan->kind == SQ_N_SINK || nodes[i].plan->kind == SQ_N_COLLECT) && nodes[i].watermark < p->watermark_us)
             p->watermark_us = nodes[i].watermark;
+        note_held(&nodes[i], p);
     }
     if (p->watermark_us == SQ_TS_MAX)
         p->watermark_us = SQ_TS_MIN;               /* none, or the end of all input */

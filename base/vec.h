@@ -112,6 +112,10 @@ struct sq_batch {
     const uint8_t *kind;                /* enum sq_kind by physical row; NULL: every row is an insert */
     uint32_t ncols;
     const struct sq_vec *cols;
+    /* Event time: by physical row, the watermark of the rows before it in its split. NULL: no row is at or below that of its split, so none can be late. Who copies
+     * rows into a batch of his own copies it too, or leaves it NULL where they are no longer the rows that came (op.h: sq_row_watermark). */
+    const int64_t *wm;
+    uint32_t split;                     /* of the source, from 1; 0: not known, or of several. Good as far as the WATERMARK node */
 };
 
 /* The physical row of the i-th row in the batch. */

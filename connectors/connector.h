@@ -307,6 +307,14 @@ sq_rc sq_format_resolve(struct sq_ctx *, const struct sq_kv *, const struct sq_f
  * (*fmt; KEYED: fmt[0] the value's, fmt[1] the key's or NULL). What every connector's table() begins with. */
 sq_rc sq_table_options(struct sq_ctx *, struct sq_arena *, const struct sq_connector *, const struct sq_table_spec *, void *into,
                        struct sq_table_format *fmt);
+/* What a table says of its event time: options that every connector takes ('scan.watermark.…'). */
+struct sq_scan_options {
+    int64_t idle_ms;                     /* INT64_MIN: not given */
+    int null_time;                       /* SQ_NULL_TIME_ */
+    int strategy;                        /* no difference here */
+};
+enum { SQ_NULL_TIME_FAIL, SQ_NULL_TIME_SKIP };
+sq_rc sq_scan_options_of(struct sq_ctx *, struct sq_arena *, const struct sq_table_spec *, struct sq_scan_options *);
 /* The option row for a key of a connector or any format, for redaction and help; NULL: unknown. */
 const struct sq_option *sq_option_lookup(struct sq_str connector, struct sq_str key);
 

@@ -105,13 +105,17 @@ sq_rc sq_format_resolve(struct sq_ctx *ctx, const struct sq_kv *kv, const struct
 
 /* ---- the options of a table ---- */
 
-/* Flink takes these for every scan; what they ask for needs watermarks. */
+/* Every table that can be read takes these. */
+#define AT(member) offsetof(struct sq_scan_options, member)
 static const struct sq_option common_options[] = {
-    {"scan.watermark.emit.strategy", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "watermarks come with event time"},
-    {"scan.watermark.alignment.group", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "watermarks come with event time"},
-    {"scan.watermark.alignment.max-drift", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "watermarks come with event time"},
-    {"scan.watermark.alignment.update-interval", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "watermarks come with event time"},
-    {"scan.watermark.idle-timeout", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "watermarks come with event time"},
+    {"scan.watermark.emit.strategy", NULL, SQ_OPT_ENUM, "on-periodic", AT(strategy), "on-periodic|on-event", 0,
+     "when watermarks are emitted; here behind every batch, and a row is judged as if they came row by row, either way"},
+    {"scan.watermark.alignment.group", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "splits do not wait for each other"},
+    {"scan.watermark.alignment.max-drift", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "splits do not wait for each other"},
+    {"scan.watermark.alignment.update-interval", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "splits do not wait for each other"},
+    {"scan.watermark.idle-timeout", NULL, SQ_OPT_DURATION, NULL, AT(idle_ms), NULL, 0, "a split (partition, file) that gives nothing for so long no longer holds the watermark back"},
+    {"scan.watermark.null-time", NULL, SQ_OPT_ENUM, "fail", AT(null_time), "fail|skip", 0,
+     "a row whose event time is NULL: the job fails, or the row is left out and counted as bad"},
     {"schema.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "declare columns, rowtime and watermarks in CREATE TABLE (…)"},
 };
 
@@ -184,7 +188,8 @@ static sq_rc key_format(struct sq_ctx *ctx, struct sq_arena *arena, const struct
 sq_rc sq_table_options(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_connector *c, const struct sq_table_spec *t, void *into,
                        struct sq_table_format *fmt)
 {
-    struct sq_option_set sets[4] = {{c->options, c->noptions, "", into}, {common_options, SQ_LEN(common_options), "", NULL}};
+    struct sq_scan_options common;               /* checked here, asked for by sq_scan_options_of */
+    struct sq_option_set sets[4] = {{c->options, c->noptions, "", into}, {common_options, SQ_LEN(common_options), "", &common}};
     uint32_t nsets = 2;
     char what[160];
     SQ_TRY(check_legacy(ctx, t));
@@ -197,6 +202,24 @@ sq_rc sq_table_options(struct sq_ctx *ctx, struct sq_arena *arena, const struct 
         snprintf(what, sizeof what, "connector '%s' with format '%s'", c->name, fmt->format->name);
     const char *const *skip = !c->takes_format ? skip_plain : c->takes_format == SQ_FORMAT_KEYED ? skip_keyed : skip_format;
     return sq_options_parse(ctx, arena, what, t->span, t->options, t->noptions, skip, sets, nsets);
+}
+
+sq_rc sq_scan_options_of(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_scan_options *out)
+{
+    static const char *const none[] = {NULL};
+    struct sq_option_set set = {common_options, SQ_LEN(common_options), "", out};
+    struct sq_kv *kv = SQ_NEW_ARRAY(arena, struct sq_kv, t->noptions + 1);
+    struct sq_str rest;
+    uint32_t n = 0;
+    if (!kv)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < t->noptions; i++)
+        for (size_t k = 0; k < SQ_LEN(common_options); k++)
+            if (sq_option_match(common_options[k].key, t->options[i].key, &rest)) {
+                kv[n++] = t->options[i];
+                break;
+            }
+    return sq_options_parse(ctx, arena, "the table", t->span, kv, n, none, &set, 1);
 }
 
 static const struct sq_option *lookup(const struct sq_option *rows, uint32_t n, struct sq_str key)

@@ -144,6 +144,7 @@ static enum sq_expr_kind lazy_kind(const struct sq_expr *e)
 {
     static const struct { const char *name; enum sq_expr_kind kind; } names[] = {
         {"AND", SQ_X_AND}, {"OR", SQ_X_OR}, {"CASE", SQ_X_CASE}, {"IF", SQ_X_CASE}, {"COALESCE", SQ_X_COALESCE}, {"IFNULL", SQ_X_COALESCE},
+        {"CURRENT_WATERMARK", SQ_X_WATERMARK},
     };
 
     if (e->kind == SQ_X_CALL && !e->fn->kernel)
@@ -255,6 +256,8 @@ static sq_rc compile(struct sq_program *p, const struct sq_expr *e, uint32_t *ou
     struct node n = {.kind = lazy_kind(e), .type = e->type, .span = e->span, .pure = true};
     uint32_t nargs = e->nargs;
 
+    if (e->kind == SQ_X_CAST && sq_type_equal(e->type, e->args[0]->type, false))    /* what was a time attribute */
+        return compile(p, e->args[0], out);
     if (n.kind == SQ_X_COL || n.kind == SQ_X_FIELD)
         n.col = e->col;
     if (n.kind == SQ_X_CAST)
@@ -271,6 +274,7 @@ static sq_rc compile(struct sq_program *p, const struct sq_expr *e, uint32_t *ou
     if (n.kind == SQ_X_IN)
         SQ_TRY(compile_in(p, e, &n, &nargs));
     SQ_TRY(compile_args(p, e, nargs, &n));
+    n.pure &= n.kind != SQ_X_WATERMARK;
     if (n.kind == SQ_X_CAST)
         SQ_TRY(compile_cast(p, e, &n));
     else if (n.kind == SQ_X_CALL)
@@ -290,6 +294,7 @@ sq_rc sq_program_new(struct sq_ctx *ctx, const struct sq_session *session, struc
     p->ctx = ctx;
     p->session = session;
     p->overflows = overflows;
+    p->event_time = INT64_MIN;
     sq_arena_init(&p->arena, ctx);
     sq_arena_init(&p->heap, ctx);
     p->nouts = n;
@@ -305,6 +310,8 @@ sq_rc sq_program_new(struct sq_ctx *ctx, const struct sq_session *session, struc
     *out = p;
     return SQ_OK;
 }
+
+void sq_program_at(struct sq_program *p, int64_t event_time) { p->event_time = event_time; }
 
 void sq_program_free(struct sq_program *p)
 {

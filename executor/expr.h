@@ -17,6 +17,8 @@ void sq_program_free(struct sq_program *);
 sq_rc sq_program_run(struct sq_program *, const struct sq_batch *, struct sq_vec *out);
 /* A predicate: the physical rows where expression 0 is TRUE, ascending. sel has room for batch->nsel. */
 sq_rc sq_program_select(struct sq_program *, const struct sq_batch *, uint32_t *sel, uint32_t *n);
+/* The watermark of the operator that runs the program, for CURRENT_WATERMARK; to be told before a run. */
+void sq_program_at(struct sq_program *, int64_t event_time);
 /* Folds a constant expression to a CONST vector in the arena (planner). */
 sq_rc sq_expr_fold(struct sq_ctx *, struct sq_arena *, const struct sq_session *, const struct sq_expr *, const struct sq_vec **);
 

@@ -351,6 +351,7 @@ static sq_rc eval_now(struct sq_program *p, struct node *n)
     case SQ_X_IN: return sq_lazy_in(p, n);
     case SQ_X_FIELD: return sq_lazy_field(p, n);
     case SQ_X_ITEM: return sq_lazy_item(p, n);
+    case SQ_X_WATERMARK: return sq_lazy_watermark(p, n);
     }
     return sq_fail(p->ctx, SQ_INTERNAL, "an expression of kind %d", (int)n->kind);
 }

@@ -66,6 +66,7 @@ struct sq_program {
     uint64_t *overflows;
     /* the current run */
     const struct sq_batch *batch;
+    int64_t event_time;                    /* of the operator that runs it */
     uint64_t run;
     struct scope scopes[SCOPE_DEPTH];
     uint32_t depth, next_scope;
@@ -91,6 +92,7 @@ sq_rc sq_lazy_coalesce(struct sq_program *, struct node *);
 sq_rc sq_lazy_in(struct sq_program *, struct node *);
 sq_rc sq_lazy_field(struct sq_program *, struct node *);
 sq_rc sq_lazy_item(struct sq_program *, struct node *);
+sq_rc sq_lazy_watermark(struct sq_program *, struct node *);
 sq_rc sq_lazy_select(struct sq_program *, struct node *, uint32_t *sel, uint32_t *n);   /* AND and OR */
 
 #endif

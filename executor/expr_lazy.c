@@ -498,3 +498,26 @@ sq_rc sq_lazy_item(struct sq_program *p, struct node *n)
     piece_end(n);
     return SQ_OK;
 }
+
+/* ---- CURRENT_WATERMARK ---- */
+
+sq_rc sq_lazy_watermark(struct sq_program *p, struct node *n)
+{
+    struct sq_rows rows = sq_scope_rows(p);
+
+    SQ_TRY(sq_node_register(p, n));
+    SQ_EACH_ROW(rows, i, r) {
+        int64_t ts = p->batch->wm && p->batch->wm[r] > p->event_time ? p->batch->wm[r] : p->event_time;
+        if (ts == INT64_MIN) {
+            sq_bit_clear(n->valid, r);
+            continue;
+        }
+        sq_bit_set(n->valid, r);
+        if (n->phys == SQ_P_TS16)
+            ((struct sq_ts16 *)n->reg)[r] = (struct sq_ts16){.us = ts};
+        else
+            ((int64_t *)n->reg)[r] = ts;
+    }
+    n->val = (struct sq_vec){.type = n->type, .enc = SQ_FLAT, .data = n->reg, .valid = n->valid};
+    return SQ_OK;
+}

@@ -37,6 +37,7 @@ struct sq_node_stats {
     struct sq_source_stats source;         /* SCAN only */
     size_t state_bytes;
     int64_t watermark;
+    struct sq_held held;                   /* WATERMARK only: what it waits for */
 };
 struct sq_job_stats {
     uint64_t rows_in, rows_out, bad, late, filtered;

@@ -47,7 +47,8 @@ static sq_rc new_op(struct sq_worker *w, const struct sq_op_class *cls, const st
     op->ctx = w->ctx;
     op->worker = w;
     op->config = &w->job->plan->config;
-    op->watermark = SQ_TS_MIN;
+    op->watermark = op->event_time = SQ_TS_MIN;
+    op->timer_us = SQ_TS_MAX;
     op->nins = nins;
     op->ins = sq_calloc(w->ctx, (nins + 1) * sizeof *op->ins);
     if (!op->ins)
@@ -118,6 +119,8 @@ static sq_rc lower(struct sq_worker *w, const struct sq_plan *plan, bool *seen, 
         return lower_exchange(w, plan, seen, here, out);
     if (here)
         SQ_TRY(new_op(w, class_of(plan), plan, plan->ninputs, &w->ops[plan->id]));
+    if (here && w->ops[plan->id]->cls->timer)
+        w->timed[w->ntimed++] = w->ops[plan->id];
     *out = w->ops[plan->id];
     SQ_TRY(lower_inputs(w, plan, seen, *out));
     if (here && sq_op_is_source(*out)) {
@@ -177,7 +180,8 @@ sq_rc sq_lower(struct sq_worker *w, const struct sq_job_plan *plan)
     w->receivers = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof *w->receivers);
     w->sources = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof *w->sources);
     w->stages = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof *w->stages);
-    if (!w->ops || !w->receivers || !w->sources || !w->stages)
+    w->timed = sq_calloc(w->ctx, (plan->nnodes + 1) * sizeof(struct sq_op *));
+    if (!w->timed || !w->ops || !w->receivers || !w->sources || !w->stages)
         rc = SQ_NOMEM;
     w->one_by_one = plan->config.batch;
     for (uint32_t i = 0; i < plan->nroots && rc == SQ_OK; i++)
@@ -213,4 +217,5 @@ void sq_lower_free(struct sq_worker *w)
     sq_free(w->ctx, w->receivers);
     sq_free(w->ctx, w->sources);
     sq_free(w->ctx, w->stages);
+    sq_free(w->ctx, w->timed);
 }

@@ -32,6 +32,15 @@ struct sq_snapshot_out {
 };
 struct sq_snapshot_in  { void *arg; /* *p NULL at the end */ sq_rc (*next)(void *arg, uint32_t *key_group, const char **p, size_t *n); };
 
+/* What a source says of its splits to the WATERMARK node over it, in band; filters and projections pass it on. `split` as in sq_batch, its name good for the call. */
+enum sq_split_event {
+    SQ_SPLIT_BEGIN,                        /* `split`, named `id`, is going to be read, from its beginning or from where it was saved: it holds the watermark back */
+    SQ_SPLIT_END,                          /* it has no more rows */
+    SQ_SPLIT_IDLE, SQ_SPLIT_ACTIVE,        /* nothing has come for the time-out, so it holds nothing back; something has */
+    SQ_SPLITS_UNREAD, SQ_SPLITS_READ       /* there are splits that no worker has begun: there is no watermark; there are none (at the beginning: none) */
+};
+struct sq_split_msg { enum sq_split_event event; uint32_t split; struct sq_str id; };
+
 struct sq_op_class {
     const char *name;                      /* "GroupAggregate" */
     size_t size;                           /* of the operator's struct, which begins with struct sq_op */
@@ -40,27 +49,30 @@ struct sq_op_class {
     sq_rc (*watermark)(struct sq_op *, int64_t ts_us);      /* NULL: forwarded */
     sq_rc (*idle)(struct sq_op *, bool idle);               /* NULL: nothing; it is forwarded anyway */
     sq_rc (*barrier)(struct sq_op *, uint64_t epoch);       /* before the snapshot is taken and the barrier forwarded; NULL: nothing */
+    sq_rc (*timer)(struct sq_op *, int64_t now_us);         /* the clock has reached what sq_op_timer asked for; NULL: it never asks */
     sq_rc (*end)(struct sq_op *, uint32_t input);           /* NULL: nothing; end is forwarded after the last input's */
     sq_rc (*snapshot)(struct sq_op *, struct sq_snapshot_out *);   /* NULL: no state */
     sq_rc (*restore)(struct sq_op *, struct sq_snapshot_in *);     /* into a freshly opened operator; may be called once per old worker */
     size_t (*state_bytes)(const struct sq_op *);
     sq_rc (*flush)(struct sq_op *, bool last);              /* no source has anything now: hand on what is buffered. last: the job is stopped */
+    sq_rc (*split)(struct sq_op *, const struct sq_split_msg *);   /* NULL: ends here; sq_emit_split: goes on */
     void (*close)(struct sq_op *);                          /* after any failure too, also of open */
 };
 
 struct sq_edge { struct sq_op *op; uint32_t input; };
 
-struct sq_op_metrics {                     /* in, filtered and late are summed over the inputs when somebody asks (sq_op_count) */
-    uint64_t in, out, filtered, late, batches_out, overflows;
+struct sq_op_metrics {                     /* in, filtered, late and bad are summed over the inputs when somebody asks (sq_op_count) */
+    uint64_t in, out, filtered, late, bad, batches_out, overflows;
 };
 
-/* in is counted by sq_emit_batch, the rest by the operator: accepted + filtered + late = in, or the account does not balance. */
+/* in is counted by sq_emit_batch, the rest by the operator: accepted + filtered + late + bad = in, or the account does not balance. */
 struct sq_input_state {
     int64_t watermark;
     bool idle, ended;
     uint64_t barrier;
     struct sq_op *from;
     uint64_t in, accepted, filtered, late;
+    uint64_t bad;                          /* a WATERMARK's: rows without a time */
 };
 
 struct sq_op {
@@ -74,7 +86,9 @@ struct sq_op {
     struct sq_input_state *ins;
     uint32_t nins;
     int64_t watermark;                     /* last one forwarded */
+    int64_t event_time;                    /* the last one that came, of all inputs; SQ_TS_MIN: none */
     uint64_t epoch;                        /* of the last barrier that was passed on */
+    int64_t timer_us;                      /* when it wants to be called; SQ_TS_MAX: not at all */
     bool idle, ended;
     bool paused;                           /* sources: nothing more comes in this run */
     uint64_t epoch_rows;                   /* sources: rows given in this epoch */
@@ -90,6 +104,46 @@ sq_rc sq_emit_watermark(struct sq_op *, int64_t ts_us);    /* not rising: ignore
 sq_rc sq_emit_barrier(struct sq_op *, uint64_t epoch);
 sq_rc sq_emit_idle(struct sq_op *, bool idle);
 sq_rc sq_emit_end(struct sq_op *);                         /* a last watermark SQ_TS_MAX goes before it */
+
+sq_rc sq_emit_split(struct sq_op *, const struct sq_split_msg *);
+/* Where the source below plan node p stands in a split, for people: its name and the place behind the rows that it gave last. Nothing where that is not known. */
+sq_rc sq_source_place(struct sq_worker *, const struct sq_plan *p, uint32_t split, struct sq_buf *);
+/* What a WATERMARK operator's watermark waits for: the split that is behind the others, and for how long it has given nothing. Empty: nothing, or the end has come. */
+struct sq_held { char by[96]; int64_t ns; };
+void sq_watermark_held(const struct sq_op *, struct sq_held *);
+/* On worker 0: whether the source below plan node p has a split of this name that no worker has begun. Elsewhere: false. */
+bool sq_source_waits(struct sq_worker *, const struct sq_plan *p, struct sq_str id);
+
+/* Processing time. The class's `timer` is called once the clock (os->now_us, the wall clock that tests hold) is at at_us or behind it, also when nothing comes in. One call is owed at a
+ * time: of several requests the earliest counts, and `timer` asks for the next. It may put out rows, as `batch` may. Not kept in checkpoints: `restore` asks again; what is due by then
+ * comes at once. Never called behind the end, nor while the job stands still: an operator with something open puts it out in `end`.
+ * FLINK: at the end of bounded input pending timers are dropped, and with them what open windows hold; here no row is lost: the end closes them. */
+static inline void sq_op_timer(struct sq_op *op, int64_t at_us)
+{
+    if (at_us < op->timer_us)
+        op->timer_us = at_us;
+}
+
+/* Lateness. The watermark that row r (physical) of a batch is judged by: that of the rows before it in its split, as if rows came one by one, whatever the batches; or
+ * the operator's, where that is further. A row is late for what is due at `t` (the end of its window) where t <= this: then what it belongs to is closed, also if the
+ * operator has not closed it yet because the watermark stands behind the batch. So:
+ *
+ *   - judge every row by this, never by op->event_time alone, and count it with op->ins[input].late;
+ *   - in->wm NULL (the usual case): every row is above the watermark of its split, so none is late for a window that holds it: test once per batch, not per row;
+ *   - what depends on the order of rows and watermarks in other ways (a session that a row would join although it is closed for that row) asks the same way;
+ *   - rows that an operator makes itself (results of windows) go out before the watermark that made them is forwarded, without `wm`. */
+static inline int64_t sq_row_watermark(const struct sq_op *op, const struct sq_batch *in, uint32_t r)
+{
+    return in->wm && in->wm[r] > op->event_time ? in->wm[r] : op->event_time;
+}
+
+/* `wm` for a batch of whose rows row i was row[i] (physical) of `in`, into `room`. */
+static inline const int64_t *sq_wm_of_rows(const struct sq_batch *in, const uint32_t *row, uint32_t n, int64_t *room)
+{
+    for (uint32_t i = 0; in->wm && i < n; i++)
+        room[i] = in->wm[row[i]];
+    return in->wm ? room : NULL;
+}
 
 /* What an operator gets on an input, as the sq_emit_ functions give it to consumers: an exchange's receiver does the same with what came. */
 sq_rc sq_take_watermark(struct sq_op *, uint32_t input, int64_t ts_us);

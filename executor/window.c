@@ -102,6 +102,23 @@ int64_t sq_window_watermark(const struct sq_windows *w, int64_t watermark)
     return now;
 }
 
+const int64_t *sq_window_row_watermarks(const struct sq_windows *w, const struct sq_batch *in, int64_t watermark, int64_t *room)
+{
+    int64_t last = SQ_TS_MIN, local = SQ_TS_MIN;
+
+    if (!in->wm)
+        return NULL;
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        int64_t wm = in->wm[sq_row(in, i)];
+        if (wm != last) {
+            last = wm;
+            local = sq_window_watermark(w, wm);
+        }
+        room[i] = local > watermark ? local : watermark;
+    }
+    return room;
+}
+
 sq_rc sq_window_time(const struct sq_windows *w, int64_t end, uint32_t n, struct sq_col *out)
 {
     int64_t us = end - 1000;

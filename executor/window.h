@@ -32,6 +32,9 @@ int64_t sq_window_last(const struct sq_windows *, int64_t t);
 void sq_window_times(const struct sq_windows *, const struct sq_batch *, const struct sq_vec *, int64_t *out);
 /* A watermark in wall clock time: no row to come has less, also where the clock is set back. SQ_TS_MIN and SQ_TS_MAX stay. */
 int64_t sq_window_watermark(const struct sq_windows *, int64_t watermark);
+/* What the selected rows are judged by (op.h: sq_row_watermark), in wall clock time, by position: the watermark of the operator or that of the row, whichever is further. In `room`
+ * (of SQ_BATCH_ROWS); NULL: the operator's for all. */
+const int64_t *sq_window_row_watermarks(const struct sq_windows *, const struct sq_batch *in, int64_t watermark, int64_t *room);
 /* Appends window_time of a window that ends there to a column of the time's type. */
 sq_rc sq_window_time(const struct sq_windows *, int64_t end, uint32_t n, struct sq_col *);
 

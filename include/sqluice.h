@@ -79,6 +79,8 @@ typedef struct sqluice_progress {
     uint64_t restored;                                           /* the epoch that this run went on from; 0: it began anew */
     uint64_t checkpoints;                                        /* that this run made */
     int64_t checkpoint_bytes, checkpoint_ms;                     /* of the last one: size of its file; time from barrier to commit */
+    char held_by[160];                                           /* what the watermark waits for: a table and its part (partition, file) that is furthest behind; "": nothing */
+    int64_t held_ms;                                             /* for how long that has given no rows */
 } sqluice_progress;
 
 /* Settings of an engine that SQL cannot change. Zero-initialize; every 0 or NULL is the default. */

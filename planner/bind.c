@@ -20,7 +20,7 @@ struct select {
     struct sq_binder *b;
     const struct sq_ast_query *q;
     struct sq_plan *plan;                  /* as far as it is made */
-    const struct sq_plan *from;
+    struct sq_plan *from;
     struct sq_scope scope;
     struct sq_aggs aggs;
     struct sq_overs overs;
@@ -45,7 +45,8 @@ void sq_binder_init(struct sq_binder *b, struct sq_bind_env *env)
 
 static struct sq_bind_x context(struct select *s, const char *clause, bool aggregates)
 {
-    return (struct sq_bind_x){.b = s->b, .scope = &s->scope, .aggs = aggregates ? &s->aggs : NULL, .clause = clause, .items = s->q->items, .nitems = s->q->nitems, .window = &s->window};
+    return (struct sq_bind_x){.b = s->b, .scope = &s->scope, .aggs = aggregates ? &s->aggs : NULL, .clause = clause, .items = s->q->items, .nitems = s->q->nitems, .window = &s->window,
+                              .from = s->from};
 }
 
 /* The same where calls with OVER may stand. */

@@ -112,6 +112,7 @@ struct sq_bind_x {
     const struct sq_ast_window *windows;   /* of the WINDOW clause */
     uint32_t nwindows;
     struct sq_plan **values;               /* where queries as values are joined to; NULL: refused here */
+    struct sq_plan *from;                  /* what the scope's columns are of, where time attributes can be asked for; NULL: nowhere */
 };
 
 sq_rc sq_bind_expr(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **);
@@ -122,6 +123,8 @@ sq_rc sq_bind_literal(struct sq_binder *, const struct sq_ast_expr *, struct sq_
 sq_rc sq_bind_aggregate(struct sq_bind_x *, const struct sq_ast_expr *, const struct sq_agg *, struct sq_expr **);
 /* A call of a function by name over bound arguments, cast as its signature wants. */
 sq_rc sq_bind_call(struct sq_binder *, struct sq_str name, struct sq_expr **args, uint32_t n, struct sq_span, struct sq_expr **);
+/* CURRENT_WATERMARK(rowtime) (time.c); *out NULL: another function. */
+sq_rc sq_bind_current_watermark(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
 /* As type, with the nullability of the expression; no node where none is needed. */
 sq_rc sq_bind_cast(struct sq_binder *, struct sq_expr *, const struct sq_type *, struct sq_expr **);
 /* The common type of all; `what` for the message ("the branches of CASE"). */

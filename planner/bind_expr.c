@@ -525,6 +525,8 @@ static sq_rc bind_call(struct sq_bind_x *x, const struct sq_ast_expr *a, struct 
         return SQ_OK;
     SQ_TRY(refuse_special(x, a));
     SQ_TRY(sq_bind_grouping_call(x, a, out));
+    if (!*out)
+        SQ_TRY(sq_bind_current_watermark(x, a, out));
     if (*out)
         return SQ_OK;
     const struct sq_agg *agg = sq_agg_find(a->text);
@@ -553,7 +555,8 @@ static sq_rc bind_cast(struct sq_bind_x *x, const struct sq_ast_expr *a, struct 
 {
     struct sq_expr *e;
     SQ_TRY(sq_bind_expr(x, a->args[0], &e));
-    if (sq_type_equal(e->type, a->type, false)) {
+    bool clock = e->kind == SQ_X_COL || sq_expr_is_fn(e, "PROCTIME");       /* it may be a time attribute: a cast makes a plain column of it */
+    if (sq_type_equal(e->type, a->type, false) && !(clock && (e->type->id == SQ_T_TIMESTAMP || e->type->id == SQ_T_TIMESTAMP_LTZ))) {
         *out = e;
         return SQ_OK;
     }

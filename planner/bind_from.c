@@ -107,6 +107,9 @@ static sq_rc make_scan(struct sq_binder *b, const struct sq_ast_from *f, struct 
     p->u.scan.cols = all;
     p->u.scan.path = sq_str_of(path);
     SQ_TRY(t->connector->source->info(b->ctx, spec, ext, &p->u.scan.info));
+    struct sq_scan_options o;
+    SQ_TRY(sq_scan_options_of(b->ctx, b->arena, spec, &o));
+    p->u.scan.idle_ms = o.idle_ms >= 0 ? o.idle_ms : sq_setting_ms(b->env->settings, "table.exec.source.idle-timeout");
     p->bounded = p->u.scan.info.bounded;
     *out = p;
     return SQ_OK;
@@ -159,15 +162,18 @@ static sq_rc compute_columns(struct sq_binder *b, const struct sq_ast_from *f, c
     return *p ? SQ_OK : SQ_NOMEM;
 }
 
-static sq_rc assign_watermark(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, struct sq_plan **p)
+static sq_rc assign_watermark(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, const struct sq_table_spec *spec, struct sq_plan **p)
 {
+    struct sq_scan_options o;
     struct sq_scope s;
     struct sq_plan *w = sq_node_new(b->arena, SQ_N_WATERMARK, *p, sq_bind_span(b, f->name.span));
     if (!w)
         return SQ_NOMEM;
     SQ_TRY(sq_scope_of(b, (*p)->cols, (*p)->ncols, &s));
     SQ_TRY(bind_own(b, f->name.span, t->watermark, &s, "WATERMARK", &w->u.watermark.expr));
+    SQ_TRY(sq_scan_options_of(b->ctx, b->arena, spec, &o));
     w->u.watermark.col = (uint32_t)t->rowtime;
+    w->u.watermark.skip_null = o.null_time == SQ_NULL_TIME_SKIP;
     *p = w;
     return SQ_OK;
 }
@@ -244,9 +250,10 @@ static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct
         SQ_TRY(bind_view(b, f, t, plan));
     } else {
         SQ_TRY(make_scan(b, f, t, plan));
+        const struct sq_table_spec *spec = (*plan)->u.scan.table;
         SQ_TRY(compute_columns(b, f, t, plan));
         if (t->rowtime >= 0 && t->watermark)
-            SQ_TRY(assign_watermark(b, f, t, plan));
+            SQ_TRY(assign_watermark(b, f, t, spec, plan));
     }
     return scope_of_plan(b, f, *plan, t, t->name, scope);
 }

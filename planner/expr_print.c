@@ -255,6 +255,8 @@ static void print_any(struct printer *p, const struct sq_expr *e)
         print(p, e->args[1], 0);
         sq_buf_putc(p->buf, ']');
         return;
+    case SQ_X_WATERMARK:                                         /* in programs only */
+        return;
     }
 }
 

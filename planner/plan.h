@@ -26,7 +26,8 @@ enum sq_expr_kind {
     SQ_X_COALESCE,  /* lazy */
     SQ_X_IN,        /* args[0] in constants args[1..): NULL semantics of SQL */
     SQ_X_FIELD,     /* field `col` of the ROW args[0] */
-    SQ_X_ITEM       /* args[0][args[1]]: ARRAY (from 1) or MAP; out of range: NULL */
+    SQ_X_ITEM,      /* args[0][args[1]]: ARRAY (from 1) or MAP; out of range: NULL */
+    SQ_X_WATERMARK  /* in programs only: CURRENT_WATERMARK */
 };
 
 struct sq_expr {
@@ -150,6 +151,7 @@ struct sq_plan {
             struct sq_source_info info;
             const uint32_t *cols;          /* wanted columns of table, ascending; output column i is cols[i] */
             struct sq_str path;            /* catalog.database.table, for EXPLAIN and messages */
+            int64_t idle_ms;               /* a split that gives nothing for so long no longer holds the watermark back; 0: always */
         } scan;
         struct {                           /* SQ_N_VALUES */
             const struct sq_batch *rows;   /* one or more batches of at most SQ_BATCH_ROWS */
@@ -158,6 +160,8 @@ struct sq_plan {
         struct {                           /* SQ_N_WATERMARK */
             uint32_t col;                  /* the event time column of the output */
             struct sq_expr *expr;          /* over the output columns */
+            bool skip_null;                /* rows whose time is NULL are left out and counted as bad; else they fail the job */
+            bool every;                    /* something above asks for the watermark of each row (CURRENT_WATERMARK) */
         } watermark;
         struct { struct sq_expr *pred; } filter;
         struct { struct sq_expr **exprs; } project;

@@ -19,6 +19,13 @@ enum sq_time_attr sq_plan_time(const struct sq_plan *p, uint32_t col)
     return p->time && col < p->ncols ? (enum sq_time_attr)p->time[col] : SQ_TIME_NONE;
 }
 
+enum sq_time_attr sq_expr_time(const struct sq_plan *in, const struct sq_expr *e)
+{
+    if (e->kind == SQ_X_COL)
+        return in ? sq_plan_time(in, e->col) : SQ_TIME_NONE;
+    return sq_expr_is_fn(e, "PROCTIME") ? SQ_TIME_PROC : SQ_TIME_NONE;
+}
+
 static uint8_t *flags(struct sq_arena *a, const struct sq_plan *p)
 {
     return SQ_NEW_ARRAY(a, uint8_t, p->ncols ? p->ncols : 1);
@@ -48,10 +55,8 @@ static sq_rc of_project(struct sq_arena *a, struct sq_plan *p)
     uint8_t *t = flags(a, p);
     if (!t)
         return SQ_NOMEM;
-    for (uint32_t i = 0; i < p->ncols; i++) {
-        const struct sq_expr *e = p->u.project.exprs[i];
-        t[i] = e->kind == SQ_X_COL ? (uint8_t)sq_plan_time(in, e->col) : sq_expr_is_fn(e, "PROCTIME") ? SQ_TIME_PROC : SQ_TIME_NONE;
-    }
+    for (uint32_t i = 0; i < p->ncols; i++)
+        t[i] = (uint8_t)sq_expr_time(in, p->u.project.exprs[i]);
     p->time = t;
     if (!in->window)
         return SQ_OK;
@@ -257,8 +262,67 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
     }
 }
 
+/* ---- CURRENT_WATERMARK ---- */
+
+static const struct sq_function current_watermark = {"CURRENT_WATERMARK", "(TIMESTAMP) -> TIMESTAMP(3)", SQ_LAZY | SQ_ALWAYS_NULLABLE, NULL, NULL,
+                                                     "the watermark that a row is judged by; NULL: there is none yet", NULL, NULL};
+
+/* FLINK: gives the watermark of the operator, which depends on the clock; here it is that of the rows before this one in its split, as lateness has it. */
+sq_rc sq_bind_current_watermark(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    struct sq_binder *b = x->b;
+    struct sq_expr *arg;
+    *out = NULL;
+    if (!sq_str_iis(a->text, current_watermark.name))
+        return SQ_OK;
+    if (a->nargs != 1 || a->star || a->distinct || a->filter)
+        return SQ_WRONG(b, a->span, "CURRENT_WATERMARK takes one argument: a rowtime column");
+    if (!x->from)
+        return SQ_REFUSE(b, a->span, "CURRENT_WATERMARK can stand in SELECT and WHERE, not in %s", x->clause);
+    SQ_TRY(sq_bind_expr(x, a->args[0], &arg));
+    SQ_TRY(sq_time_annotate(b->arena, x->from));
+    if (arg->kind != SQ_X_COL || arg->col >= x->from->ncols || sq_expr_time(x->from, arg) != SQ_TIME_ROW) {
+        SQ_WRONG(b, a->args[0]->span, "CURRENT_WATERMARK takes a rowtime attribute, which this is not");
+        return sq_hint(b->ctx, "it has to be the column of a WATERMARK, or window_time, as it came: not computed, cast or grouped");
+    }
+    if (!(*out = sq_expr_new(b->arena, SQ_X_CALL, sq_type_nullable(b->arena, arg->type, true), sq_bind_span(b, a->span), 1)))
+        return SQ_NOMEM;
+    (*out)->fn = &current_watermark;
+    (*out)->args[0] = arg;
+    return SQ_OK;
+}
+
+static bool asks(const struct sq_expr *e)
+{
+    bool some = e->kind == SQ_X_CALL && e->fn == &current_watermark;
+    for (uint32_t i = 0; i < e->nargs && !some; i++)
+        some = asks(e->args[i]);
+    return some;
+}
+
+/* Below a node that asks for it, rows carry their watermark always. */
+static void every_row(struct sq_plan *p)
+{
+    if (p->kind == SQ_N_WATERMARK)
+        p->u.watermark.every = true;
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        every_row(p->inputs[i]);
+}
+
+static void mark_asked(struct sq_plan *p)
+{
+    bool some = p->kind == SQ_N_FILTER && asks(p->u.filter.pred);
+    for (uint32_t i = 0; p->kind == SQ_N_PROJECT && i < p->ncols && !some; i++)
+        some = asks(p->u.project.exprs[i]);
+    if (some)
+        every_row(p);
+}
+
+/* ---- all of it ---- */
+
 sq_rc sq_time_annotate(struct sq_arena *a, struct sq_plan *p)
 {
+    mark_asked(p);
     for (uint32_t i = 0; i < p->ninputs; i++)
         SQ_TRY(sq_time_annotate(a, p->inputs[i]));
     return annotate(a, p);

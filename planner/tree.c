@@ -233,6 +233,8 @@ struct sq_plan *sq_node_new(struct sq_arena *a, enum sq_plan_kind kind, struct s
         p->ninputs = 1;
         p->cols = in->cols;
         p->ncols = in->ncols;
+        p->time = in->time;                                      /* once the tree is marked: what is put in then passes its rows on */
+        p->window = in->window;
     }
     return p;
 }

@@ -68,6 +68,8 @@ sq_rc sq_values_plan(struct sq_arena *, struct sq_expr *const *cells, uint32_t n
 /* time.c: fills `time` and `window` of all nodes from here down. */
 sq_rc sq_time_annotate(struct sq_arena *, struct sq_plan *);
 enum sq_time_attr sq_plan_time(const struct sq_plan *, uint32_t col);
+/* Of an expression over the columns of an annotated node (`in` NULL: there are none). */
+enum sq_time_attr sq_expr_time(const struct sq_plan *in, const struct sq_expr *);
 /* The text of an expression over the columns of a node, in the arena. */
 sq_rc sq_expr_label(struct sq_arena *, const struct sq_expr *, const struct sq_plan *in, struct sq_str *);
 

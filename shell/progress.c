@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_LINES = 8, SECOND_MS = 1000 };
+enum { MOST_LINES = 8, SECOND_MS = 1000, HELD_MS = 5000 };
 
 void sh_erase(struct sh *sh)
 {
@@ -57,6 +57,8 @@ static void add_work(struct sh_buf *b, const sqluice_progress *p, double rate)
         if (gmtime_r(&sec, &tm) && strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm))
             sh_addf(b, ", watermark %s", text);
     }
+    if (p->held_by[0] && p->held_ms >= HELD_MS)
+        sh_addf(b, " held back by %s (nothing for %lld s)", p->held_by, (long long)(p->held_ms / 1000));
 }
 
 /* Over the last second or so; at first over all of the time. */

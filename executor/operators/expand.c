@@ -22,6 +22,7 @@ struct expand {
     uint32_t *source;                      /* row of the input, per row of the output */
     uint32_t **index;                      /* the same through a dictionary of the input */
     uint8_t *kind;
+    int64_t wm[SQ_BATCH_ROWS];
 };
 
 static bool differs(const struct expand *x, uint32_t col)
@@ -146,6 +147,7 @@ static sq_rc take_turns(struct expand *x, const struct sq_batch *in, uint32_t fr
         x->source[r] = sq_row(in, from + r / nsets);
         x->kind[r] = sq_row_kind(in, x->source[r]);
     }
+    out.wm = sq_wm_of_rows(in, x->source, rows, x->wm);
     for (uint32_t i = 0; i < in->ncols; i++)
         SQ_TRY(differs(x, i) ? build(x, i, &in->cols[i], rows) : borrowed(x, i, &in->cols[i], rows));
     SQ_TRY(build(x, in->ncols, NULL, rows));

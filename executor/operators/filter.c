@@ -27,6 +27,7 @@ static sq_rc filter_batch(struct sq_op *op, uint32_t input, const struct sq_batc
     struct filter *f = SQ_OP(op, struct filter);
     struct sq_batch out = *in;
 
+    sq_program_at(f->pred, op->event_time);
     SQ_TRY(sq_program_select(f->pred, in, f->sel, &out.nsel));
     op->ins[input].filtered += in->nsel - out.nsel;
     sq_op_accept(op, input, out.nsel);
@@ -42,5 +43,5 @@ static void filter_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_filter = {
-    .name = "Filter", .size = sizeof(struct filter), .open = filter_open, .batch = filter_batch, .close = filter_close,
+    .name = "Filter", .size = sizeof(struct filter), .open = filter_open, .batch = filter_batch, .split = sq_emit_split, .close = filter_close,
 };

@@ -152,7 +152,7 @@ static sq_rc over_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
         int64_t t = x->timed ? time_at(&in->cols[x->time], r) : 0;
         struct line *l;
         SQ_TRY(new_line(x, x->a.entry[i], &l));
-        if (x->timed && !p->final && t <= x->watermark) {
+        if (x->timed && !p->final && (t <= x->watermark || (in->wm && t <= in->wm[r]))) {
             late++;
             continue;
         }

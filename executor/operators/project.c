@@ -27,6 +27,7 @@ static sq_rc project_batch(struct sq_op *op, uint32_t input, const struct sq_bat
     struct sq_batch out = *in;
 
     sq_op_accept(op, input, in->nsel);
+    sq_program_at(p->exprs, op->event_time);
     SQ_TRY(sq_program_run(p->exprs, in, p->cols));
     out.ncols = op->plan->ncols;
     out.cols = p->cols;
@@ -42,5 +43,5 @@ static void project_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_project = {
-    .name = "Project", .size = sizeof(struct project), .open = project_open, .batch = project_batch, .close = project_close,
+    .name = "Project", .size = sizeof(struct project), .open = project_open, .batch = project_batch, .split = sq_emit_split, .close = project_close,
 };

@@ -176,9 +176,9 @@ sq_rc sq_sessions_row(struct sessions *s, struct sq_entry *key, int64_t t, int64
     struct session **l = list_of(k), *last = at > 0 ? l[at - 1] : NULL, *next = at < k->n ? l[at] : NULL;
     int64_t end = t + s->gap;
 
-    if (last && t > last->end)
+    if (last && (t > last->end || last->end <= watermark))       /* over for this row, though it may not have been put out yet */
         last = NULL;
-    if (next && next->start > end)
+    if (next && (next->start > end || next->end <= watermark))
         next = NULL;
     *out = NULL;
     if (!last && !next)

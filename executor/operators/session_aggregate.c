@@ -17,6 +17,8 @@ struct session_aggregate {
     struct sq_windows w;
     struct sessions s;
     int64_t watermark;                     /* in wall clock time */
+    const int64_t *wm;                     /* what the rows of a batch are judged by, by position; NULL: the watermark */
+    int64_t *wm_room;
     int64_t *time;                         /* of a batch, by position */
     struct sq_entry **key;
     uint32_t pending;                      /* rows that have found their session: a.row, a.pos, a.entry */
@@ -145,7 +147,7 @@ static sq_rc add_row(struct session_aggregate *x, uint32_t i)
         in->filtered++;
         return SQ_OK;
     }
-    SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->watermark, &s));
+    SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->wm ? x->wm[i] : x->watermark, &s));
     if (!s) {
         in->late++;
         return SQ_OK;
@@ -176,6 +178,7 @@ static sq_rc session_batch(struct sq_op *op, uint32_t input, const struct sq_bat
     SQ_TRY(sq_keys_load(&a->keys, in));
     SQ_TRY(sq_agg_load(a, in));
     sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     SQ_TRY(sq_hashtab_upsert(&x->s.keys, in->nsel, a->keys.hash, a->keys.key, a->keys.null, x->key));
     uint64_t taken = op->ins[0].accepted;
     for (uint32_t i = 0; i < in->nsel; i++)
@@ -255,8 +258,9 @@ static sq_rc session_open(struct sq_op *op)
     x->watermark = SQ_TS_MIN;
     sq_windows_init(&x->w, op->plan->u.agg.window, &op->config->session);
     x->time = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->time);
+    x->wm_room = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
     x->key = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof(struct sq_entry *));
-    if (!x->time || !x->key)
+    if (!x->time || !x->wm_room || !x->key)
         return SQ_NOMEM;
     SQ_TRY(sq_agg_state_open(&x->a));
     sq_hashtab_free(&x->a.groups);
@@ -285,6 +289,7 @@ static void session_close(struct sq_op *op)
     sq_agg_emit_close(&x->a);
     sq_agg_state_close(&x->a);
     sq_free(op->ctx, x->time);
+    sq_free(op->ctx, x->wm_room);
     sq_free(op->ctx, x->key);
 }
 

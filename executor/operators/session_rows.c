@@ -18,6 +18,8 @@ struct session_rows {
     struct sessions s;
     struct sq_keys keys;
     int64_t watermark;
+    const int64_t *wm;                     /* what the rows of a batch are judged by, by position; NULL: the watermark */
+    int64_t *wm_room;
     int64_t *time;
     struct sq_entry **key;
     struct sq_buf pack;
@@ -82,7 +84,7 @@ static sq_rc add_row(struct session_rows *x, const struct sq_batch *in, uint32_t
         st->filtered++;
         return SQ_OK;
     }
-    SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->watermark, &s));
+    SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->wm ? x->wm[i] : x->watermark, &s));
     if (!s) {
         st->late++;
         return SQ_OK;
@@ -101,6 +103,7 @@ static sq_rc rows_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
     (void)input;
     SQ_TRY(sq_keys_load(&x->keys, in));
     sq_window_times(&x->w, in, &in->cols[op->plan->u.window.time], x->time);
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     SQ_TRY(sq_hashtab_upsert(&x->s.keys, in->nsel, x->keys.hash, x->keys.key, x->keys.null, x->key));
     for (uint32_t i = 0; i < in->nsel; i++)
         SQ_TRY(add_row(x, in, i));
@@ -185,8 +188,9 @@ static sq_rc rows_open(struct sq_op *op)
     sq_buf_init(&x->pack, op->ctx);
     sq_windows_init(&x->w, op->plan->u.window.spec, &op->config->session);
     x->time = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->time);
+    x->wm_room = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
     x->key = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof(struct sq_entry *));
-    if (!x->time || !x->key)
+    if (!x->time || !x->wm_room || !x->key)
         return SQ_NOMEM;
     SQ_TRY(open_keys(x));
     SQ_TRY(sq_sessions_init(&x->s, op->ctx, x->w.spec.size, sizeof(struct rows)));
@@ -207,6 +211,7 @@ static void rows_close(struct sq_op *op)
     if (x->out.ctx)
         sq_out_free(&x->out);
     sq_free(op->ctx, x->time);
+    sq_free(op->ctx, x->wm_room);
     sq_free(op->ctx, x->key);
 }
 

@@ -24,6 +24,7 @@ struct unnest {
     int32_t ordinal[SQ_BATCH_ROWS];
     uint64_t ordinal_valid[SQ_BATCH_WORDS];
     uint8_t kind[SQ_BATCH_ROWS];
+    int64_t wm[SQ_BATCH_ROWS];
     uint32_t n;
     bool gaps;                             /* some element is NO_ELEMENT, or a NULL among ROWs */
     struct sq_col *built;
@@ -109,7 +110,7 @@ static sq_rc element_column(struct unnest *u, uint32_t i)
 static sq_rc flush(struct unnest *u, const struct sq_batch *in)
 {
     const struct sq_plan *p = u->base.plan;
-    struct sq_batch out = {.rows = u->n, .nsel = u->n, .ncols = p->ncols, .cols = u->cols, .kind = in->kind ? u->kind : NULL};
+    struct sq_batch out = {.rows = u->n, .nsel = u->n, .ncols = p->ncols, .cols = u->cols, .kind = in->kind ? u->kind : NULL, .wm = sq_wm_of_rows(in, u->source, u->n, u->wm)};
 
     if (!u->n)
         return SQ_OK;

@@ -10,8 +10,7 @@
  *
  * An aggregate that cannot be merged gets a row of HOP and CUMULATE once for each window.
  *
- * A row whose windows are all over is late: dropped and counted. Which rows are late depends on the watermarks between the rows before it alone, which the assigner puts
- * there wherever it matters (watermark.c).
+ * A row whose windows are all over is late: dropped and counted. It is judged by the watermark of the rows before it in its split (op.h: sq_row_watermark).
  *
  * State: groups of windows that are not over. FLINK: the same, rows that are taken back too; the order of the rows of a window is that in which the groups came first.
  */
@@ -41,7 +40,9 @@ static sq_rc storage(struct window_aggregate *x)
     x->hash = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->hash);
     x->key = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->key);
     x->null = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->null);
-    return x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null ? SQ_OK : SQ_NOMEM;
+    x->apart = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->apart);
+    x->wm_room = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
+    return x->wm_room && x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null && x->apart ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc open(struct sq_op *op)
@@ -62,32 +63,46 @@ static sq_rc open(struct sq_op *op)
 
 /* ---- rows to buckets ---- */
 
+/* What row i of the batch is judged by. */
+static inline int64_t row_watermark(const struct window_aggregate *x, uint32_t i) { return x->wm ? x->wm[i] : x->watermark; }
+
 /* The bounds of the bucket number j of each row, by position; which[i] is 1 where it has one that is not over. */
 static uint32_t window_bounds(struct window_aggregate *x, const struct sq_batch *in, uint32_t j)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < in->nsel; i++) {
-        x->which[i] = x->time[i] != SQ_TS_MIN && sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > x->watermark;
+        x->which[i] = x->time[i] != SQ_TS_MIN && sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > row_watermark(x, i);
         n += x->which[i];
     }
     return n;
 }
 
-/* Where the bucket of a time begins and ends; late: its windows are all over. */
-static bool slice_of(const struct window_aggregate *x, int64_t t, int64_t *from, int64_t *to)
+/* Where the bucket of a time that is judged by the watermark begins and ends; false: its windows are all over. A row of a step of CUMULATE that is over goes to what has been
+ * cumulated; where it is over for the row alone, whose split is ahead of others, to the last step of the first window that is not. */
+static bool slice_of(const struct window_aggregate *x, int64_t t, int64_t wm, int64_t *from, int64_t *to)
 {
-    int64_t size = x->w.spec.size;
-
     *from = sq_window_floor(&x->w, t, x->w.slice);
     *to = *from + x->w.slice;
-    if (sq_window_last(&x->w, t) <= x->watermark)
+    if (sq_window_last(&x->w, t) <= wm)
         return false;
-    if (x->how == BY_STEP && *to <= x->watermark) {
-        *from = sq_window_floor(&x->w, t, size);
-        *to = *from + size;
+    if (x->how == BY_STEP && *to <= wm) {
+        int64_t base = sq_window_floor(&x->w, t, x->w.spec.size), step = base + (wm - base) / x->w.slice * x->w.slice;
+        bool over = step <= x->watermark;
+        *from = over ? base : step;
+        *to = over ? base + x->w.spec.size : step + x->w.slice;
     }
     return true;
+}
+
+/* Of HOP: windows of the row are over for it that the operator has still open, and others are not. Its slice is in both, so it goes to each of the others by itself. */
+static bool is_apart(const struct window_aggregate *x, int64_t t, int64_t wm)
+{
+    int64_t last = sq_window_last(&x->w, t), first = last - (sq_windows_most(&x->w) - 1) * x->w.spec.step;
+
+    while (first <= t)                           /* the most are not always there */
+        first += x->w.spec.step;
+    return wm > x->watermark && first <= wm && last > wm;
 }
 
 static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *in)
@@ -98,8 +113,8 @@ static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *
 
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t t = x->time[i];
-        if (t < from || t >= to || t == SQ_TS_MIN) {
-            ok = t != SQ_TS_MIN && slice_of(x, t, &begin, &end);
+        if (t < from || t >= to || t == SQ_TS_MIN || x->wm) {
+            ok = t != SQ_TS_MIN && slice_of(x, t, row_watermark(x, i), &begin, &end);
             from = t == SQ_TS_MIN ? 0 : sq_window_floor(&x->w, t, x->w.slice);
             to = t == SQ_TS_MIN ? 0 : from + x->w.slice;
         }
@@ -107,6 +122,10 @@ static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *
         x->start[i] = begin;
         x->end[i] = end;
         n += ok;
+        if (ok && x->wm && x->how == BY_SLICE && is_apart(x, t, x->wm[i])) {
+            x->which[i] = 0;
+            x->apart[x->napart++] = i;
+        }
     }
     return n;
 }
@@ -129,7 +148,7 @@ static uint32_t column_bounds(struct window_aggregate *x, const struct sq_batch 
             continue;
         x->start[i] = at(&in->cols[p->u.agg.start], r);
         x->end[i] = at(&in->cols[p->u.agg.end], r);
-        x->which[i] = x->end[i] > x->watermark;
+        x->which[i] = x->end[i] > row_watermark(x, i);
         n += x->which[i];
     }
     return n;
@@ -244,7 +263,7 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     uint32_t some = 0, most = sq_windows_most(&x->w);
 
     for (uint32_t i = 0; i < in->nsel; i++)
-        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > x->watermark;
+        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > row_watermark(x, i);
     uint64_t filtered = x->a.base.ins[0].filtered;
     for (uint32_t j = 0; j < most; j++)
         if (window_bounds(x, in, j))
@@ -252,6 +271,26 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     x->a.base.ins[0].filtered = filtered;        /* a row counts once, whatever its windows made of it */
     sq_op_accept(&x->a.base, 0, some);
     count_late(x, in, some);
+    return SQ_OK;
+}
+
+/* Rows that are late for some of their windows only go to each of the others by itself. */
+static sq_rc rows_apart(struct window_aggregate *x, const struct sq_batch *in)
+{
+    uint64_t filtered = x->a.base.ins[0].filtered;
+
+    for (uint32_t j = 0; j < sq_windows_most(&x->w); j++) {
+        uint32_t n = 0;
+        memset(x->which, 0, in->nsel * sizeof *x->which);
+        for (uint32_t k = 0; k < x->napart; k++) {
+            uint32_t i = x->apart[k];
+            x->which[i] = sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > row_watermark(x, i);
+            n += x->which[i];
+        }
+        if (n)
+            SQ_TRY(apply(x, in));
+    }
+    x->a.base.ins[0].filtered = filtered;
     return SQ_OK;
 }
 
@@ -265,14 +304,19 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
     (void)input;
     SQ_TRY(sq_keys_load(&x->a.keys, in));
     SQ_TRY(sq_agg_load(&x->a, in));
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     if (!p->u.agg.attached)
         sq_window_times(&x->w, in, &in->cols[p->u.agg.time], x->time);
     if (!p->u.agg.attached && x->how == BY_WINDOW && x->w.slice != x->w.spec.size)
         return windows_of_rows(x, in);
+    x->napart = 0;
     taken = p->u.agg.attached ? column_bounds(x, in) : slice_bounds(x, in);
     if (taken)
         SQ_TRY(apply(x, in));
-    sq_op_accept(op, 0, taken - (op->ins[0].filtered - filtered));
+    filtered = op->ins[0].filtered - filtered;
+    if (x->napart)
+        SQ_TRY(rows_apart(x, in));
+    sq_op_accept(op, 0, taken - (uint32_t)filtered);
     count_late(x, in, taken);
     return SQ_OK;
 }
@@ -396,24 +440,32 @@ static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due 
 }
 
 /* Puts the window's slices together; *sum: those, where they are more than one. */
+/* Puts the bucket to the others of the window: the first one alone, then a sum of all. */
+static sq_rc merge_one(struct window_aggregate *x, const struct sq_window_due *d, struct bucket *b, struct bucket **only, struct bucket **sum)
+{
+    if (!b)
+        return SQ_OK;
+    if (!*only) {
+        *only = b;
+        return SQ_OK;
+    }
+    if (!*sum) {
+        SQ_TRY(sq_window_sum(x, d->start, d->end, sum));
+        SQ_TRY(merge(x, *sum, *only));
+    }
+    return merge(x, *sum, b);
+}
+
 static sq_rc merge_slices(struct window_aggregate *x, const struct sq_window_due *d, struct bucket **only, struct bucket **sum, bool *later)
 {
     struct bucket *b;
 
+    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));         /* rows that are in it alone */
+    SQ_TRY(merge_one(x, d, b, only, sum));
     for (int64_t s = d->start; s < d->end; s += x->w.slice) {
         SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
-        if (!b)
-            continue;
-        *later |= s >= d->start + x->w.spec.step;
-        if (!*only) {
-            *only = b;
-            continue;
-        }
-        if (!*sum) {
-            SQ_TRY(sq_window_sum(x, d->start, d->end, sum));
-            SQ_TRY(merge(x, *sum, *only));
-        }
-        SQ_TRY(merge(x, *sum, b));
+        *later |= b && s >= d->start + x->w.spec.step;
+        SQ_TRY(merge_one(x, d, b, only, sum));
     }
     return SQ_OK;
 }
@@ -430,6 +482,9 @@ static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due 
     if (sum)
         sq_window_free(x, sum);
     SQ_TRY(rc);
+    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));
+    if (b)
+        sq_window_drop(x, b);
     for (int64_t s = d->start; s < d->start + x->w.spec.step; s += x->w.slice) {
         SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
         if (b)
@@ -491,6 +546,8 @@ static void close_op(struct sq_op *op)
     sq_free(ctx, x->hash);
     sq_free(ctx, x->key);
     sq_free(ctx, x->null);
+    sq_free(ctx, x->apart);
+    sq_free(ctx, x->wm_room);
 }
 
 const struct sq_op_class sq_op_window_aggregate = {

@@ -16,6 +16,7 @@ struct window_join {
     struct sq_window_store store;
     struct sq_out rows[2];
     int64_t watermark;
+    int64_t wm[SQ_BATCH_ROWS];
 };
 
 static sq_rc open_rows(struct window_join *x, uint32_t n)
@@ -53,13 +54,14 @@ static sq_rc window_join_batch(struct sq_op *op, uint32_t input, const struct sq
     struct window_join *x = SQ_OP(op, struct window_join);
     const struct sq_plan_window *w = op->plan->inputs[input]->window;
     struct side *s = &x->j.side[input];
+    const int64_t *wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm);
     uint32_t late = 0;
 
     SQ_TRY(sq_keys_load(&s->keys, in));
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t r = sq_row(in, i);
         int64_t end = at(&in->cols[w->end], r);
-        if (end <= x->watermark)
+        if (end <= (wm ? wm[i] : x->watermark))
             late++;
         else
             SQ_TRY(sq_window_store_add(&x->store, at(&in->cols[w->start], r), end, input, in, r, s->keys.hash[i], NULL));

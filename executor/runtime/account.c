@@ -3,7 +3,7 @@
  * account.c: what a job read, kept, dropped and wrote, and whether it adds up.
  *
  *   at a source:    records = good + bad + filtered; as many rows left it as its reader gave (a record may give several)
- *   at an input:    in = accepted + filtered + late; in = what the producer put out
+ *   at an input:    in = accepted + filtered + late (+ bad: without an event time); in = what the producer put out
  *   at an exchange: what the receivers gave is what the senders took
  *
  * Of several workers the counts are summed. While their threads run, each notes its own when it is asked to, so what is told then is a little old.
@@ -43,9 +43,11 @@ static void count_op(const struct sq_op *op, struct sq_op_stat *st)
     st->state_bytes = op->cls->state_bytes ? op->cls->state_bytes(op) : 0;
     st->watermark = op->watermark;
     for (uint32_t k = 0; k < op->nins; k++)
-        st->ins[k] = (struct sq_input_count){op->ins[k].in, op->ins[k].accepted, op->ins[k].filtered, op->ins[k].late};
+        st->ins[k] = (struct sq_input_count){op->ins[k].in, op->ins[k].accepted, op->ins[k].filtered, op->ins[k].late, op->ins[k].bad};
     if (sq_op_is_source(op))
         sq_source_stats(op, &st->source);
+    if (op->cls == &sq_op_watermark)
+        sq_watermark_held(op, &st->held);
 }
 
 void sq_worker_count(struct sq_worker *w)
@@ -82,9 +84,12 @@ static void add_stat(struct sq_op_stat *a, const struct sq_op_stat *b, uint32_t 
     a->m.out += b->m.out;
     a->m.filtered += b->m.filtered;
     a->m.late += b->m.late;
+    a->m.bad += b->m.bad;
     a->m.batches_out += b->m.batches_out;
     a->m.overflows += b->m.overflows;
     a->state_bytes += b->state_bytes;
+    if (b->held.by[0] && (!a->held.by[0] || b->watermark < a->watermark))
+        a->held = b->held;
     a->watermark = !a->there || b->watermark < a->watermark ? b->watermark : a->watermark;
     if (a->there)
         add_source(&a->source, &b->source);
@@ -96,6 +101,7 @@ static void add_stat(struct sq_op_stat *a, const struct sq_op_stat *b, uint32_t 
         a->ins[k].accepted += b->ins[k].accepted;
         a->ins[k].filtered += b->ins[k].filtered;
         a->ins[k].late += b->ins[k].late;
+        a->ins[k].bad += b->ins[k].bad;
     }
 }
 
@@ -144,7 +150,7 @@ static bool input_balances(const struct sq_job *job, const struct sq_plan *p, ui
 
     if (under_way(job))
         return true;
-    return in->in == in->accepted + in->filtered + in->late && in->in == job->sum[p->inputs[k]->id].m.out &&
+    return in->in == in->accepted + in->filtered + in->late + in->bad && in->in == job->sum[p->inputs[k]->id].m.out &&
            (p->kind != SQ_N_EXCHANGE || job->sum[p->id].m.out == in->accepted);
 }
 
@@ -157,7 +163,7 @@ uint32_t sq_job_nodes(const struct sq_job *job, struct sq_node_stats *out, uint3
         if (!job->nodes[i])
             continue;
         if (n < max)
-            out[n] = (struct sq_node_stats){.plan = job->nodes[i], .m = st[i].m, .state_bytes = st[i].state_bytes, .watermark = st[i].watermark, .source = st[i].source};
+            out[n] = (struct sq_node_stats){.plan = job->nodes[i], .m = st[i].m, .state_bytes = st[i].state_bytes, .watermark = st[i].watermark, .source = st[i].source, .held = st[i].held};
         n++;
     }
     return n;
@@ -174,6 +180,7 @@ static void read_stats(const struct sq_job *job, struct sq_job_stats *st)
         for (uint32_t k = 0; p && k < p->ninputs; k++) {
             st->balanced &= input_balances(job, p, k);
             st->late += s->ins[k].late;
+            st->bad += s->ins[k].bad;
             st->rows_out += is_root(p) ? s->ins[k].accepted : 0;
         }
         if (p && is_source(p)) {
@@ -262,12 +269,35 @@ static void input_line(struct sq_buf *b, const struct sq_job *job, const struct 
     sq_buf_printf(b, "%llu in = %llu %s", (unsigned long long)in->in, (unsigned long long)in->accepted, is_root(p) ? "written" : "accepted");
     part(b, in->filtered, "filtered");
     part(b, in->late, "late");
+    part(b, in->bad, "bad (no event time)");
     if (!is_root(p) && i + 1 == p->ninputs)
         sq_buf_printf(b, "; %llu out", (unsigned long long)op->m.out);
     if (op->m.overflows && i == 0)
         sq_buf_printf(b, "; %llu overflowed", (unsigned long long)op->m.overflows);
     if (!input_balances(job, p, i))
         sq_buf_puts(b, "  (does not balance)");
+}
+
+/* Of a job that was stopped: how far time had come, and what held it back. */
+static void time_line(struct sq_buf *b, const struct sq_plan *p, const struct sq_op_stat *op, int width)
+{
+    const struct sq_plan *scan = p->inputs[0];
+    struct sq_str name;
+    struct sq_vec v = {.type = &sq_type_timestamp3, .enc = SQ_FLAT, .data = (void *)(uintptr_t)&op->watermark};
+
+    if (!op->held.by[0])
+        return;
+    while (scan->kind != SQ_N_SCAN && scan->ninputs == 1)
+        scan = scan->inputs[0];
+    name = scan->kind == SQ_N_SCAN ? name_of(scan, 0) : SQ_STR("");
+    sq_buf_printf(b, "\n  time      %.*s%*s  ", SQ_FMT(name), width > (int)name.n ? width - (int)name.n : 0, "");
+    if (op->watermark == SQ_TS_MIN)
+        sq_buf_puts(b, "no watermark yet");
+    else
+        sq_print_value(b, &v, 0, sq_tz_utc);
+    sq_buf_printf(b, ", held back by %s", op->held.by);
+    if (op->held.ns >= INT64_C(1000000000))
+        sq_buf_printf(b, ", which has given nothing for %lld s", (long long)(op->held.ns / 1000000000));
 }
 
 static int name_width(const struct sq_job *job)
@@ -284,8 +314,11 @@ static int name_width(const struct sq_job *job)
 
 static void node_lines(struct sq_buf *b, const struct sq_job *job, const struct sq_plan *p, int width)
 {
-    const char *what = label(p);
+    const char *what = p->kind == SQ_N_WATERMARK && job->sum[p->id].m.bad ? "time" : label(p);
     uint32_t lines = is_source(p) ? 1 : p->ninputs;
+
+    if (p->kind == SQ_N_WATERMARK && !job->plan->config.batch)
+        time_line(b, p, &job->sum[p->id], width);
 
     for (uint32_t i = 0; what && i < lines; i++) {
         struct sq_str name = name_of(p, i);

@@ -6,6 +6,7 @@
  * nothing comes after the end.
  */
 #include "executor/runtime/cut.h"
+#include "executor/runtime/runtime.h"
 
 #ifndef NDEBUG
 static void check(const struct sq_op *op, const struct sq_batch *b)
@@ -41,28 +42,42 @@ sq_rc sq_emit_batch(struct sq_op *op, const struct sq_batch *b)
     return SQ_OK;
 }
 
-/* The least watermark of the inputs that are neither idle nor ended; those that ended hold nothing back. SQ_TS_MIN where nothing can be said. */
+/* The least watermark of the inputs that are neither idle nor ended (those that ended hold nothing back); where all that have not ended are idle: the greatest of them, so that
+ * it does not matter which one became idle first. */
 static int64_t aligned(const struct sq_op *op)
 {
-    int64_t least = SQ_TS_MAX;
-    bool some = false;
+    int64_t least = SQ_TS_MAX, most = SQ_TS_MIN;
+    bool active = false, idle = false;
 
     for (uint32_t i = 0; i < op->nins; i++) {
-        if (op->ins[i].idle && !op->ins[i].ended)
+        const struct sq_input_state *in = &op->ins[i];
+        if (in->ended || in->watermark == SQ_TS_MAX)
             continue;
-        some = true;
-        if (op->ins[i].watermark < least)
-            least = op->ins[i].watermark;
+        active |= !in->idle;
+        idle |= in->idle;
+        if (in->idle && in->watermark > most)
+            most = in->watermark;
+        if (!in->idle && in->watermark < least)
+            least = in->watermark;
     }
-    return some ? least : SQ_TS_MIN;
+    return active || !idle ? least : most;
+}
+
+/* After a restore: what the inputs' watermarks come to. */
+void sq_op_realign(struct sq_op *op)
+{
+    int64_t ts = op->nins ? aligned(op) : SQ_TS_MIN;
+
+    op->event_time = ts > op->watermark ? ts : op->watermark;
 }
 
 static sq_rc advance(struct sq_op *op)
 {
     int64_t ts = aligned(op);
 
-    if (ts <= op->watermark)
+    if (ts <= op->event_time)
         return SQ_OK;
+    op->event_time = ts;
     return op->cls->watermark ? op->cls->watermark(op, ts) : sq_emit_watermark(op, ts);
 }
 
@@ -120,8 +135,7 @@ sq_rc sq_take_idle(struct sq_op *op, uint32_t input, bool idle)
     op->ins[input].idle = idle;
     for (uint32_t k = 0; k < op->nins; k++)
         all &= op->ins[k].idle || op->ins[k].ended;
-    if (!all)
-        SQ_TRY(advance(op));
+    SQ_TRY(advance(op));
     if (op->cls->idle && all != op->idle)
         SQ_TRY(op->cls->idle(op, all));
     return sq_emit_idle(op, all);
@@ -134,6 +148,14 @@ sq_rc sq_emit_idle(struct sq_op *op, bool idle)
     op->idle = idle;
     for (uint32_t i = 0; i < op->nouts; i++)
         SQ_TRY(sq_take_idle(op->outs[i].op, op->outs[i].input, idle));
+    return SQ_OK;
+}
+
+sq_rc sq_emit_split(struct sq_op *op, const struct sq_split_msg *m)
+{
+    for (uint32_t i = 0; i < op->nouts; i++)
+        if (op->outs[i].op->cls->split)
+            SQ_TRY(op->outs[i].op->cls->split(op->outs[i].op, m));
     return SQ_OK;
 }
 
@@ -177,11 +199,12 @@ struct sq_op_metrics sq_op_count(const struct sq_op *op)
 {
     struct sq_op_metrics m = op->m;
 
-    m.in = m.filtered = m.late = 0;
+    m.in = m.filtered = m.late = m.bad = 0;
     for (uint32_t i = 0; i < op->nins; i++) {
         m.in += op->ins[i].in;
         m.filtered += op->ins[i].filtered;
         m.late += op->ins[i].late;
+        m.bad += op->ins[i].bad;
     }
     return m;
 }

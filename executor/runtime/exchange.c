@@ -24,6 +24,8 @@ struct msg {
     enum message what;
     int64_t value;                         /* watermark, epoch, idle or not */
     struct sq_out rows;                    /* ctx NULL: not used yet */
+    int64_t *wm;                           /* as in sq_batch: room for a batch, made when a row first has one */
+    bool has_wm;
 };
 
 struct queue {
@@ -100,6 +102,8 @@ static void free_msg(struct sq_ctx *ctx, struct msg *m)
 {
     if (m && m->rows.ctx)
         sq_out_free(&m->rows);
+    if (m)
+        sq_free(ctx, m->wm);
     sq_free(ctx, m);
 }
 
@@ -188,6 +192,7 @@ static sq_rc new_msg(struct sender *s, struct queue *q, enum message what, int64
     }
     m->what = what;
     m->value = value;
+    m->has_wm = false;
     if (what == M_ROWS && m->rows.ctx) {
         sq_out_reset(&m->rows);
     } else if (what == M_ROWS && sq_out_init(&m->rows, s->base.ctx, s->types, s->base.plan->ncols) != SQ_OK) {
@@ -206,6 +211,7 @@ static void send_rows(struct sender *s, struct queue *q)
     if (!m)
         return;
     sq_out_batch(&m->rows);
+    m->rows.batch.wm = m->has_wm ? m->wm : NULL;
     send(s->base.ctx, q, m);
 }
 
@@ -250,6 +256,23 @@ static void sender_close(struct sq_op *op)
     sq_free(op->ctx, s->types);
 }
 
+/* The watermarks of rows that are about to be appended; rows without one are not late. */
+static sq_rc copy_wm(struct sender *s, struct msg *m, const struct sq_batch *in, const uint32_t *sel, uint32_t n)
+{
+    uint32_t at = m->rows.n;
+
+    if (!in->wm && !m->has_wm)
+        return SQ_OK;
+    if (!m->wm && !(m->wm = sq_alloc(s->base.ctx, SQ_BATCH_ROWS * sizeof *m->wm)))
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < at && !m->has_wm; i++)
+        m->wm[i] = SQ_TS_MIN;
+    m->has_wm = true;
+    for (uint32_t i = 0; i < n; i++)
+        m->wm[at + i] = in->wm ? in->wm[sel[i]] : SQ_TS_MIN;
+    return SQ_OK;
+}
+
 static sq_rc copy_rows(struct sender *s, struct queue *q, const struct sq_batch *in, const uint32_t *sel, uint32_t n)
 {
     for (uint32_t at = 0; at < n;) {
@@ -261,6 +284,7 @@ static sq_rc copy_rows(struct sender *s, struct queue *q, const struct sq_batch 
         if (k > n - at)
             k = n - at;
         SQ_ASSERT(sel || (at == 0 && k == n) || in->sel == NULL);
+        SQ_TRY(copy_wm(s, q->open, in, sel + at, k));
         SQ_TRY(sq_out_append(&q->open->rows, &part, sel + at, k));
         at += k;
         if (q->open->rows.n == s->limit)

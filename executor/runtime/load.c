@@ -115,6 +115,7 @@ static sq_rc load_flags(struct sq_op *op, struct sq_str bytes, bool first)
         s->idle = (flags & 1) && (first || s->idle);
         s->ended = (flags >> 1 & 1) && (first || s->ended);
     }
+    sq_op_realign(op);
     return in.p == in.end ? SQ_OK : damaged(op->ctx);
 }
 

@@ -29,12 +29,13 @@ void sq_event_raise(struct sq_event *);
 void sq_event_wait(struct sq_event *, uint32_t seen, int64_t us);
 
 /* What an operator has counted; of several workers: the sum. */
-struct sq_input_count { uint64_t in, accepted, filtered, late; };
+struct sq_input_count { uint64_t in, accepted, filtered, late, bad; };
 struct sq_op_stat {
     struct sq_op_metrics m;
     struct sq_source_stats source;
     size_t state_bytes;
     int64_t watermark;
+    struct sq_held held;                   /* of a WATERMARK */
     bool there, source_there;
     struct sq_input_count *ins;
 };
@@ -56,6 +57,8 @@ struct sq_worker {
     uint32_t nsources;
     struct sq_stage *stages;               /* that begin with a receiver, downstream first */
     uint32_t nstages;
+    struct sq_op **timed;                  /* operators that may ask to be called at a time */
+    uint32_t ntimed;
     bool one_by_one;                       /* batch mode: a source is read to its end before the next */
     /* of jobs with several workers */
     struct sq_ctx own;                     /* the context of all but worker 0 */
@@ -119,6 +122,9 @@ sq_rc sq_lower(struct sq_worker *, const struct sq_job_plan *);
 void sq_lower_free(struct sq_worker *);
 /* The input of a batch join that is read first; 0 or 1. */
 uint32_t sq_join_build(const struct sq_plan *);
+
+/* emit.c */
+void sq_op_realign(struct sq_op *);              /* restored: what its inputs say of time */
 
 /* source.c */
 bool sq_op_is_source(const struct sq_op *);

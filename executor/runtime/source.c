@@ -11,6 +11,10 @@
  * At a barrier each worker saves the splits that it has begun, with its own view of them, and worker 0 also those that nobody had taken when it
  * passed: so a split that changes hands while the barrier is under way is saved by who had it then, or as not begun. The batches of VALUES are splits too.
  *
+ * A scan tells the WATERMARK node over it of its splits (op.h): when it takes one, when one has ended or has given nothing for the idle time-out, and as long as splits that were
+ * there from the beginning are still to be taken by somebody, when they are read one after the other. Of files that come up later a split holds the
+ * watermark back from its first row on; where the splits continue each other, they are one.
+ *
  * With 'available-now' no source ends: it pauses where its data ends now, and the next run goes on there. 'execution.trigger.max-rows' lets a source
  * wait for the next epoch when it has given so many rows in this one.
  */
@@ -20,7 +24,7 @@
 #include "base/os.h"
 
 enum { SPLIT_NEW, SPLIT_READING, SPLIT_ENDED };
-enum { NOTHING_TO_READ_US = 100 * 1000, SPLITS_EACH = 16 };   /* small enough that all workers end at about the same time */
+enum { NOTHING_TO_READ_US = 100 * 1000, SPLITS_EACH = 16, BETWEEN_POLLS_NS = 200 * 1000 * 1000 };   /* small enough that all workers end at about the same time */
 #define NOBODY UINT32_MAX
 
 struct split {
@@ -28,12 +32,16 @@ struct split {
     uint32_t state;
     uint32_t owner;                        /* worker; NOBODY: not taken */
     struct sq_str position;                /* restored */
+    bool first;                            /* known from the beginning */
 };
 
 struct taken {                             /* a split that this worker has begun */
     struct sq_split split;                 /* texts of the pool's arena */
     uint32_t at;                           /* its place in the pool */
     bool ended;
+    bool early;                            /* it holds the watermark back from when it was taken, not only from its first row on */
+    bool told, idle;                       /* the WATERMARK node knows of it; and that it gives nothing */
+    int64_t last_ns;                       /* on the scan's clock: when its last rows came */
     struct sq_buf position;                /* behind its last row, once it has ended; else the one of the last barrier */
 };
 
@@ -44,6 +52,7 @@ struct pool {
     struct split *splits;
     size_t n, cap;
     _Atomic uint32_t version;              /* changes when splits are added */
+    _Atomic uint32_t unread;               /* splits from the beginning that nobody has taken */
 };
 
 struct scan {
@@ -56,6 +65,10 @@ struct scan {
     size_t taken, cap_taken;
     uint32_t version;                      /* of the pool, when it was looked through */
     bool begun;
+    bool unread;                           /* the WATERMARK node was told that there are unread splits */
+    int64_t idle_ns;                       /* time-out; 0: none */
+    int64_t clock_ns, polled_ns;           /* time that passed while it was asked for rows; when that was last */
+    int64_t look_ns;                       /* when to look for idle splits */
 };
 
 struct values {
@@ -122,10 +135,12 @@ static sq_rc add_split(struct scan *s, const struct split *sp)
     if (!to->split.id.p || !to->split.payload.p || (sp->position.n && !to->position.p))
         return SQ_NOMEM;
     p->n++;
+    if (sp->first && sp->state != SPLIT_ENDED)
+        atomic_fetch_add(&p->unread, 1);
     return SQ_OK;
 }
 
-static sq_rc add_new(struct scan *s, const struct sq_split *found, uint32_t n)
+static sq_rc add_new(struct scan *s, const struct sq_split *found, uint32_t n, bool first)
 {
     size_t had = s->pool->n;
     sq_rc rc = SQ_OK;
@@ -133,7 +148,7 @@ static sq_rc add_new(struct scan *s, const struct sq_split *found, uint32_t n)
     pthread_mutex_lock(&s->pool->lock);
     for (uint32_t i = 0; i < n && rc == SQ_OK; i++)
         if (!knows(s->pool, found[i].id))
-            rc = add_split(s, &(struct split){.split = found[i]});
+            rc = add_split(s, &(struct split){.split = found[i], .first = first});
     pthread_mutex_unlock(&s->pool->lock);
     if (s->pool->n > had)
         atomic_fetch_add(&s->pool->version, 1);
@@ -151,7 +166,7 @@ static sq_rc list_splits(struct scan *s)
     sq_arena_init(&tmp, op->ctx);
     rc = source_of(op)->splits(op->ctx, &tmp, &s->spec, s->readers > 1 && op->plan->u.scan.info.one_by_one ? SPLITS_EACH * s->readers : s->readers, &found, &n);
     if (rc == SQ_OK)
-        rc = add_new(s, found, n);
+        rc = add_new(s, found, n, true);
     sq_arena_free(&tmp);
     return rc;
 }
@@ -169,13 +184,97 @@ static sq_rc discover(struct scan *s)
     sq_arena_init(&tmp, s->base.ctx);
     sq_rc rc = source_of(&s->base)->discover(s->reader, &tmp, &found, &n);
     if (rc == SQ_OK && n > 0)
-        rc = add_new(s, found, n);
+        rc = add_new(s, found, n, false);
     sq_arena_free(&tmp);
     SQ_TRY(rc);
     for (size_t i = had; i < s->pool->n; i++)
         sq_notice(s->base.ctx, "%.*s: found %.*s", SQ_FMT(s->base.plan->u.scan.path), SQ_FMT(s->pool->splits[i].split.id));
     if (s->pool->n > had && s->base.worker->job->nworkers > 1)
         sq_job_wake(s->base.worker->job);
+    return SQ_OK;
+}
+
+/* ---- what the WATERMARK node is told ---- */
+
+/* Splits that continue each other are one, without a name of their own. */
+static bool as_one(const struct scan *s) { return s->base.plan->u.scan.info.ordered; }
+
+static uint32_t told_number(const struct scan *s, uint32_t number) { return as_one(s) ? 1 : number + 1; }
+
+static sq_rc tell(struct scan *s, enum sq_split_event event, uint32_t number)
+{
+    struct sq_split_msg m = {event, told_number(s, number), as_one(s) ? SQ_STR("*") : s->by_number[number].split.id};
+
+    return sq_emit_split(&s->base, &m);
+}
+
+static sq_rc tell_begin(struct scan *s, uint32_t number)
+{
+    s->by_number[number].told = true;
+    return as_one(s) && number > 0 ? SQ_OK : tell(s, SQ_SPLIT_BEGIN, number);
+}
+
+/* Splits that were taken, from the one with this number on, and those that nobody has taken. */
+static sq_rc tell_taken(struct scan *s, size_t from)
+{
+    bool unread;
+
+    for (size_t i = from; i < s->taken; i++)
+        if (s->by_number[i].early)
+            SQ_TRY(tell_begin(s, (uint32_t)i));
+    unread = s->base.plan->u.scan.info.one_by_one && atomic_load_explicit(&s->pool->unread, memory_order_relaxed) > 0;
+    if (unread == s->unread)
+        return SQ_OK;
+    s->unread = unread;
+    return sq_emit_split(&s->base, &(struct sq_split_msg){.event = unread ? SQ_SPLITS_UNREAD : SQ_SPLITS_READ});
+}
+
+static sq_rc tell_end(struct scan *s, uint32_t number)
+{
+    if (as_one(s) || (available_now(&s->base) && !s->base.plan->u.scan.info.one_by_one))
+        return SQ_OK;                            /* in the next run it goes on, and holds back what it held back */
+    return tell(s, SQ_SPLIT_END, number);
+}
+
+/* Time passes for idle splits only while the source is asked for rows: not while nothing is taken from it. */
+static void pass_time(struct scan *s)
+{
+    const struct sq_os *os = s->base.ctx->os;
+    int64_t now = os->mono_ns(os->arg), passed = now - s->polled_ns;
+
+    if (s->polled_ns)
+        s->clock_ns += passed < BETWEEN_POLLS_NS ? passed : BETWEEN_POLLS_NS;
+    s->polled_ns = now;
+}
+
+static sq_rc rows_came(struct scan *s, uint32_t number)
+{
+    struct taken *t = &s->by_number[number];
+
+    t->last_ns = s->clock_ns;
+    if (!t->told)
+        SQ_TRY(tell_begin(s, number));
+    if (!t->idle)
+        return SQ_OK;
+    t->idle = false;
+    return as_one(s) ? SQ_OK : tell(s, SQ_SPLIT_ACTIVE, number);
+}
+
+/* Those that have given nothing for the time-out. Looked for now and then: eight times in it. */
+static sq_rc find_idle(struct scan *s, int64_t *wait_us)
+{
+    if (s->clock_ns >= s->look_ns) {
+        s->look_ns = s->clock_ns + s->idle_ns / 8;
+        for (size_t i = 0; i < s->taken; i++) {
+            struct taken *t = &s->by_number[i];
+            if (t->ended || t->idle || !t->told || s->clock_ns - t->last_ns < s->idle_ns)
+                continue;
+            t->idle = true;
+            SQ_TRY(tell(s, SQ_SPLIT_IDLE, (uint32_t)i));
+        }
+    }
+    if (*wait_us > s->idle_ns / 8000 + 1)
+        *wait_us = s->idle_ns / 8000 + 1;
     return SQ_OK;
 }
 
@@ -190,11 +289,13 @@ static sq_rc take_splits(struct scan *s)
 {
     bool one = s->base.plan->u.scan.info.one_by_one && s->readers > 1;
     struct pool *p = s->pool;
+    size_t had = s->taken;
     sq_rc rc = SQ_OK;
 
     s->version = atomic_load(&p->version);
     pthread_mutex_lock(&p->lock);
     for (size_t i = 0; i < p->n && rc == SQ_OK; i++) {
+        bool early = p->splits[i].first || !s->base.plan->u.scan.info.one_by_one;
         if (!is_mine(s, i))
             continue;
         rc = sq_grow(s->base.ctx, &s->by_number, &s->cap_taken, s->taken + 1, sizeof *s->by_number);
@@ -202,15 +303,18 @@ static sq_rc take_splits(struct scan *s)
             rc = source_of(&s->base)->add_split(s->reader, &p->splits[i].split, p->splits[i].position);
         p->splits[i].state = SPLIT_READING;
         p->splits[i].owner = s->base.worker->number;
+        if (p->splits[i].first)
+            atomic_fetch_sub(&p->unread, 1);
         if (rc != SQ_OK)
             break;
-        s->by_number[s->taken] = (struct taken){.split = p->splits[i].split, .at = (uint32_t)i};
+        s->by_number[s->taken] = (struct taken){.split = p->splits[i].split, .at = (uint32_t)i, .early = early, .last_ns = s->clock_ns};
         sq_buf_init(&s->by_number[s->taken++].position, s->base.ctx);
         if (one)
             break;
     }
     pthread_mutex_unlock(&p->lock);
-    return rc;
+    SQ_TRY(rc);
+    return tell_taken(s, had);
 }
 
 static sq_rc split_ended(struct scan *s, uint32_t number)
@@ -236,6 +340,7 @@ static sq_rc scan_open(struct sq_op *op)
     s->spec = (struct sq_scan_spec){.table = op->plan->u.scan.table, .ext = op->plan->u.scan.ext, .session = &op->config->session,
                                     .cols = op->plan->u.scan.cols, .ncols = op->plan->ncols, .batch_rows = op->config->batch_rows,
                                     .available_now = available_now(op)};
+    s->idle_ns = op->plan->u.scan.idle_ms * 1000000;
     if (s->spec.batch_rows == 0 || s->spec.batch_rows > SQ_BATCH_ROWS)
         s->spec.batch_rows = SQ_BATCH_ROWS;
     s->pool = &SQ_OP(first_of(op), struct scan)->own;
@@ -296,6 +401,23 @@ static bool has_its_share(struct sq_op *op)
     return true;
 }
 
+/* What the reader gave goes on; then its split may have ended. */
+static sq_rc give(struct scan *s, const struct sq_poll *poll, int64_t *wait_us)
+{
+    struct sq_batch out;
+
+    if (poll->batch) {
+        out = *poll->batch;
+        out.split = told_number(s, poll->split);
+        s->base.epoch_rows += out.nsel;
+        SQ_TRY(rows_came(s, poll->split));
+        SQ_TRY(sq_emit_batch(&s->base, &out));
+    }
+    if (poll->state == SQ_POLL_SPLIT_END)
+        SQ_TRY(tell_end(s, poll->split));
+    return s->idle_ns ? find_idle(s, wait_us) : SQ_OK;
+}
+
 static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
 {
     struct sq_poll poll = {0};
@@ -308,6 +430,10 @@ static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
     if (has_its_share(&s->base))
         return SQ_OK;
     SQ_TRY(scan_renew(s));
+    if (s->unread)
+        SQ_TRY(tell_taken(s, s->taken));
+    if (s->idle_ns)
+        pass_time(s);
     if (s->taken == 0 && !(s->pool == &s->own && source_of(&s->base)->discover)) {   /* who discovers is polled, to be connected */
         *wait_us = *wait_us < NOTHING_TO_READ_US ? *wait_us : NOTHING_TO_READ_US;
         return SQ_OK;
@@ -317,7 +443,7 @@ static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
     case SQ_POLL_IDLE:
         if (poll.wait_us < *wait_us)
             *wait_us = poll.wait_us;
-        return SQ_OK;
+        return s->idle_ns ? find_idle(s, wait_us) : SQ_OK;
     case SQ_POLL_END:
         *got = true;
         return scan_next(s);
@@ -330,8 +456,7 @@ static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
     }
     *got = true;
     sq_job_touch(s->base.worker->job);
-    s->base.epoch_rows += poll.batch ? poll.batch->nsel : 0;
-    return poll.batch ? sq_emit_batch(&s->base, poll.batch) : SQ_OK;
+    return give(s, &poll, wait_us);
 }
 
 static void scan_close(struct sq_op *op)
@@ -537,6 +662,49 @@ sq_rc sq_source_cut(struct sq_op *op, struct sq_arena *arena, struct sq_saved_op
     return op->cls == &sq_op_values ? save_values(SQ_OP(op, struct values), arena, to) : save_scan(SQ_OP(op, struct scan), arena, to);
 }
 
+static struct scan *scan_below(struct sq_worker *w, const struct sq_plan *p)
+{
+    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_FILTER)
+        p = p->inputs[0];
+    return w && p->kind == SQ_N_SCAN && w->ops[p->id] ? SQ_OP(w->ops[p->id], struct scan) : NULL;
+}
+
+sq_rc sq_source_place(struct sq_worker *w, const struct sq_plan *p, uint32_t split, struct sq_buf *b)
+{
+    struct scan *s = scan_below(w, p);
+    struct sq_buf position, shown;
+    sq_rc rc;
+
+    if (!s || split == 0 || as_one(s) || split > s->taken)
+        return s ? sq_buf_printf(b, "%.*s: ", SQ_FMT(s->spec.table->name)) : SQ_OK;
+    sq_buf_init(&position, s->base.ctx);
+    sq_buf_init(&shown, s->base.ctx);
+    rc = source_of(&s->base)->position(s->reader, split - 1, &position);
+    if (rc == SQ_OK && source_of(&s->base)->show_position)
+        rc = source_of(&s->base)->show_position(sq_buf_view(&position), &shown);
+    if (rc == SQ_OK)
+        rc = sq_buf_printf(b, "%.*s, %.*s%s%s: ", SQ_FMT(s->spec.table->name), SQ_FMT(s->by_number[split - 1].split.id), shown.n ? ", before " : "", shown.n ? shown.p : "");
+    sq_buf_free(&position);
+    sq_buf_free(&shown);
+    return rc;
+}
+
+bool sq_source_waits(struct sq_worker *w, const struct sq_plan *p, struct sq_str id)
+{
+    struct scan *s = w && w->number == 0 ? scan_below(w, p) : NULL;
+    struct pool *pool;
+    bool waits = false;
+
+    if (!s)
+        return false;
+    pool = s->pool;
+    pthread_mutex_lock(&pool->lock);
+    for (size_t i = 0; i < pool->n; i++)
+        waits |= pool->splits[i].owner == NOBODY && pool->splits[i].state != SPLIT_ENDED && sq_str_eq(pool->splits[i].split.id, id);
+    pthread_mutex_unlock(&pool->lock);
+    return waits;
+}
+
 void sq_source_committed(struct sq_op *op)
 {
     struct scan *s = SQ_OP(op, struct scan);
@@ -564,7 +732,7 @@ static sq_rc restore_split(struct scan *s, const struct sq_saved_split *in)
     struct split *sp = find_split(s->pool, in->id);
 
     if (!sp)
-        return add_split(s, &(struct split){.split = {in->id, in->payload}, .state = in->ended ? SPLIT_ENDED : SPLIT_NEW, .position = in->position});
+        return add_split(s, &(struct split){.split = {in->id, in->payload}, .state = in->ended ? SPLIT_ENDED : SPLIT_NEW, .position = in->position, .first = true});
     if (!in->ended && in->position.n == 0)
         return SQ_OK;
     sp->state = in->ended ? SPLIT_ENDED : SPLIT_NEW;
@@ -612,8 +780,12 @@ sq_rc sq_source_load(struct sq_op *op, const struct sq_saved_op *const *saved, u
             rc = restore_split(s, &saved[i]->splits[k]);
     for (size_t i = 0; i < nlisted && rc == SQ_OK && available_now(op); i++)
         if (!find_split(s->pool, listed[i].split.id))
-            rc = add_split(s, &listed[i]);
+            rc = add_split(s, &listed[i]);       /* `first` as it was listed */
     sq_free(op->ctx, listed);
+    atomic_store(&s->pool->unread, 0);
+    for (size_t i = 0; i < s->pool->n; i++)
+        if (s->pool->splits[i].first && s->pool->splits[i].state != SPLIT_ENDED)
+            atomic_fetch_add(&s->pool->unread, 1);
     return rc;
 }
 

@@ -115,6 +115,50 @@ static sq_rc take_turn(struct sq_worker *w, bool *got, int64_t *wait_us)
     return SQ_OK;
 }
 
+/* ---- processing time ---- */
+
+static bool leads_to(const struct sq_op *from, const struct sq_op *op)
+{
+    for (uint32_t i = 0; from != op && i < from->nouts; i++)
+        if (leads_to(from->outs[i].op, op))
+            return true;
+    return from == op;
+}
+
+/* There is room behind it, and no barrier that it has passed is waited for. */
+static bool has_room(const struct sq_worker *w, const struct sq_op *op)
+{
+    for (uint32_t i = 0; i < w->nsources; i++)
+        if (leads_to(w->sources[i].from, op) && !sq_stage_room(&w->sources[i]))
+            return false;
+    for (uint32_t i = 0; i < w->nstages; i++)
+        if (leads_to(w->stages[i].from, op) && !sq_stage_room(&w->stages[i]))
+            return false;
+    return true;
+}
+
+/* Calls the operators whose time has come; lowers *wait_us to when the next one's does. */
+static sq_rc run_timers(struct sq_worker *w, bool *got, int64_t *wait_us)
+{
+    const struct sq_os *os = w->ctx->os;
+    int64_t now = w->ntimed ? os->now_us(os->arg) : 0;
+
+    for (uint32_t i = 0; i < w->ntimed; i++) {
+        struct sq_op *op = w->timed[i];
+        if (op->ended || op->timer_us == SQ_TS_MAX)
+            continue;
+        if (op->timer_us <= now && has_room(w, op)) {
+            op->timer_us = SQ_TS_MAX;
+            *got = true;
+            sq_job_touch(w->job);
+            SQ_TRY(op->cls->timer(op, now));
+        }
+        if (op->timer_us > now && op->timer_us != SQ_TS_MAX && op->timer_us - now < *wait_us)
+            *wait_us = op->timer_us - now;
+    }
+    return SQ_OK;
+}
+
 sq_rc sq_worker_turn(struct sq_worker *w, int64_t wait_us, bool *done)
 {
     uint32_t seen = sq_event_seen(&w->event);
@@ -126,8 +170,10 @@ sq_rc sq_worker_turn(struct sq_worker *w, int64_t wait_us, bool *done)
         SQ_TRY(send_barrier(w, barrier));
         SQ_TRY(sq_cut_worker(w, barrier));
     }
-    if (!atomic_load_explicit(&w->job->pause, memory_order_relaxed))
+    if (!atomic_load_explicit(&w->job->pause, memory_order_relaxed)) {
+        SQ_TRY(run_timers(w, &got, &wait_us));
         SQ_TRY(take_turn(w, &got, &wait_us));
+    }
     *done = all_ended(w);
     if (got || *done)
         return SQ_OK;
@@ -291,8 +337,10 @@ sq_rc sq_worker_step(struct sq_worker *w, int64_t wait_us)
     }
     SQ_TRY(look_at_barrier(w, barrier));
     SQ_TRY(run_stages(w, &got));
-    if (!pause)
+    if (!pause) {
+        SQ_TRY(run_timers(w, &got, &wait_us));
         SQ_TRY(ask_sources(w, &got, &wait_us));
+    }
     if (++w->passes % FLUSH_PASSES == 0)
         SQ_TRY(flush_senders(w));
     SQ_TRY(look_at_barrier(w, barrier));

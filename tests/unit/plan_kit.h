@@ -380,6 +380,8 @@ static inline void check_plan(const struct sq_plan *p)
     case SQ_N_COLLECT:
         check_same_columns(p, in);
         break;
+    default:
+        break;
     }
 }
 

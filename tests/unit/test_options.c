@@ -277,8 +277,9 @@ static void test_registry(void **state)
         {"connector=datagen;fields.v.length=5", SQ_SEMANTIC, 101, "'fields.v.length' means nothing for a random DOUBLE", ""},
         {"connector=datagen;fields.v.kind=sequence;fields.v.start=1", SQ_SEMANTIC, 102, "a sequence needs 'fields.v.end'", ""},
         {"connector=datagen;rows-per-second=0", SQ_SEMANTIC, 102, "'rows-per-second' must be 1 or more", ""},
-        {"connector=blackhole;scan.watermark.idle-timeout=1s", SQ_UNSUPPORTED, 101,
-         "'scan.watermark.idle-timeout' is not supported yet: watermarks come with event time", ""},
+        {"connector=blackhole;scan.watermark.alignment.group=g", SQ_UNSUPPORTED, 101,
+         "'scan.watermark.alignment.group' is not supported yet: splits do not wait for each other", ""},
+        {"connector=blackhole;scan.watermark.null-time=drop", SQ_SEMANTIC, 102, "'scan.watermark.null-time': 'drop' is not one of its values", "it can be 'fail', 'skip'"},
     };
     static const char *const good[] = {
         "connector=filesystem;path=file:///tmp/x;format=json;json.ignore-parse-errors=true",
