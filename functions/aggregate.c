@@ -57,6 +57,16 @@ static sq_rc count_merge(struct sq_agg_call *c, void *into, const void *from)
     return SQ_OK;
 }
 
+static inline void *acc_at(void *p, size_t at) { return (char *)p + at; }
+
+static sq_rc count_merges(struct sq_agg_call *c, void *const *into, void *const *from, size_t at, uint32_t n)
+{
+    (void)c;
+    for (uint32_t i = 0; i < n; i++)
+        ((struct count *)acc_at(into[i], at))->n += ((const struct count *)acc_at(from[i], at))->n;
+    return SQ_OK;
+}
+
 static sq_rc count_result(struct sq_agg_call *c, const void *acc, struct sq_col *out)
 {
     (void)c;
@@ -215,6 +225,22 @@ static sq_rc sum_merge(struct sq_agg_call *c, void *into, const void *from)
     return SQ_OK;
 }
 
+static sq_rc sum_merges(struct sq_agg_call *c, void *const *into, void *const *from, size_t at, uint32_t n)
+{
+    if (c->arg->id == SQ_T_DOUBLE) {
+        for (uint32_t i = 0; i < n; i++) {
+            struct fsum *to = acc_at(into[i], at);
+            const struct fsum *f = acc_at(from[i], at);
+            to->sum += f->sum;
+            to->n += f->n;
+        }
+        return SQ_OK;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        SQ_TRY(sum_merge(c, acc_at(into[i], at), acc_at(from[i], at)));
+    return SQ_OK;
+}
+
 static void overflowed(struct sq_agg_call *c)
 {
     if (c->overflows)
@@ -336,13 +362,13 @@ static const struct sq_agg aggs[] = {
     {.name = "COUNT", .signature = "([ANY]) -> BIGINT", .flags = SQ_NEVER_NULL,
      .help = "the number of rows (COUNT(*)) or of values that are not NULL", .example = "COUNT(*)",
      .derive = count_derive, .acc_size = size16, .update = count_update, .merge = count_merge, .result = count_result,
-     .save = save16, .load = load16, .results = count_results},
+     .save = save16, .load = load16, .results = count_results, .merges = count_merges},
     {.name = "SUM", .signature = "(NUMERIC) -> NUMERIC", .help = "the sum of the values that are not NULL; NULL when there are none",
      .example = "SUM(amount)", .derive = sum_derive, .acc_size = sum_size, .update = sum_update, .merge = sum_merge, .result = sum_result,
-     .save = sum_save, .load = sum_load, .results = sum_results},
+     .save = sum_save, .load = sum_load, .results = sum_results, .merges = sum_merges},
     {.name = "AVG", .signature = "(NUMERIC) -> NUMERIC", .help = "the mean of the values that are not NULL; of integers cut to an integer",
      .example = "AVG(amount)", .derive = avg_derive, .acc_size = sum_size, .update = avg_update, .merge = sum_merge, .result = avg_result,
-     .save = sum_save, .load = sum_load},
+     .save = sum_save, .load = sum_load, .merges = sum_merges},
     {.name = "MIN", .signature = "(COMPARABLE) -> COMPARABLE", .help = "the least value; NULL when there are none", .example = "MIN(price)",
      .derive = sq_min_derive, .acc_size = sq_minmax_size, .update = sq_min_update, .merge = sq_min_merge, .result = sq_min_result,
      .save = sq_minmax_save, .load = sq_min_load, .drop = sq_minmax_drop},

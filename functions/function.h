@@ -135,6 +135,8 @@ struct sq_agg {
     void (*drop)(struct sq_agg_call *, void *acc);       /* NULL: nothing hangs on it */
     /* The results of n accumulators at once; NULL: `result` of each. */
     sq_rc (*results)(struct sq_agg_call *, void *const *acc, uint32_t n, struct sq_col *out);
+    /* Merges the accumulator at byte `at` of from[i] into that of into[i], in this order: one may be there several times. NULL: `merge` of each. */
+    sq_rc (*merges)(struct sq_agg_call *, void *const *into, void *const *from, size_t at, uint32_t n);
 };
 /* NULL: no aggregate of that name. DISTINCT is dealt with by the operator (a set of seen values with counts beside it). */
 const struct sq_agg *sq_agg_find(struct sq_str name);

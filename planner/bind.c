@@ -23,6 +23,7 @@ struct select {
     struct sq_plan *from;
     struct sq_scope scope;
     struct sq_aggs aggs;
+    struct sq_group_window window;
     struct sq_exprs exprs;                 /* items, then hidden ones for ORDER BY */
     struct sq_str *names;                  /* of the items; p NULL: EXPR$n */
     struct sq_expr **aliased;              /* of the items with an explicit alias, for ORDER BY */
@@ -42,7 +43,7 @@ void sq_binder_init(struct sq_binder *b, struct sq_bind_env *env)
 
 static struct sq_bind_x context(struct select *s, const char *clause, bool aggregates)
 {
-    return (struct sq_bind_x){.b = s->b, .scope = &s->scope, .aggs = aggregates ? &s->aggs : NULL, .clause = clause, .items = s->q->items, .nitems = s->q->nitems,
+    return (struct sq_bind_x){.b = s->b, .scope = &s->scope, .aggs = aggregates ? &s->aggs : NULL, .clause = clause, .items = s->q->items, .nitems = s->q->nitems, .window = &s->window,
                               .from = s->from};
 }
 
@@ -483,7 +484,12 @@ static sq_rc select_clauses(struct select *s)
     }
     if (q->grouped || q->ngroup) {
         struct sq_bind_x x = context(s, "GROUP BY", false);
+        SQ_TRY(sq_group_window_find(&x, q, &s->plan, &s->window));
         SQ_TRY(sq_bind_group(&x, &s->aggs, q));
+        if (s->window.call) {
+            SQ_TRY(sq_group_window_keys(b, &s->window, &s->aggs));
+            s->from = s->plan;
+        }
     }
     s->aggs.grouped = q->grouped || q->ngroup || q->having || has_aggregates(q);
     SQ_TRY(bind_items(s));

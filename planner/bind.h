@@ -83,6 +83,13 @@ struct sq_aggs {
 
 /* ---- the context of an expression ---- */
 
+/* GROUP BY TUMBLE(ts, …) */
+struct sq_group_window {
+    const struct sq_ast_expr *call;        /* NULL: there is none */
+    const struct sq_plan *node;
+    uint32_t at;                           /* its column window_start; window_end and window_time behind it */
+};
+
 struct sq_bind_x {
     struct sq_binder *b;
     const struct sq_scope *scope;
@@ -94,6 +101,7 @@ struct sq_bind_x {
     struct sq_expr *const *aliases;        /* ORDER BY: the bound items that a bare alias means; entry NULL: not an alias */
     const struct sq_str *alias_names;
     uint32_t naliases;
+    const struct sq_group_window *window;  /* of the level; NULL: none here */
     const struct sq_scope *outer;          /* columns of the query around this one; NULL: there are none to be seen */
     struct sq_plan **values;               /* where queries as values are joined to; NULL: refused here */
     struct sq_plan *from;                  /* what the scope's columns are of, where time attributes can be asked for; NULL: nowhere */
@@ -162,6 +170,11 @@ const char *sq_window_kind_name(enum sq_window_kind);
 /* TABLE(TUMBLE(…)) of FROM; GROUP BY TUMBLE(ts, …): the call's window over `in`. */
 sq_rc sq_bind_window(struct sq_binder *, const struct sq_ast_from *, struct sq_plan **);
 sq_rc sq_bind_group_window(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_plan *in, struct sq_plan **);
+/* group_window.c: the window in GROUP BY, over *plan; then its other columns as group keys. */
+sq_rc sq_group_window_find(struct sq_bind_x *, const struct sq_ast_query *, struct sq_plan **plan, struct sq_group_window *);
+sq_rc sq_group_window_keys(struct sq_binder *, const struct sq_group_window *, struct sq_aggs *);
+/* TUMBLE_START(…) and so on, and the window's call itself; *out NULL for any other name. */
+sq_rc sq_bind_window_part(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
 sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
 /* An AGGREGATE by the window_start and window_end of its input (annotated). */
 bool sq_groups_by_window(const struct sq_plan *);

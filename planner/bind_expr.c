@@ -470,16 +470,12 @@ static bool one_of(struct sq_str s, const char *const *words)
 /* Names that mean something only in clauses that are not there yet. */
 static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
 {
-    static const char *const windows[] = {"TUMBLE", "HOP", "SESSION", "CUMULATE", "TUMBLE_START", "TUMBLE_END", "TUMBLE_ROWTIME", "TUMBLE_PROCTIME", "HOP_START", "HOP_END",
-        "HOP_ROWTIME", "HOP_PROCTIME", "SESSION_START", "SESSION_END", "SESSION_ROWTIME", "SESSION_PROCTIME", NULL};
     static const char *const over[] = {"ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "PERCENT_RANK", "CUME_DIST", NULL};
     static const char *const pattern[] = {"MATCH_ROWTIME", "MATCH_PROCTIME", NULL};
     if (a->over)
         return SQ_REFUSE(x->b, a->over->span.len ? a->over->span : a->span, "OVER windows are not supported yet");
     if (sq_function_exists(a->text))
         return SQ_OK;
-    if (one_of(a->text, windows))
-        return SQ_REFUSE(x->b, a->span, "group windows (%.*s) are not supported yet", SQ_FMT(a->text));
     if (one_of(a->text, over))
         return SQ_REFUSE(x->b, a->span, "%.*s needs an OVER window, and OVER windows are not supported yet", SQ_FMT(a->text));
     if (one_of(a->text, pattern))
@@ -490,6 +486,9 @@ static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
 static sq_rc bind_call(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
     struct sq_binder *b = x->b;
+    SQ_TRY(sq_bind_window_part(x, a, out));
+    if (*out)
+        return SQ_OK;
     SQ_TRY(refuse_special(x, a));
     SQ_TRY(sq_bind_grouping_call(x, a, out));
     if (!*out)

@@ -179,6 +179,7 @@ struct sq_plan {
             uint32_t time;                 /* input column */
             const uint32_t *partition;     /* SESSION: input columns */
             uint32_t npartition;
+            bool by_group;                 /* of GROUP BY: SESSION's are of the keys beside it */
         } window;
         struct {                           /* SQ_N_RANK: output = input, then the number where `number` */
             const uint32_t *partition;     /* input columns; of windows: those beside the window */

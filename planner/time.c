@@ -166,6 +166,52 @@ static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
     return SQ_OK;
 }
 
+static bool in_all_sets(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; col < p->u.expand.ngroup && i < p->u.expand.nsets; i++)
+        if (!(p->u.expand.sets[i] >> col & 1))
+            return false;
+    return true;
+}
+
+/* What is NULL in some grouping set is no time there. */
+static sq_rc of_expand(struct sq_arena *a, struct sq_plan *p)
+{
+    uint8_t *t;
+    SQ_TRY(of_input(a, p, &t));
+    for (uint32_t i = 0; i < p->u.expand.ngroup; i++)
+        if (!in_all_sets(p, i))
+            t[i] = SQ_TIME_NONE;
+    if (p->window && !(in_all_sets(p, p->window->start) && in_all_sets(p, p->window->end)))
+        p->window = NULL;
+    if (p->window && p->window->time != UINT32_MAX && !in_all_sets(p, p->window->time))
+        return set_window(a, p, p->window->spec, p->window->start, p->window->end, UINT32_MAX);
+    return SQ_OK;
+}
+
+static uint32_t unnested_as(const struct sq_plan *p, uint32_t col)
+{
+    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
+        if (p->u.unnest.pass[i] == col)
+            return i;
+    return UINT32_MAX;
+}
+
+static sq_rc of_unnest(struct sq_arena *a, struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    uint8_t *t = flags(a, p);
+    if (!t)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->u.unnest.npass; i++)
+        t[i] = (uint8_t)sq_plan_time(in, p->u.unnest.pass[i]);
+    p->time = t;
+    if (!in->window)
+        return SQ_OK;
+    uint32_t start = unnested_as(p, in->window->start), end = unnested_as(p, in->window->end);
+    return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, unnested_as(p, in->window->time)) : SQ_OK;
+}
+
 static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t;
@@ -191,6 +237,10 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
         return of_window(a, p);
     case SQ_N_WINDOW_AGGREGATE:
         return of_window_aggregate(a, p);
+    case SQ_N_EXPAND:
+        return of_expand(a, p);
+    case SQ_N_UNNEST:
+        return of_unnest(a, p);
     default:
         return of_input(a, p, &t);
     }

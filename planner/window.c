@@ -225,7 +225,9 @@ sq_rc sq_bind_group_window(struct sq_bind_x *x, const struct sq_ast_expr *call, 
         sizes[i - 1] = call->args[i];
     SQ_TRY(make_spec(b, call, kind, sizes, spec));
     SQ_TRY(check_time(b, in, time->col, call->args[0]->span, kinds[kind].name, spec));
-    return sq_window_node(b, in, time->col, spec, call->span, out);
+    SQ_TRY(sq_window_node(b, in, time->col, spec, call->span, out));
+    (*out)->u.window.by_group = true;
+    return SQ_OK;
 }
 
 /* ---- aggregates of windows ---- */
@@ -287,7 +289,7 @@ static void find_function(struct fold *f)
         ok = ok && (is_bound(f->w, p->u.agg.group[i]) || below(f, p->u.agg.group[i]));
     for (uint32_t i = 0; i < p->u.agg.nitems; i++)
         ok = ok && (p->u.agg.items[i].arg < 0 || below(f, (uint32_t)p->u.agg.items[i].arg)) && (p->u.agg.items[i].filter < 0 || below(f, (uint32_t)p->u.agg.items[i].filter));
-    if (!ok || (t->u.window.spec->kind == SQ_WINDOW_SESSION && !same_keys(f)))
+    if (!ok || (t->u.window.spec->kind == SQ_WINDOW_SESSION && !t->u.window.by_group && !same_keys(f)))
         f->tvf = NULL;
 }
 

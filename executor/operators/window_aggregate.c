@@ -4,10 +4,11 @@
  * the end of a window, its groups are put out, once, and what no later window needs is dropped.
  *
  *   TUMBLE, attached    a bucket is a window
- *   HOP                 a bucket is a slice (window.h): a row is added once, however many windows it lies in, and a window merges its slices
- *   CUMULATE            a bucket is a step; when it is over it is merged into what has been cumulated, which is then put out and kept
+ *   HOP                 a bucket is a slice (window.h): a row is added once, however many windows it lies in, and a window merges its slices. Without DISTINCT there is a better
+ *                       way (hop.c)
+ *   CUMULATE            a bucket is a step; when it is over it is merged into what has been cumulated, which is then put out and kept; rows of a step that is over go there at once
  *
- * DISTINCT sets are not merged: with them a row of HOP and CUMULATE is added to each of its windows.
+ * An aggregate that cannot be merged gets a row of HOP and CUMULATE once for each window.
  *
  * A row whose windows are all over is late: dropped and counted. It is judged by the watermark of the rows before it in its split (op.h: sq_row_watermark).
  *
@@ -20,7 +21,7 @@
 static bool merges(const struct sq_plan *p)
 {
     for (uint32_t i = 0; i < p->u.agg.nitems; i++)
-        if (p->u.agg.items[i].distinct || !p->u.agg.items[i].agg->merge)
+        if (!p->u.agg.items[i].agg->merge)
             return false;
     return true;
 }
@@ -55,6 +56,8 @@ static sq_rc open(struct sq_op *op)
     if (!p->u.agg.attached && merges(p))
         x->how = kind == SQ_WINDOW_HOP && x->w.spec.size != x->w.spec.step ? BY_SLICE : kind == SQ_WINDOW_CUMULATE ? BY_STEP : BY_WINDOW;
     SQ_TRY(storage(x));
+    if (x->how != BY_WINDOW)
+        SQ_TRY(sq_stragglers_init(&x->held, op->ctx, in));
     SQ_TRY(sq_window_state_open(x));
     return sq_agg_emit_open(&x->a);
 }
@@ -76,29 +79,57 @@ static uint32_t window_bounds(struct window_aggregate *x, const struct sq_batch 
     return n;
 }
 
+/* Where the bucket of a time begins and ends; late: its windows are all over. */
+static bool slice_of(const struct window_aggregate *x, int64_t t, int64_t watermark, int64_t *from, int64_t *to)
+{
+    int64_t size = x->w.spec.size;
+
+    *from = sq_window_floor(&x->w, t, x->w.slice);
+    *to = *from + x->w.slice;
+    if (sq_window_last(&x->w, t) <= watermark)
+        return false;
+    if (x->how == BY_STEP && *to <= x->watermark) {
+        *from = sq_window_floor(&x->w, t, size);
+        *to = *from + size;
+    }
+    return true;
+}
+
+/* A row of slices must not be in windows that are over for it and still to be put out: it waits until they have been (stragglers.h). */
+static bool must_wait(const struct window_aggregate *x, uint32_t i)
+{
+    return x->how != BY_WINDOW && x->wm && x->wm[i] > x->watermark && sq_window_next_end(&x->w, x->time[i], x->watermark) <= x->wm[i];
+}
+
+static sq_rc hold(struct window_aggregate *x, const struct sq_batch *in)
+{
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        if (!x->which[i] || !must_wait(x, i))
+            continue;
+        SQ_TRY(sq_stragglers_add(&x->held, x->wm[i], sq_key_group(x->a.keys.hash[i]), in, sq_row(in, i)));
+        x->which[i] = 0;
+        x->nheld++;
+    }
+    return SQ_OK;
+}
+
 static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *in)
 {
-    int64_t from = 0, to = 0;                    /* rows often come in the order of time */
+    int64_t from = 0, to = 0, begin = 0, end = 0;    /* rows often come in the order of time */
+    bool ok = false;
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t t = x->time[i];
-        if (t < from || t >= to || x->wm) {
-            x->which[i] = t != SQ_TS_MIN && sq_window_last(&x->w, t) > row_watermark(x, i);
-            if (!x->which[i])
-                continue;
-            from = sq_window_floor(&x->w, t, x->w.slice);
-            to = from + x->w.slice;
-            if (x->how == BY_STEP && to <= row_watermark(x, i)) {        /* it counts from the first window on that is not over for it: in that one's last step */
-                from = sq_window_floor(&x->w, t, x->w.spec.size);
-                from += (row_watermark(x, i) - from) / x->w.slice * x->w.slice;
-                to = from + x->w.slice;
-            }
+        if (t < from || t >= to || t == SQ_TS_MIN || x->wm) {
+            ok = t != SQ_TS_MIN && slice_of(x, t, row_watermark(x, i), &begin, &end);
+            from = t == SQ_TS_MIN ? 0 : sq_window_floor(&x->w, t, x->w.slice);
+            to = t == SQ_TS_MIN ? 0 : from + x->w.slice;
         }
-        x->which[i] = 1;
-        x->start[i] = from;
-        x->end[i] = to;
-        n++;
+        x->which[i] = ok;
+        x->start[i] = begin;
+        x->end[i] = end;
+        n += ok;
     }
     return n;
 }
@@ -141,7 +172,8 @@ static sq_rc find_buckets(struct window_aggregate *x, uint32_t n)
             continue;
         }
         struct bucket *b;
-        SQ_TRY(sq_window_bucket(x, x->start[i], x->end[i], false, true, &b));
+        bool cumulated = x->how == BY_STEP && x->end[i] - x->start[i] != x->w.slice;
+        SQ_TRY(sq_window_bucket(x, x->start[i], x->end[i], cumulated, true, &b));
         if (b->number == 0) {
             x->found[x->nfound] = b;
             b->number = ++x->nfound;
@@ -168,8 +200,9 @@ static void sort_rows(struct window_aggregate *x, uint32_t n)
 }
 
 /* Rows are counted, as GROUP BY counts them; those that remain stand in a->row, a->pos, a->entry. */
-static struct agg_rows count_rows(struct aggregate *a, const struct sq_batch *in, const uint32_t *pos, uint32_t n)
+static struct agg_rows count_rows(struct window_aggregate *x, const struct sq_batch *in, const uint32_t *pos, uint32_t n)
 {
+    struct aggregate *a = &x->a;
     uint32_t k = 0;
 
     for (uint32_t i = 0; i < n; i++) {
@@ -209,7 +242,7 @@ static sq_rc add_rows(struct window_aggregate *x, const struct sq_batch *in, str
         null = null ? x->null : NULL;
     }
     SQ_TRY(sq_hashtab_upsert(&a->groups, n, hash, key, null, a->entry));
-    return sq_agg_apply(a, in, count_rows(a, in, pos, n));
+    return sq_agg_apply(a, in, count_rows(x, in, pos, n));
 }
 
 static sq_rc apply(struct window_aggregate *x, const struct sq_batch *in)
@@ -258,10 +291,13 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
     x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     if (!p->u.agg.attached)
         sq_window_times(&x->w, in, &in->cols[p->u.agg.time], x->time);
-    if (!p->u.agg.attached && x->how == BY_WINDOW && sq_windows_most(&x->w) > 1)
+    if (!p->u.agg.attached && x->how == BY_WINDOW && x->w.slice != x->w.spec.size)
         return windows_of_rows(x, in);
     taken = p->u.agg.attached ? column_bounds(x, in) : slice_bounds(x, in);
-    if (taken)
+    x->nheld = 0;
+    if (x->how != BY_WINDOW && x->wm)
+        SQ_TRY(hold(x, in));
+    if (taken > x->nheld)
         SQ_TRY(apply(x, in));
     sq_op_accept(op, 0, taken - (op->ins[0].filtered - filtered));
     count_late(x, in, taken);
@@ -308,7 +344,8 @@ static sq_rc emit_window(struct window_aggregate *x, struct bucket *b, int64_t s
     return n ? put_out(x, a->entry, n, start, end) : SQ_OK;
 }
 
-static sq_rc merge_some(struct window_aggregate *x, struct bucket *to, struct sq_entry *const *from, uint32_t n)
+/* The groups are in the bucket in use. `groups`, where there are distinct sets: serial -> group. */
+static sq_rc merge_some(struct window_aggregate *x, struct sq_entry *const *from, uint32_t n, struct sq_hashtab *groups)
 {
     struct aggregate *a = &x->a;
 
@@ -317,18 +354,30 @@ static sq_rc merge_some(struct window_aggregate *x, struct bucket *to, struct sq
         x->key[i] = from[i]->key;
         x->null[i] = (from[i]->flags & SQ_ENTRY_NULL) != 0;
     }
-    SQ_TRY(sq_hashtab_upsert(&to->groups, n, x->hash, x->key, x->null, a->entry));
-    for (uint32_t i = 0; i < n; i++)
-        group_of(a->entry[i])->rows += group_of(from[i])->rows;
-    for (uint32_t k = 0; k < a->nitems; k++) {
-        struct agg_item *m = &a->items[k];
-        for (uint32_t i = 0; i < n; i++)
-            SQ_TRY(m->call.agg->merge(&m->call, (char *)a->entry[i] + m->offset, (const char *)from[i] + m->offset));
+    SQ_TRY(sq_hashtab_upsert(&a->groups, n, x->hash, x->key, x->null, a->entry));
+    for (uint32_t i = 0; a->nsets && i < n; i++) {
+        uint64_t serial = group_of(from[i])->serial, hash = sq_hash_mix(serial);
+        struct sq_view key = sq_view_of((const char *)&serial, sizeof serial);
+        struct sq_entry *e;
+        if (!group_of(a->entry[i])->serial)
+            group_of(a->entry[i])->serial = ++a->serial;
+        SQ_TRY(sq_hashtab_upsert(groups, 1, &hash, &key, NULL, &e));
+        *(struct sq_entry **)SQ_PAYLOAD(e) = a->entry[i];
     }
-    return SQ_OK;
+    return sq_agg_merge_groups(a, a->entry, from, n);
 }
 
-static sq_rc merge(struct window_aggregate *x, struct bucket *to, const struct bucket *from)
+static struct sq_entry *group_by_serial(void *groups, uint64_t serial)
+{
+    struct sq_view key = sq_view_of((const char *)&serial, sizeof serial);
+    uint64_t hash = sq_hash_mix(serial);
+    struct sq_entry *e;
+
+    sq_hashtab_find(groups, 1, &hash, &key, NULL, &e);
+    return e ? *(struct sq_entry **)SQ_PAYLOAD(e) : NULL;
+}
+
+static sq_rc merge_all(struct window_aggregate *x, const struct bucket *from, struct sq_hashtab *groups)
 {
     struct sq_entry *some[256];
     struct sq_hashtab_iter it = {0};
@@ -338,11 +387,27 @@ static sq_rc merge(struct window_aggregate *x, struct bucket *to, const struct b
     while ((e = sq_hashtab_next(&from->groups, &it))) {
         some[n++] = e;
         if (n == SQ_LEN(some)) {
-            SQ_TRY(merge_some(x, to, some, n));
+            SQ_TRY(merge_some(x, some, n, groups));
             n = 0;
         }
     }
-    return n ? merge_some(x, to, some, n) : SQ_OK;
+    if (n > 0)
+        SQ_TRY(merge_some(x, some, n, groups));
+    for (uint32_t i = 0; i < x->a.nsets; i++)
+        SQ_TRY(sq_agg_merge_set(&x->a, i, &from->seen[i], group_by_serial, groups));
+    return SQ_OK;
+}
+
+static sq_rc merge(struct window_aggregate *x, struct bucket *to, const struct bucket *from)
+{
+    struct sq_hashtab groups = {.ctx = NULL};
+
+    sq_window_use(x, to);
+    if (x->a.nsets)
+        SQ_TRY(sq_hashtab_init(&groups, x->a.base.ctx, sizeof(struct sq_entry *)));
+    sq_rc rc = merge_all(x, from, &groups);
+    sq_hashtab_free(&groups);
+    return rc;
 }
 
 static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due *d)
@@ -357,38 +422,40 @@ static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due 
     return SQ_OK;
 }
 
-/* The slices are merged for this window alone; those of its first slide are in no later one. */
-static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due *d)
+/* Puts the window's slices together; *sum: those, where they are more than one. */
+static sq_rc merge_slices(struct window_aggregate *x, const struct sq_window_due *d, struct bucket **only, struct bucket **sum, bool *later)
 {
-    struct bucket sum = {.start = d->start, .end = d->end}, *b, *only = NULL;
-    uint32_t n = 0;
-    bool later = false;
-    sq_rc rc = SQ_OK;
+    struct bucket *b;
 
-    sq_window_use(x, NULL);
-    for (int64_t s = d->start; rc == SQ_OK && s < d->end; s += x->w.slice) {
+    for (int64_t s = d->start; s < d->end; s += x->w.slice) {
         SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
         if (!b)
             continue;
-        later |= s >= d->start + x->w.spec.step;
-        if (n++ == 0) {
-            only = b;
+        *later |= s >= d->start + x->w.spec.step;
+        if (!*only) {
+            *only = b;
             continue;
         }
-        if (n == 2)
-            rc = sq_hashtab_init(&sum.groups, x->a.base.ctx, x->a.payload);
-        if (n == 2 && rc == SQ_OK)
-            rc = merge(x, &sum, only);
-        if (rc == SQ_OK)
-            rc = merge(x, &sum, b);
+        if (!*sum) {
+            SQ_TRY(sq_window_sum(x, d->start, d->end, sum));
+            SQ_TRY(merge(x, *sum, *only));
+        }
+        SQ_TRY(merge(x, *sum, b));
     }
-    if (rc == SQ_OK && n > 0)
-        rc = emit_window(x, n == 1 ? only : &sum, d->start, d->end);
-    sq_window_use(x, NULL);
-    if (n > 1) {
-        sq_agg_drop_all(&x->a, &sum.groups);
-        sq_hashtab_free(&sum.groups);
-    }
+    return SQ_OK;
+}
+
+/* The slices are merged for this window alone; those of its first slide are in no later one. */
+static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due *d)
+{
+    struct bucket *only = NULL, *sum = NULL, *b;
+    bool later = false;
+
+    sq_rc rc = merge_slices(x, d, &only, &sum, &later);
+    if (rc == SQ_OK && only)
+        rc = emit_window(x, sum ? sum : only, d->start, d->end);
+    if (sum)
+        sq_window_free(x, sum);
     SQ_TRY(rc);
     for (int64_t s = d->start; s < d->start + x->w.spec.step; s += x->w.slice) {
         SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
@@ -404,7 +471,6 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     int64_t step = x->w.spec.step, end = d->start + x->w.spec.size;
 
     SQ_TRY(sq_window_bucket(x, d->start, end, true, true, &sum));
-    sq_window_use(x, NULL);
     for (int64_t s = d->start; s < d->end; s += step) {
         SQ_TRY(sq_window_bucket(x, s, s + step, false, false, &b));
         if (!b)
@@ -419,19 +485,47 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     return SQ_OK;
 }
 
-static sq_rc watermark(struct sq_op *op, int64_t ts)
+static sq_rc put_out_until(struct window_aggregate *x, int64_t to)
 {
-    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
     struct sq_window_due d;
 
-    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
-        return SQ_OK;
-    int64_t to = sq_window_watermark(&x->w, ts);
     while (sq_window_heap_take(&x->due, to, &d)) {
         x->watermark = d.end > x->watermark ? d.end : x->watermark;
         SQ_TRY(x->how == BY_WINDOW ? over_window(x, &d) : x->how == BY_SLICE ? over_slices(x, &d) : over_steps(x, &d));
     }
     x->watermark = to > x->watermark ? to : x->watermark;
+    return SQ_OK;
+}
+
+/* The rows that waited for a watermark in the slice of x->watermark: no window ends between them. They have been counted. */
+static sq_rc add_held(struct window_aggregate *x)
+{
+    struct sq_input_state *st = &x->a.base.ins[0], counted = *st;
+    int64_t to = sq_window_floor(&x->w, x->watermark, x->w.slice) + x->w.slice - 1;
+    const struct sq_batch *rows;
+
+    for (;;) {
+        SQ_TRY(sq_stragglers_take(&x->held, to, &rows));
+        if (!rows)
+            break;
+        SQ_TRY(batch(&x->a.base, 0, rows));
+    }
+    *st = counted;
+    return SQ_OK;
+}
+
+static sq_rc watermark(struct sq_op *op, int64_t ts)
+{
+    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
+
+    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
+        return SQ_OK;
+    int64_t to = sq_window_watermark(&x->w, ts);
+    while (x->held.n && sq_stragglers_least(&x->held) <= to) {
+        SQ_TRY(put_out_until(x, sq_stragglers_least(&x->held)));
+        SQ_TRY(add_held(x));
+    }
+    SQ_TRY(put_out_until(x, to));
     return sq_emit_watermark(op, ts);
 }
 
@@ -442,6 +536,7 @@ static void close_op(struct sq_op *op)
 
     sq_agg_emit_close(&x->a);
     sq_window_state_close(x);
+    sq_stragglers_free(&x->held);
     sq_free(ctx, x->time);
     sq_free(ctx, x->start);
     sq_free(ctx, x->end);

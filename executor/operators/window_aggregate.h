@@ -6,6 +6,7 @@
 #define SQ_EXECUTOR_WINDOW_AGGREGATE_H
 
 #include "executor/operators/aggregate.h"
+#include "executor/stragglers.h"
 #include "executor/window_store.h"
 
 /* Groups of one window, one slice of windows, or the windows so far of a CUMULATE. */
@@ -31,6 +32,8 @@ struct window_aggregate {
     struct bucket *used;                   /* whose tables the aggregate has; NULL: none */
     struct sq_window_heap due;             /* windows that are to be put out when the watermark is at their end */
     int64_t watermark;                     /* in wall clock time */
+    struct sq_stragglers held;             /* not BY_WINDOW: rows that lie in windows to come, and in some that are over for them and have not been put out */
+    uint32_t nheld;                        /* of the batch */
     /* of a batch, by position */
     int64_t *time, *start, *end;
     uint32_t *which, *order;               /* number of the row's bucket; positions bucket by bucket */
@@ -50,6 +53,9 @@ void sq_window_state_close(struct window_aggregate *);
 /* The bucket; made, with its timer, where it is not there (`make`), else NULL. */
 sq_rc sq_window_bucket(struct window_aggregate *, int64_t start, int64_t end, bool cumulated, bool make, struct bucket **);
 void sq_window_use(struct window_aggregate *, struct bucket *);        /* NULL: none */
+/* A bucket that is found by nobody, for a window put together; and its end. */
+sq_rc sq_window_sum(struct window_aggregate *, int64_t start, int64_t end, struct bucket **);
+void sq_window_free(struct window_aggregate *, struct bucket *);
 void sq_window_drop(struct window_aggregate *, struct bucket *);
 sq_rc sq_window_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_window_restore(struct sq_op *, struct sq_snapshot_in *);

@@ -13,6 +13,7 @@
 /* ---- buckets ---- */
 
 struct name { int64_t start, end, cumulated; };
+enum { WAITS = 2 };                        /* `cumulated` of a record that is a row that waits (stragglers.h) */
 
 static uint64_t hash_of(const struct name *n) { return sq_hash_mix((uint64_t)n->start ^ sq_hash_mix((uint64_t)n->end + (uint64_t)n->cumulated)); }
 
@@ -70,10 +71,10 @@ static sq_rc new_bucket(struct window_aggregate *x, const struct name *n, struct
     SQ_TRY(sq_hashtab_init(&b->groups, ctx, payload));
     for (uint32_t i = 0; i < x->a.nsets; i++)
         SQ_TRY(sq_hashtab_init(&b->seen[i], ctx, sizeof(struct seen)));
-    return b->cumulated ? SQ_OK : put_timer(x, b);           /* of what is cumulated whoever makes it knows */
+    return SQ_OK;
 }
 
-static void free_bucket(struct window_aggregate *x, struct bucket *b)
+void sq_window_free(struct window_aggregate *x, struct bucket *b)
 {
     if (!b)
         return;
@@ -107,6 +108,17 @@ sq_rc sq_window_bucket(struct window_aggregate *x, int64_t start, int64_t end, b
     SQ_TRY(sq_hashtab_upsert(&x->buckets, 1, &hash, &key, NULL, &e));
     sq_rc rc = new_bucket(x, &n, out);
     *(struct bucket **)SQ_PAYLOAD(e) = *out;
+    return rc == SQ_OK ? put_timer(x, *out) : rc;
+}
+
+sq_rc sq_window_sum(struct window_aggregate *x, int64_t start, int64_t end, struct bucket **out)
+{
+    sq_rc rc = new_bucket(x, &(struct name){start, end, 1}, out);
+
+    if (rc == SQ_OK)
+        return SQ_OK;
+    sq_window_free(x, *out);
+    *out = NULL;
     return rc;
 }
 
@@ -118,7 +130,7 @@ void sq_window_drop(struct window_aggregate *x, struct bucket *b)
     struct sq_entry *e;
 
     sq_hashtab_find(&x->buckets, 1, &hash, &key, NULL, &e);
-    free_bucket(x, b);
+    sq_window_free(x, b);
     if (e)
         sq_hashtab_remove(&x->buckets, e);
 }
@@ -146,7 +158,7 @@ void sq_window_state_close(struct window_aggregate *x)
         return;
     sq_window_use(x, NULL);
     while (x->buckets.ctx && (e = sq_hashtab_next(&x->buckets, &it)))
-        free_bucket(x, *(struct bucket **)SQ_PAYLOAD(e));
+        sq_window_free(x, *(struct bucket **)SQ_PAYLOAD(e));
     sq_hashtab_free(&x->buckets);
     sq_window_heap_free(&x->due);
     sq_agg_state_close(&x->a);
@@ -155,7 +167,7 @@ void sq_window_state_close(struct window_aggregate *x)
 size_t sq_window_bytes(const struct sq_op *op)
 {
     const struct window_aggregate *x = (const struct window_aggregate *)op;
-    size_t n = sq_hashtab_bytes(&x->buckets) + x->a.hung + x->due.cap * sizeof *x->due.v;
+    size_t n = sq_hashtab_bytes(&x->buckets) + x->a.hung + x->due.cap * sizeof *x->due.v + sq_stragglers_bytes(&x->held);
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
 
@@ -196,7 +208,7 @@ sq_rc sq_window_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
         sq_window_use(x, b);
         SQ_TRY(sq_agg_snapshot(op, &inner));
     }
-    return SQ_OK;
+    return sq_stragglers_save(&x->held, out, &(struct name){.cumulated = WAITS}, sizeof(struct name));
 }
 
 struct loading { struct window_aggregate *x; struct sq_snapshot_in *from; struct name name; uint32_t group; const char *p; size_t n; bool there; };
@@ -242,11 +254,14 @@ sq_rc sq_window_restore(struct sq_op *op, struct sq_snapshot_in *in)
     x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
     SQ_TRY(look_ahead(&l));
     while (l.there) {
+        if (l.name.cumulated == WAITS && x->how != BY_WINDOW) {
+            SQ_TRY(sq_stragglers_load(&x->held, l.group, l.p + sizeof l.name, l.n - sizeof l.name));
+            SQ_TRY(look_ahead(&l));
+            continue;
+        }
         if (l.name.cumulated & ~INT64_C(1))
             return sq_fail(op->ctx, SQ_DATA, "the saved state of a window aggregate is damaged");
         SQ_TRY(sq_window_bucket(x, l.name.start, l.name.end, l.name.cumulated != 0, true, &b));
-        if (b->cumulated)
-            SQ_TRY(put_timer(x, b));
         sq_window_use(x, b);
         SQ_TRY(sq_agg_restore(op, &inner));
     }

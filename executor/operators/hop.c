@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hop.c: GROUP BY the windows of HOP. Time is cut into slices as long as the greatest common divisor of size and slide. A row is added once, to the record of its key and slice; what
+ * a row costs does not grow with the number of windows that it lies in.
+ *
+ * From one window to the next some slices leave and some come in. The sum of a key's slices is kept in two parts, as a queue is made of two stacks:
+ *
+ *     start            middle          until
+ *       | old slices ...  | new slices ...  |
+ *
+ *   new   their records are added to the key's own group as their slices come in
+ *   old   each record has the sum of itself and the key's later old ones; so the sum over the old slices is what stands in the oldest record that is left
+ *
+ * When the last old slice has left, the new ones become old: their sums are made once, from the last to the first, and the keys' groups are empty again. So each record is added three
+ * times at most, whatever the size and the slide. Only keys with a record in a slice that leaves or comes in have another result than in the window before (hop_emit.c).
+ *
+ * A late row that lies in windows to come all the same is added to all sums that its slice is part of. Where the watermark that it is judged by (op.h: sq_row_watermark) is further than
+ * the operator's, so that windows are still to be put out that it must not be in, it waits until they have been (stragglers.h).
+ *
+ * State: one record for each key and slice, until no window to come has the slice. FLINK: the same rows (it merges all slices for every window), rows that are taken back too.
+ */
+#include "executor/operators/hop.h"
+
+#include <stdlib.h>
+
+/* ---- rows ---- */
+
+struct hop_place { int64_t from, to; bool none, late, entered; struct hop_slice *slice; };   /* the slice of the row before */
+
+static sq_rc find_slice(struct hop *x, int64_t t, struct hop_place *p)
+{
+    int64_t first = sq_window_floor(&x->w, t, x->w.spec.step);
+
+    p->from = sq_window_floor(&x->w, t, x->w.slice);
+    p->to = p->from + x->w.slice;
+    p->none = first + x->w.spec.size <= t;       /* between two windows, where the slide is more than the size */
+    p->late = first + x->w.spec.size <= x->watermark;
+    p->entered = x->placed && p->from < x->until;
+    p->slice = NULL;
+    return p->none || p->late ? SQ_OK : sq_hop_slice(x, p->from, &p->slice);
+}
+
+/* A row is added to a group, with the others of the batch. */
+static inline sq_rc add_to(struct hop *x, const struct sq_batch *in, void *group, uint32_t i, uint32_t *n)
+{
+    struct aggregate *a = &x->a;
+    uint32_t r = sq_row(in, i);
+
+    if (*n == SQ_BATCH_ROWS) {
+        SQ_TRY(sq_agg_apply(a, in, (struct agg_rows){a->row, a->pos, a->entry, *n}));
+        *n = 0;
+    }
+    a->entry[*n] = hop_entry(group);
+    a->row[*n] = r;
+    a->pos[(*n)++] = i;
+    ((struct group *)group)->rows += sq_kind_adds(sq_row_kind(in, r)) ? 1 : -1;
+    return SQ_OK;
+}
+
+/* The slice is in the window already: whatever was summed up with it gets the row too. */
+static sq_rc add_late(struct hop *x, const struct sq_batch *in, struct hop_record *r, bool made, uint32_t i, uint32_t *n)
+{
+    SQ_TRY(sq_hop_touch(x, r->owner));
+    SQ_TRY(add_to(x, in, hop_own(r), i, n));
+    if (r->slice >= x->middle)
+        return add_to(x, in, SQ_PAYLOAD(r->owner), i, n);
+    if (made && r->next && r->next->slice < x->middle) {
+        SQ_TRY(sq_agg_apply(&x->a, in, (struct agg_rows){x->a.row, x->a.pos, x->a.entry, *n}));
+        *n = 0;
+        SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_sum(x, r->next)));
+        SQ_TRY(sq_hop_added(x));
+    }
+    for (; r; r = r->prev)
+        SQ_TRY(add_to(x, in, hop_sum(x, r), i, n));
+    return SQ_OK;
+}
+
+static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *key, struct hop_place *p, uint32_t i, uint32_t *n)
+{
+    struct sq_input_state *st = &x->a.base.ins[0];
+    struct hop_record *r = hop_key(x, key)->newest;
+    int64_t t = x->time[i];
+    bool made = false;
+
+    if (t < p->from || t >= p->to)
+        SQ_TRY(find_slice(x, t, p));
+    if (p->none || p->late) {
+        st->filtered += p->none;
+        st->late += !p->none;
+        return SQ_OK;
+    }
+    if (!r || r->slice != p->from)
+        SQ_TRY(sq_hop_record(x, key, p->slice, &r, &made));
+    st->accepted++;
+    return SQ_LIKELY(!p->entered) ? add_to(x, in, hop_own(r), i, n) : add_late(x, in, r, made, i, n);
+}
+
+/* A row that is judged by a watermark of its own: late, or to wait, or (goes) like any other. */
+static sq_rc judge(struct hop *x, const struct sq_batch *in, struct sq_entry *key, uint32_t i, bool *goes)
+{
+    int64_t t = x->time[i], wm = x->wm[i], last = sq_window_last(&x->w, t);
+    struct sq_input_state *st = &x->a.base.ins[0];
+
+    *goes = wm <= x->watermark || last <= t || (last > wm && sq_window_next_end(&x->w, t, x->watermark) > wm);
+    if (*goes)
+        return SQ_OK;
+    if (last <= wm) {
+        st->late++;
+        return SQ_OK;
+    }
+    st->accepted++;
+    return sq_stragglers_add(&x->held, wm, sq_key_group(key->hash), in, sq_row(in, i));
+}
+
+static void forget_unused(struct hop *x, const struct sq_batch *in, struct sq_entry *const *key)
+{
+    for (uint32_t i = 0; i < in->nsel; i++)
+        if (key[i]->flags & SQ_ENTRY_LIVE && !hop_key(x, key[i])->oldest)
+            sq_hashtab_remove(&x->a.groups, key[i]);
+}
+
+static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+    struct aggregate *a = &x->a;
+    struct hop_place p = {.from = 0, .to = 0};
+    struct sq_entry *key[SQ_BATCH_ROWS];
+    uint64_t taken = op->ins[0].accepted;
+    uint32_t n = 0;
+    bool goes = true;
+
+    (void)input;
+    SQ_TRY(sq_keys_load(&a->keys, in));
+    sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
+    SQ_TRY(sq_hashtab_upsert(&a->groups, in->nsel, a->keys.hash, a->keys.key, a->keys.null, key));
+    for (uint32_t i = 0; i < in->nsel; i++) {
+        if (x->time[i] == SQ_TS_MIN) {
+            op->ins[0].filtered++;
+            continue;
+        }
+        if (x->wm)
+            SQ_TRY(judge(x, in, key[i], i, &goes));
+        if (goes)
+            SQ_TRY(add_row(x, in, key[i], &p, i, &n));
+    }
+    if (x->wm || op->ins[0].accepted - taken < in->nsel)
+        forget_unused(x, in, key);
+    return sq_agg_apply(a, in, (struct agg_rows){a->row, a->pos, a->entry, n});
+}
+
+/* ---- from window to window ---- */
+
+static struct hop_slice *slice_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
+
+static int later_first(const void *a, const void *b)
+{
+    const struct sq_window_due *x = a, *y = b;
+    return x->end < y->end ? 1 : x->end > y->end ? -1 : 0;
+}
+
+/* The new slices become old ones. */
+static sq_rc make_old(struct hop *x)
+{
+    struct sq_window_heap *h = &x->entered;
+
+    qsort(h->v, h->n, sizeof *h->v, later_first);
+    for (size_t i = 0; i < h->n && h->v[i].end >= x->middle; i++) {
+        for (struct hop_record *r = slice_of(h->v[i].of)->first; r; r = r->more) {
+            sq_hop_clear(x, SQ_PAYLOAD(r->owner));
+            SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_own(r)));
+            if (r->next && r->next->slice < x->until)
+                SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_sum(x, r->next)));
+        }
+        SQ_TRY(sq_hop_added(x));                 /* the slice before builds on it */
+    }
+    for (size_t i = 0; i < h->n / 2; i++) {      /* in the order of time it is a heap again */
+        struct sq_window_due d = h->v[i];
+        h->v[i] = h->v[h->n - 1 - i];
+        h->v[h->n - 1 - i] = d;
+    }
+    x->middle = x->until;
+    return SQ_OK;
+}
+
+static sq_rc drop_slice(struct hop *x, struct sq_entry *slice)
+{
+    for (struct hop_record *r = slice_of(slice)->first, *more; r; r = more) {
+        more = r->more;
+        SQ_TRY(sq_hop_touch(x, r->owner));
+        sq_hop_forget(x, r);
+    }
+    sq_hashtab_remove(&x->slices, slice);
+    return SQ_OK;
+}
+
+static sq_rc enter_slice(struct hop *x, struct sq_entry *slice)
+{
+    for (struct hop_record *r = slice_of(slice)->first; r; r = r->more) {
+        SQ_TRY(sq_hop_touch(x, r->owner));
+        SQ_TRY(sq_hop_add(x, SQ_PAYLOAD(r->owner), hop_own(r)));
+    }
+    SQ_TRY(sq_hop_added(x));
+    return sq_window_heap_put(&x->entered, (struct sq_window_due){.end = slice_of(slice)->start, .of = slice});
+}
+
+/* Moves on to the window that begins there, and puts it out. */
+static sq_rc move_to(struct hop *x, int64_t start)
+{
+    struct sq_window_due d;
+
+    if (x->placed && start > x->middle)
+        SQ_TRY(make_old(x));
+    while (sq_window_heap_take(&x->entered, start - 1, &d))
+        SQ_TRY(drop_slice(x, d.of));
+    if (x->entered.n == 0)
+        x->middle = start;
+    x->start = start;
+    x->until = start + x->w.spec.size;
+    x->placed = true;
+    while (sq_window_heap_take(&x->coming, x->until - 1, &d))
+        SQ_TRY(d.end < start ? drop_slice(x, d.of) : enter_slice(x, d.of));
+    return sq_hop_emit(x);
+}
+
+/* Where the next window with rows begins; false: there is none. */
+static bool next_window(const struct hop *x, int64_t *start)
+{
+    int64_t size = x->w.spec.size, step = x->w.spec.step;
+
+    if (x->nlive == 0 && x->entered.n == 0 && x->coming.n == 0)
+        return false;
+    if (x->nlive > 0 || x->entered.n > 0)
+        *start = x->start + step;
+    else
+        *start = sq_window_floor(&x->w, x->coming.v[0].end + x->w.slice - size + step - 1, step);
+    if (x->placed && *start <= x->start)
+        *start = x->start + step;
+    if (x->watermark != SQ_TS_MIN && *start + size <= x->watermark)   /* over before there were rows */
+        *start = sq_window_floor(&x->w, x->watermark - size, step) + step;
+    return true;
+}
+
+static sq_rc put_out_until(struct hop *x, int64_t to)
+{
+    int64_t start;
+
+    while (next_window(x, &start) && start + x->w.spec.size <= to) {
+        SQ_TRY(sq_check_interrupt(x->a.base.ctx));
+        SQ_TRY(move_to(x, start));
+    }
+    x->watermark = to > x->watermark ? to : x->watermark;
+    return SQ_OK;
+}
+
+/* The rows that waited for a watermark in the slice of x->watermark: no window ends between them. They have been counted. */
+static sq_rc add_held(struct hop *x)
+{
+    struct sq_input_state *st = &x->a.base.ins[0], counted = *st;
+    int64_t to = sq_window_floor(&x->w, x->watermark, x->w.slice) + x->w.slice - 1;
+    const struct sq_batch *rows;
+
+    for (;;) {
+        SQ_TRY(sq_stragglers_take(&x->held, to, &rows));
+        if (!rows)
+            break;
+        SQ_TRY(hop_batch(&x->a.base, 0, rows));
+    }
+    *st = counted;
+    return SQ_OK;
+}
+
+static sq_rc hop_watermark(struct sq_op *op, int64_t ts)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+
+    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
+        return SQ_OK;
+    int64_t to = sq_window_watermark(&x->w, ts);
+    while (x->held.n && sq_stragglers_least(&x->held) <= to) {
+        SQ_TRY(put_out_until(x, sq_stragglers_least(&x->held)));
+        SQ_TRY(add_held(x));
+    }
+    SQ_TRY(put_out_until(x, to));
+    return sq_emit_watermark(op, ts);
+}
+
+/* ---- opening and closing ---- */
+
+static sq_rc hop_open(struct sq_op *op)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+
+    x->a.retracts = op->plan->inputs[0]->mode != SQ_MODE_INSERT;
+    x->watermark = SQ_TS_MIN;
+    sq_windows_init(&x->w, op->plan->u.agg.window, &op->config->session);
+    x->time = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->time);
+    x->wm_room = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
+    if (!x->time || !x->wm_room)
+        return SQ_NOMEM;
+    SQ_TRY(sq_stragglers_init(&x->held, op->ctx, op->plan->inputs[0]));
+    SQ_TRY(sq_hop_state_open(x));
+    return sq_hop_emit_open(x);
+}
+
+static void hop_close(struct sq_op *op)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+
+    sq_hop_emit_close(x);
+    sq_hop_state_close(x);
+    sq_stragglers_free(&x->held);
+    sq_free(op->ctx, x->time);
+    sq_free(op->ctx, x->wm_room);
+}
+
+bool sq_hop_can(const struct sq_plan *p)
+{
+    if (p->u.agg.attached || p->u.agg.window->kind != SQ_WINDOW_HOP || p->u.agg.window->size == p->u.agg.window->step)
+        return false;
+    for (uint32_t i = 0; i < p->u.agg.nitems; i++)
+        if (p->u.agg.items[i].distinct || !p->u.agg.items[i].agg->merge)
+            return false;
+    return true;
+}
+
+const struct sq_op_class sq_op_hop = {
+    .name = "HopAggregate", .size = sizeof(struct hop), .open = hop_open, .batch = hop_batch, .watermark = hop_watermark,
+    .snapshot = sq_hop_snapshot, .restore = sq_hop_restore, .state_bytes = sq_hop_bytes, .close = hop_close,
+};

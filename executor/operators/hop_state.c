@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hop_state.c: the records of HOP windows, by key and by slice (hop.h).
+ *
+ * A record is in two lists: that of its key, in the order of slices, and that of its slice. Rows mostly come in the order of time, so a key's records are looked through from the
+ * newest. Groups are added up in lists, each aggregate going through a list by itself.
+ *
+ * Saved is what each record has by itself; the sums follow from that and are made again with the next window.
+ */
+#include "executor/operators/hop.h"
+
+sq_rc sq_hop_state_open(struct hop *x)
+{
+    struct sq_ctx *ctx = x->a.base.ctx;
+
+    x->coming.ctx = x->entered.ctx = ctx;
+    x->mark = 1;
+    SQ_TRY(sq_agg_state_open(&x->a));
+    sq_hashtab_free(&x->a.groups);
+    x->group = (x->a.payload + 15) / 16 * 16;
+    sq_slab_init(&x->slab, ctx);
+    SQ_TRY(sq_hashtab_init(&x->a.groups, ctx, x->group + sizeof(struct hop_key)));
+    return sq_hashtab_init(&x->slices, ctx, sizeof(struct hop_slice));
+}
+
+static void drop_record(struct hop *x, struct hop_record *r)
+{
+    sq_agg_drop(&x->a, hop_entry(hop_own(r)));
+    sq_agg_drop(&x->a, hop_entry(hop_sum(x, r)));
+}
+
+void sq_hop_state_close(struct hop *x)
+{
+    struct sq_hashtab_iter it = {0};
+    struct sq_entry *e;
+
+    while (x->a.has_drop && x->slices.ctx && (e = sq_hashtab_next(&x->slices, &it)))
+        for (struct hop_record *r = ((struct hop_slice *)SQ_PAYLOAD(e))->first; r; r = r->more)
+            drop_record(x, r);
+    sq_window_heap_free(&x->coming);
+    sq_window_heap_free(&x->entered);
+    sq_hashtab_free(&x->slices);
+    if (x->slab.ctx)
+        sq_slab_free(&x->slab);
+    sq_free(x->a.base.ctx, x->touched);
+    sq_agg_state_close(&x->a);                   /* the keys' own groups with it */
+}
+
+size_t sq_hop_bytes(const struct sq_op *op)
+{
+    const struct hop *x = (const struct hop *)op;
+
+    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live + sq_stragglers_bytes(&x->held);
+}
+
+/* ---- slices and records ---- */
+
+sq_rc sq_hop_slice(struct hop *x, int64_t start, struct hop_slice **out)
+{
+    uint64_t hash = sq_hash_mix((uint64_t)start);
+    struct sq_view key = sq_view_of((const char *)&start, sizeof start);
+    struct sq_entry *e;
+
+    sq_hashtab_find(&x->slices, 1, &hash, &key, NULL, &e);
+    if (!e) {
+        SQ_TRY(sq_hashtab_upsert(&x->slices, 1, &hash, &key, NULL, &e));
+        ((struct hop_slice *)SQ_PAYLOAD(e))->start = start;
+        SQ_TRY(sq_window_heap_put(x->placed && start < x->until ? &x->entered : &x->coming, (struct sq_window_due){.end = start, .of = e}));
+    }
+    *out = SQ_PAYLOAD(e);
+    return SQ_OK;
+}
+
+static size_t record_size(const struct hop *x) { return sizeof(struct hop_record) + 2 * x->group; }
+
+sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice, struct hop_record **out, bool *made)
+{
+    struct hop_key *k = hop_key(x, key);
+    struct hop_record *before = k->newest, *r;
+
+    while (before && before->slice > slice->start)
+        before = before->prev;
+    *made = false;
+    *out = before;
+    if (before && before->slice == slice->start)
+        return SQ_OK;
+    r = sq_slab_get(&x->slab, record_size(x));
+    if (!r)
+        return SQ_NOMEM;
+    memset(r, 0, record_size(x));
+    *r = (struct hop_record){.prev = before, .next = before ? before->next : k->oldest, .owner = key, .slice = slice->start};
+    *(before ? &before->next : &k->oldest) = r;
+    *(r->next ? &r->next->prev : &k->newest) = r;
+    *(slice->last ? &slice->last->more : &slice->first) = r;
+    slice->last = r;
+    *out = r;
+    *made = true;
+    return SQ_OK;
+}
+
+void sq_hop_forget(struct hop *x, struct hop_record *r)
+{
+    struct hop_key *k = hop_key(x, r->owner);
+
+    SQ_ASSERT(k->oldest == r);
+    k->oldest = r->next;
+    *(r->next ? &r->next->prev : &k->newest) = NULL;
+    if (x->a.has_drop)
+        drop_record(x, r);
+    sq_slab_put(&x->slab, r, record_size(x));
+}
+
+/* ---- sums ---- */
+
+sq_rc sq_hop_added(struct hop *x)
+{
+    struct aggregate *a = &x->a;
+    uint32_t n = x->npairs;
+
+    x->npairs = 0;
+    for (uint32_t i = 0; i < n; i++)
+        ((struct group *)x->into[i])->rows += ((const struct group *)x->from[i])->rows;
+    for (uint32_t k = 0; k < a->nitems; k++) {
+        struct agg_item *m = &a->items[k];
+        size_t at = m->offset - sizeof(struct sq_entry);
+        if (m->call.agg->merges) {
+            SQ_TRY(m->call.agg->merges(&m->call, x->into, x->from, at, n));
+            continue;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            SQ_TRY(m->call.agg->merge(&m->call, (char *)x->into[i] + at, (const char *)x->from[i] + at));
+    }
+    return SQ_OK;
+}
+
+void sq_hop_clear(struct hop *x, void *group)
+{
+    sq_agg_drop(&x->a, hop_entry(group));
+    memset(group, 0, x->group);
+}
+
+/* ---- saved: hash null key slice group; rows that wait: a mark where hash and null stand ---- */
+
+enum { MARK = 9, WAITS = 2 };
+
+static sq_rc save_record(struct hop *x, struct hop_record *r, struct sq_buf *b)
+{
+    struct sq_entry *e = r->owner;
+    struct sq_str key = sq_view_str(&e->key);
+
+    sq_buf_u64(b, e->hash);
+    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+    sq_buf_u32(b, key.n);
+    sq_buf_add(b, key.p, key.n);
+    sq_buf_u64(b, (uint64_t)r->slice);
+    return sq_agg_save_group(&x->a, hop_entry(hop_own(r)), b);
+}
+
+sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+    struct sq_hashtab_iter it = {0};
+    struct sq_entry *e;
+
+    while ((e = sq_hashtab_next(&x->a.groups, &it)))
+        for (struct hop_record *r = hop_key(x, e)->oldest; r; r = r->next) {
+            struct sq_buf *b = out->begin(out->arg, sq_key_group(e->hash));
+            if (!b)
+                return op->ctx->err.rc;
+            SQ_TRY(save_record(x, r, b));
+            SQ_TRY(out->done(out->arg));
+        }
+    return sq_stragglers_save(&x->held, out, (const char[MARK]){[MARK - 1] = WAITS}, MARK);
+}
+
+static bool take(const char **p, const char *end, void *into, size_t n)
+{
+    if ((size_t)(end - *p) < n)
+        return false;
+    memcpy(into, *p, n);
+    *p += n;
+    return true;
+}
+
+static sq_rc damaged(struct hop *x) { return sq_fail(x->a.base.ctx, SQ_DATA, "the saved state of HOP windows is damaged"); }
+
+static sq_rc load_record(struct hop *x, const char *p, const char *end)
+{
+    struct hop_slice *slice;
+    struct hop_record *r;
+    struct sq_entry *key;
+    struct sq_view view;
+    int64_t start;
+    uint64_t hash;
+    uint32_t n;
+    uint8_t null;
+    bool made;
+
+    if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take(&p, end, &n, 4) || (size_t)(end - p) < n)
+        return damaged(x);
+    view = sq_view_of(p, n);
+    p += n;
+    if (!take(&p, end, &start, 8) || sq_window_floor(&x->w, start, x->w.slice) != start)
+        return damaged(x);
+    SQ_TRY(sq_hashtab_upsert(&x->a.groups, 1, &hash, &view, &null, &key));
+    SQ_TRY(sq_hop_slice(x, start, &slice));
+    SQ_TRY(sq_hop_record(x, key, slice, &r, &made));
+    SQ_TRY(made ? sq_agg_load_group(&x->a, hop_entry(hop_own(r)), &p, end, 0) : damaged(x));
+    return p == end ? SQ_OK : damaged(x);
+}
+
+sq_rc sq_hop_restore(struct sq_op *op, struct sq_snapshot_in *in)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+    uint32_t group;
+    const char *p;
+    size_t n;
+
+    x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
+    for (;;) {
+        SQ_TRY(in->next(in->arg, &group, &p, &n));
+        if (!p)
+            return SQ_OK;
+        if (n >= MARK && p[MARK - 1] == WAITS)
+            SQ_TRY(sq_stragglers_load(&x->held, group, p + MARK, n - MARK));
+        else
+            SQ_TRY(load_record(x, p, p + n));
+    }
+}
