@@ -16,7 +16,7 @@ static bool same_const(const struct sq_vec *a, const struct sq_vec *b)
     enum sq_phys phys = sq_type_phys(a->type);
     uint32_t w = sq_phys_size(phys);
 
-    if (a == b || a->data == b->data)
+    if (a == b || (a->data && a->data == b->data))
         return true;
     if (sq_vec_null(a, 0) || sq_vec_null(b, 0))
         return sq_vec_null(a, 0) && sq_vec_null(b, 0);
@@ -101,7 +101,7 @@ static sq_rc compile_cast(struct sq_program *p, const struct sq_expr *e, struct 
     if (cast_keeps(from, e->type))
         return SQ_OK;
     n->kernel = sq_cast_kernel(from, e->type);
-    if (!n->kernel || nested(e->type))
+    if (!n->kernel)
         return no_kernel(p, e, from);
     n->call.state = e->attempt ? &attempt_mark : NULL;
     return SQ_OK;
@@ -114,8 +114,8 @@ static sq_rc compile_call(struct sq_program *p, const struct sq_expr *e, struct 
     n->kernel = e->fn->kernel;
     if (!n->kernel)
         return sq_fail_at(p->ctx, SQ_INTERNAL, e->span, "the function %s has no kernel", e->fn->name);
-    if (nested(e->type) || e->fn->flags & SQ_NESTED)
-        return sq_fail_at(p->ctx, SQ_UNSUPPORTED, e->span, "%s with a result of a nested type is not supported yet", e->fn->name);
+    if (nested(e->type) != ((e->fn->flags & SQ_NESTED) != 0))
+        return sq_fail_at(p->ctx, SQ_INTERNAL, e->span, "%s with a result that is nested where it says it is not", e->fn->name);
     if (!(e->fn->flags & SQ_PURE))
         n->pure = false;
     if (!e->fn->prepare)

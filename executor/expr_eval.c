@@ -225,6 +225,74 @@ static sq_rc call_rows(struct sq_program *p, struct node *n, bool strict)
     return SQ_OK;
 }
 
+/* ---- calls with nested results ---- */
+
+static sq_rc open_builder(struct sq_program *p, struct node *n)
+{
+    if (!n->builder) {
+        n->builder = sq_calloc(p->ctx, sizeof *n->builder);
+        if (!n->builder)
+            return SQ_NOMEM;
+        SQ_TRY(sq_col_init(n->builder, p->ctx, &p->heap, n->type));
+    }
+    if (!n->index && !(n->index = sq_calloc(p->ctx, SQ_BATCH_ROWS * sizeof *n->index)))
+        return SQ_NOMEM;
+    sq_col_reset(n->builder);
+    n->call.builder = n->builder;
+    return SQ_OK;
+}
+
+/* The results stand in the builder in the order of their rows: flat where that is every row, else a dictionary with a NULL at its end. */
+static sq_rc close_builder(struct sq_program *p, struct node *n, struct sq_rows rows)
+{
+    SQ_ASSERT(n->builder->n == rows.n);
+    if (rows.n == p->batch->rows) {
+        sq_col_seal(n->builder);
+        n->val = n->builder->vec;
+        return SQ_OK;
+    }
+    SQ_TRY(sq_col_append_null(n->builder));
+    sq_col_seal(n->builder);
+    for (uint32_t r = 0; r < p->batch->rows; r++)
+        n->index[r] = rows.n;
+    SQ_EACH_ROW(rows, i, r)
+        n->index[r] = i;
+    n->val = (struct sq_vec){.type = n->type, .enc = SQ_DICT, .index = n->index, .child = &n->builder->vec, .nchild = 1};
+    return SQ_OK;
+}
+
+static sq_rc nested_rows(struct sq_program *p, struct node *n, bool strict)
+{
+    struct sq_rows rows = sq_scope_rows(p), some = rows;
+    uint32_t *sel;
+    sq_rc rc;
+
+    SQ_TRY(sq_node_register(p, n));
+    SQ_TRY(sq_sel_take(p, &sel));
+    memset(n->valid, 0xff, SQ_BATCH_WORDS * sizeof *n->valid);
+    if (strict && and_valid(n, (p->batch->rows + 63) / 64))
+        some = present_rows(n->valid, rows, sel);
+    if (some.n == rows.n)
+        some = rows;
+    rc = call_kernel(p, n, some, NULL);
+    if (rc == SQ_OK)
+        rc = close_builder(p, n, some);
+    sq_sel_give(p);
+    return rc;
+}
+
+static sq_rc nested_call(struct sq_program *p, struct node *n, bool strict, bool constant)
+{
+    SQ_TRY(open_builder(p, n));
+    if (!constant)
+        return nested_rows(p, n, strict);
+    SQ_TRY(call_kernel(p, n, (struct sq_rows){NULL, 1}, NULL));
+    sq_col_seal(n->builder);
+    n->val = n->builder->vec;
+    n->val.enc = SQ_CONST;
+    return SQ_OK;
+}
+
 static sq_rc eval_call(struct sq_program *p, struct node *n)
 {
     bool strict = n->kind == SQ_X_CAST || n->fn->flags & SQ_STRICT;
@@ -242,6 +310,8 @@ static sq_rc eval_call(struct sq_program *p, struct node *n)
                 const_null(n);
                 return SQ_OK;
             }
+    if (n->phys == SQ_P_LIST || n->phys == SQ_P_STRUCT)
+        return nested_call(p, n, strict, constant);
     SQ_TRY(sq_node_register(p, n));
     if (!constant)
         return call_rows(p, n, strict);

@@ -12,6 +12,7 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_SORT] = &sq_op_sort,         [SQ_N_LIMIT] = &sq_op_limit,     [SQ_N_SINK] = &sq_op_sink,           [SQ_N_COLLECT] = &sq_op_collect,
     [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
     [SQ_N_EXPAND] = &sq_op_expand,     [SQ_N_UNNEST] = &sq_op_unnest,   [SQ_N_REPLICATE] = &sq_op_replicate,
+    [SQ_N_RANK] = &sq_op_rank,         [SQ_N_OVER] = &sq_op_over,
 };
 
 static const struct sq_op_class *class_of(const struct sq_plan *p)
@@ -24,6 +25,8 @@ static const struct sq_op_class *class_of(const struct sq_plan *p)
         return &sq_op_hop;
     if (p->kind == SQ_N_WINDOW && p->u.window.spec->kind == SQ_WINDOW_SESSION)
         return &sq_op_session_rows;
+    if (p->kind == SQ_N_RANK && p->u.rank.windowed)
+        return &sq_op_window_rank;
     return classes[p->kind];
 }
 

@@ -62,4 +62,15 @@ sq_rc sq_stddev_samp_result(struct sq_agg_call *, const void *acc, struct sq_col
 sq_rc sq_variance_save(struct sq_agg_call *, const void *acc, struct sq_buf *);
 sq_rc sq_variance_load(struct sq_agg_call *, void *acc, const char **at, const char *end);
 
+/* collect.c */
+size_t sq_collect_size(const struct sq_agg_call *);
+sq_rc sq_array_agg_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
+sq_rc sq_collect_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
+sq_rc sq_collect_update(struct sq_agg_call *, void **acc, const struct sq_vec *arg, struct sq_rows rows, const uint8_t *kind);
+sq_rc sq_collect_merge(struct sq_agg_call *, void *into, const void *from);
+sq_rc sq_collect_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
+sq_rc sq_collect_save(struct sq_agg_call *, const void *acc, struct sq_buf *);
+sq_rc sq_collect_load(struct sq_agg_call *, void *acc, const char **at, const char *end);
+void sq_collect_drop(struct sq_agg_call *, void *acc);
+
 #endif

@@ -375,6 +375,13 @@ static const struct sq_agg aggs[] = {
     {.name = "MAX", .signature = "(COMPARABLE) -> COMPARABLE", .help = "the greatest value; NULL when there are none", .example = "MAX(price)",
      .derive = sq_max_derive, .acc_size = sq_minmax_size, .update = sq_max_update, .merge = sq_max_merge, .result = sq_max_result,
      .save = sq_minmax_save, .load = sq_max_load, .drop = sq_minmax_drop},
+#define COLLECT .acc_size = sq_collect_size, .update = sq_collect_update, .merge = sq_collect_merge, .result = sq_collect_result, .save = sq_collect_save, \
+        .load = sq_collect_load, .drop = sq_collect_drop
+    {.name = "ARRAY_AGG", .signature = "(ANY) -> ARRAY", .flags = SQ_AGG_NULLS, .help = "all values as an array, in the order they came, NULLs too; NULL when there is no row",
+     .example = "ARRAY_AGG(name)", .derive = sq_array_agg_derive, COLLECT},
+    {.name = "COLLECT", .signature = "(ANY) -> MULTISET", .flags = SQ_NEVER_NULL, .help = "the values that are not NULL as a multiset", .example = "COLLECT(name)",
+     .derive = sq_collect_derive, COLLECT},
+#undef COLLECT
 #define VARIANCE(NAME, RESULT, HELP)                                                                                                                    \
     {.name = NAME, .signature = "(NUMERIC) -> NUMERIC", .help = HELP, .example = NAME "(amount)", .derive = sq_variance_derive, .acc_size = sq_variance_size, \
      .update = sq_variance_update, .merge = sq_variance_merge, .result = RESULT, .save = sq_variance_save, .load = sq_variance_load}

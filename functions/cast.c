@@ -598,6 +598,7 @@ sq_kernel *sq_cast_kernel(const struct sq_type *from, const struct sq_type *to)
     case BYTES: return group_of(to) == BYTES ? to_bytes : NULL;
     case TIMES: return from_time(from, to);
     case INTERVAL: return from->id == to->id ? copy : NULL;
+    case NESTED: return sq_cast_nested(from, to);
     default: return NULL;
     }
 }

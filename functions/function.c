@@ -14,19 +14,16 @@ enum { MAX_PARAMS = 8, CAST_COST = 1, FAR_COST = 4, NO_MATCH = -1 };
 
 static const struct sq_function *const tables[] = {
     sq_functions_arith, sq_functions_interval, sq_functions_compare, sq_functions_conditional, sq_functions_math, sq_functions_string,
-    sq_functions_pattern, sq_functions_text, sq_functions_temporal, sq_functions_timefmt, sq_functions_window,
+    sq_functions_pattern, sq_functions_text, sq_functions_temporal, sq_functions_timefmt, sq_functions_window, sq_functions_collection,
 };
 
 /* What Flink has and this engine has not yet: refused by name, so that nobody looks for a spelling mistake. */
 static const char *const missing[] = {
     "SIMILAR TO", "NOT SIMILAR TO", "RAND", "RAND_INTEGER", "UUID", "REGEXP", "REGEXP_EXTRACT", "REGEXP_REPLACE", "REGEXP_COUNT", "REGEXP_INSTR", "REGEXP_SUBSTR",
     "REGEXP_EXTRACT_ALL", "MD5", "SHA1", "SHA2", "SHA224", "SHA256", "SHA384", "SHA512", "PARSE_URL", "URL_ENCODE", "URL_DECODE", "STR_TO_MAP", "SPLIT",
-    "TRANSLATE", "ELT", "PRINTF", "COLLECT", "CARDINALITY", "ELEMENT", "JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_STRING", "JSON_OBJECT", "JSON_ARRAY",
-    "JSON_QUOTE", "JSON_UNQUOTE", "JSON_LENGTH", "IS JSON", "ARRAY_CONTAINS", "ARRAY_APPEND", "ARRAY_DISTINCT", "ARRAY_JOIN", "ARRAY_SORT", "ARRAY_POSITION",
-    "ARRAY_CONCAT", "ARRAY_MAX", "ARRAY_MIN", "ARRAY_REMOVE", "ARRAY_REVERSE", "ARRAY_SLICE", "ARRAY_UNION", "ARRAY_EXCEPT", "ARRAY_INTERSECT",
-    "ARRAY_PREPEND", "MAP_KEYS", "MAP_VALUES", "MAP_ENTRIES", "MAP_FROM_ARRAYS", "MAP_UNION", "DECODE", "ENCODE", "BIN", "UNHEX", "CURRENT_WATERMARK", "TYPEOF",
-    "CURRENT_DATABASE", "TRY_PARSE_JSON", "PARSE_JSON", "SOURCE_WATERMARK", "MATCH_PROCTIME", "MATCH_ROWTIME", "GROUPING", "GROUPING_ID", "GROUP_ID",
-    "LISTAGG", "FIRST_VALUE", "LAST_VALUE", "ARRAY_AGG", "PERCENTILE",
+    "TRANSLATE", "ELT", "PRINTF", "JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_STRING", "JSON_OBJECT", "JSON_ARRAY",
+    "JSON_QUOTE", "JSON_UNQUOTE", "JSON_LENGTH", "IS JSON", "DECODE", "ENCODE", "BIN", "UNHEX", "CURRENT_WATERMARK", "TYPEOF",
+    "CURRENT_DATABASE", "TRY_PARSE_JSON", "PARSE_JSON", "SOURCE_WATERMARK", "MATCH_PROCTIME", "MATCH_ROWTIME", "LISTAGG", "FIRST_VALUE", "LAST_VALUE", "PERCENTILE",
     "APPROX_COUNT_DISTINCT", "JSON_OBJECTAGG", "JSON_ARRAYAGG", "IS_ALPHA", "IS_DECIMAL", "IS_DIGIT", "OBJECT_OF",
 };
 
@@ -512,6 +509,19 @@ static sq_rc no_match(struct sq_ctx *ctx, struct sq_str name, const struct sq_ty
 
 /* ---- entry ---- */
 
+/* A row that knows itself what it takes. */
+static sq_rc match_own(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_function *f, const struct sq_type *const *args, uint32_t n, struct sq_resolved *out, bool *fits)
+{
+    out->fn = f;
+    out->param = SQ_NEW_ARRAY(a, const struct sq_type *, n + 1);
+    *fits = false;
+    if (!out->param)
+        return ctx->err.rc;
+    for (uint32_t i = 0; i < n; i++)
+        out->param[i] = args[i];
+    return sq_collection_match(f)(ctx, a, args, n, out->param, &out->ret, fits);
+}
+
 sq_rc sq_function_resolve(struct sq_ctx *ctx, struct sq_arena *a, struct sq_str name, const struct sq_type *const *args, uint32_t n, struct sq_resolved *out)
 {
     struct match best = {.cost = NO_MATCH};
@@ -524,6 +534,14 @@ sq_rc sq_function_resolve(struct sq_ctx *ctx, struct sq_arena *a, struct sq_str 
             if (!sq_str_iis(name, f->name))
                 continue;
             known = true;
+            if (f->flags & SQ_MATCHES) {
+                bool fits;
+
+                SQ_TRY(match_own(ctx, a, f, args, n, out, &fits));
+                if (fits)
+                    return SQ_OK;
+                continue;
+            }
             SQ_TRY(f->flags & SQ_LAZY && strcmp(f->name, "CASE") == 0 ? match_case(a, &m, args, n) : match_row(a, &m, args, n));
             if (m.cost != NO_MATCH && (best.cost == NO_MATCH || m.cost < best.cost))
                 best = m;

@@ -20,6 +20,7 @@ struct sq_call {
     struct sq_arena *heap;                  /* for long strings and lists of the result: lives as long as the result's batch */
     void *state;                            /* from `prepare`, or NULL */
     uint64_t *overflows;                    /* counter of values that wrapped or became NULL */
+    struct sq_col *builder;                 /* SQ_NESTED: where the result goes */
 };
 
 /* The rows to compute: n rows, sel NULL: 0..n-1. */
@@ -40,8 +41,9 @@ enum {
     SQ_PURE = 2,            /* same arguments, same result: constant calls are folded */
     SQ_NEVER_NULL = 4,      /* the result is NOT NULL whatever comes in (IS NULL, COUNT) */
     SQ_ALWAYS_NULLABLE = 8, /* may give NULL for arguments that are not (SPLIT_INDEX, TRY_CAST, x / y of decimals) */
-    SQ_NESTED = 16,         /* the result is nested: the kernel appends to the builder in call->builder order instead (later issues) */
+    SQ_NESTED = 16,         /* the result is nested (ARRAY, MAP, ROW): the kernel appends one element for each of `rows`, in their order, to call->builder; out is not used */
     SQ_LAZY = 32,           /* CASE, COALESCE, AND, OR, IF, NULLIF: kernel is NULL, the evaluator knows them by name */
+    SQ_MATCHES = 128,       /* code of its own tells what it takes (collection.c); the signature is for people alone */
     SQ_OPERATOR = 64        /* written with operator syntax; not listed among the named functions */
 };
 
@@ -116,11 +118,13 @@ struct sq_agg_call {                         /* one aggregate of one operator */
     uint64_t *state_bytes;                   /* what hangs on accumulators is added and taken off here */
 };
 
+enum { SQ_AGG_NULLS = 1 << 17 };             /* NULL is a value like others, under DISTINCT too */
+
 struct sq_agg {
     const char *name;                        /* "SUM" */
     const char *signature;                   /* "(NUMERIC) -> NUMERIC" for the docs */
     const char *help, *example;
-    unsigned flags;                          /* SQ_NEVER_NULL for COUNT */
+    unsigned flags;                          /* SQ_NEVER_NULL for COUNT; SQ_AGG_NULLS */
     /* Tells whether it takes the argument and what it returns (SUM(INT) is INT, AVG(INT) is INT, …) nullable as Flink has it. */
     sq_derive *derive;
     size_t (*acc_size)(const struct sq_agg_call *);      /* a multiple of 16 */

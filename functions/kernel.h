@@ -15,7 +15,7 @@ enum { SQ_DERIVED_NULL = 1 << 16 };
 
 /* One table per file; each ends with a row whose name is NULL. */
 extern const struct sq_function sq_functions_arith[], sq_functions_interval[], sq_functions_compare[], sq_functions_conditional[], sq_functions_math[],
-    sq_functions_string[], sq_functions_pattern[], sq_functions_text[], sq_functions_temporal[], sq_functions_timefmt[], sq_functions_window[];
+    sq_functions_string[], sq_functions_pattern[], sq_functions_text[], sq_functions_temporal[], sq_functions_timefmt[], sq_functions_window[], sq_functions_collection[];
 
 /* o[r] = EXPR of `a` (type A) at the rows. */
 #define SQ_MAP1(A, R, EXPR)                                                    \
@@ -105,6 +105,11 @@ static inline void sq_put_view(struct sq_vec *out, uint32_t r, const char *p, ui
     ((struct sq_view *)out->data)[r] = sq_view_of(p, n);
 }
 
+/* Whether a function of collection.c takes arguments of these types: fills param (what each must be cast to) and *ret, nullability included. */
+typedef sq_rc sq_match(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **param, const struct sq_type **ret, bool *fits);
+sq_match *sq_collection_match(const struct sq_function *);
+/* The kernel that casts nested values part by part; NULL where some part cannot be cast. */
+sq_kernel *sq_cast_nested(const struct sq_type *from, const struct sq_type *to);
 /* Puts a copy of the text into the result. */
 sq_rc sq_put_copy(struct sq_call *, struct sq_vec *out, uint32_t r, const char *p, size_t n);
 

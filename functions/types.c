@@ -7,13 +7,13 @@
  */
 #include "functions/kernel.h"
 
+/* What nested values are made of is cast part by part. */
 static bool children_fit(const struct sq_type *from, const struct sq_type *to)
 {
     if (from->nchild != to->nchild)
         return false;
-    for (uint32_t i = 0; i < from->nchild; i++)                /* no kernel casts inside nested values: their layout must be the same */
-        if (!sq_type_equal(from->child[i].type, to->child[i].type, false) && !(from->child[i].type->id == to->child[i].type->id &&
-            from->child[i].type->nchild && children_fit(from->child[i].type, to->child[i].type)))
+    for (uint32_t i = 0; i < from->nchild; i++)
+        if (!sq_type_equal(from->child[i].type, to->child[i].type, false) && !sq_cast_implicit(from->child[i].type, to->child[i].type))
             return false;
     return true;
 }
@@ -93,7 +93,21 @@ static const struct sq_type *common_text(struct sq_arena *arena, const struct sq
 
 static const struct sq_type *common_nested(struct sq_arena *arena, const struct sq_type *a, const struct sq_type *b, bool nullable)
 {
-    return a->id == b->id && children_fit(a, b) ? sq_type_nullable(arena, a, nullable) : NULL;
+    struct sq_field *f;
+
+    if (a->id != b->id || a->nchild != b->nchild || !(f = SQ_NEW_ARRAY(arena, struct sq_field, a->nchild)))
+        return NULL;
+    for (uint32_t i = 0; i < a->nchild; i++) {
+        f[i].name = a->child[i].name;
+        if (!(f[i].type = sq_type_common(arena, a->child[i].type, b->child[i].type)))
+            return NULL;
+    }
+    switch (a->id) {
+    case SQ_T_ARRAY: return sq_type_array(arena, nullable, f[0].type);
+    case SQ_T_MAP: return sq_type_map(arena, nullable, f[0].type, f[1].type);
+    case SQ_T_MULTISET: return sq_type_multiset(arena, nullable, f[0].type);
+    default: return sq_type_row(arena, nullable, f, a->nchild);
+    }
 }
 
 const struct sq_type *sq_type_common(struct sq_arena *arena, const struct sq_type *a, const struct sq_type *b)

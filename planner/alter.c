@@ -463,6 +463,38 @@ static sq_rc fill_with(struct sq_bind_env *env, const struct sq_ast_table *def, 
     return SQ_OK;
 }
 
+/* CREATE TABLE t (b, a) AS …: names alone put the query's columns in order; all of them. */
+static sq_rc ordered_columns(struct sq_bind_env *env, struct sq_ast_table *d, const struct sq_field *cols, uint32_t ncols)
+{
+    struct sq_str *names = SQ_NEW_ARRAY(env->arena, struct sq_str, ncols + 1);
+    bool bare = false;
+
+    if (!names)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < ncols; i++)
+        names[i] = cols[i].name;
+    for (uint32_t i = 0; i < d->ncols; i++) {
+        struct sq_ast_coldef *c = &d->cols[i];
+        uint32_t k = 0;
+
+        if (c->kind != SQ_C_PHYSICAL || c->type)
+            continue;
+        bare = true;
+        while (k < ncols && !sq_str_eq(cols[k].name, c->name))
+            k++;
+        if (k == ncols) {
+            struct sq_str near = sq_nearest(c->name, names, ncols);
+            sq_fail_at(env->ctx, SQ_SEMANTIC, c->span, "column '%.*s' has no type, and the query gives no such column", SQ_FMT(c->name));
+            return near.n ? sq_hint(env->ctx, "did you mean '%.*s'?", SQ_FMT(near)) : SQ_SEMANTIC;
+        }
+        c->type = cols[k].type;
+    }
+    for (uint32_t i = 0; bare && i < ncols; i++)
+        if (find_def(d, cols[i].name) < 0)
+            return sq_fail_at(env->ctx, SQ_SEMANTIC, d->name.span, "the list of columns must name every column of the query: '%.*s' is missing", SQ_FMT(cols[i].name));
+    return SQ_OK;
+}
+
 sq_rc sq_define_as(struct sq_bind_env *env, const struct sq_ast_table *def, struct sq_ast_table **out, struct sq_ast_insert **insert)
 {
     struct sq_ast_table *d = SQ_NEW(env->arena, struct sq_ast_table);
@@ -475,6 +507,7 @@ sq_rc sq_define_as(struct sq_bind_env *env, const struct sq_ast_table *def, stru
     *d = *def;
     d->as = NULL;
     SQ_TRY(room_cols(env->arena, d, ncols));
+    SQ_TRY(ordered_columns(env, d, cols, ncols));
     for (uint32_t i = 0; i < ncols; i++) {
         int32_t k = find_def(d, cols[i].name);
 

@@ -23,6 +23,8 @@ struct select {
     struct sq_plan *from;
     struct sq_scope scope;
     struct sq_aggs aggs;
+    struct sq_overs overs;
+    struct sq_expr *qualify;
     struct sq_group_window window;
     struct sq_exprs exprs;                 /* items, then hidden ones for ORDER BY */
     struct sq_str *names;                  /* of the items; p NULL: EXPR$n */
@@ -47,9 +49,19 @@ static struct sq_bind_x context(struct select *s, const char *clause, bool aggre
                               .from = s->from};
 }
 
+/* The same where calls with OVER may stand. */
+static struct sq_bind_x over_context(struct select *s, const char *clause)
+{
+    struct sq_bind_x x = context(s, clause, true);
+    x.overs = &s->overs;
+    x.windows = s->q->windows;
+    x.nwindows = s->q->nwindows;
+    return x;
+}
+
 /* ---- the rows of VALUES ---- */
 
-static struct sq_plan *one_row(struct sq_binder *b)
+struct sq_plan *sq_one_row(struct sq_binder *b)
 {
     struct sq_batch *row = SQ_NEW(b->arena, struct sq_batch);
     if (!row)
@@ -80,7 +92,7 @@ static sq_rc values_projects(struct sq_binder *b, struct sq_expr **cells, uint32
     for (uint32_t c = 0; c < ncols; c++)
         names[c] = cols[c].name;
     for (uint32_t r = 0; r < nrows; r++) {
-        struct sq_plan *row = one_row(b);
+        struct sq_plan *row = sq_one_row(b);
         if (!row || !(inputs[r] = sq_node_project(b->arena, row, cells + (size_t)r * ncols, ncols, names)))
             return SQ_NOMEM;
     }
@@ -380,7 +392,7 @@ static sq_rc expand_star(struct select *s, const struct sq_ast_expr *a)
 
 static sq_rc bind_items(struct select *s)
 {
-    struct sq_bind_x x = context(s, "SELECT", true);
+    struct sq_bind_x x = over_context(s, "SELECT");
     x.nitems = 0;
     for (uint32_t i = 0; i < s->q->nitems; i++) {
         const struct sq_ast_item *it = &s->q->items[i];
@@ -467,12 +479,10 @@ static sq_rc select_clauses(struct select *s)
 {
     const struct sq_ast_query *q = s->q;
     struct sq_binder *b = s->b;
-    if (q->qualify)
-        return SQ_REFUSE(b, q->qualify->span, "QUALIFY is not supported yet");
     SQ_TRY(check_hints(b, q));
     if (q->from)
         SQ_TRY(sq_bind_from(b, q->from, &s->plan, &s->scope));
-    else if (!(s->plan = one_row(b)))
+    else if (!(s->plan = sq_one_row(b)))
         return SQ_NOMEM;
     s->from = s->plan;
     if (q->where) {
@@ -496,6 +506,13 @@ static sq_rc select_clauses(struct select *s)
     if (q->having) {
         struct sq_bind_x x = context(s, "HAVING", true);
         SQ_TRY(sq_bind_predicate(&x, q->having, &s->having));
+    }
+    if (q->qualify) {
+        struct sq_bind_x x = over_context(s, "QUALIFY");
+        x.aliases = s->aliased;
+        x.alias_names = s->names;
+        x.naliases = s->nitems;
+        SQ_TRY(sq_bind_predicate(&x, q->qualify, &s->qualify));
     }
     return SQ_OK;
 }
@@ -524,6 +541,26 @@ static sq_rc place_all(struct select *s)
     return SQ_OK;
 }
 
+/* Calls with OVER, and the QUALIFY that looks at them. */
+static sq_rc apply_overs(struct select *s)
+{
+    struct sq_binder *b = s->b;
+    if (!s->overs.n && !s->qualify)
+        return SQ_OK;
+    if (s->aggs.grouped) {
+        SQ_TRY(sq_over_place(b, &s->overs, &s->aggs, s->from));
+        if (s->qualify)
+            SQ_TRY(sq_agg_place(b, &s->aggs, s->from, s->qualify, &s->qualify));
+    }
+    SQ_TRY(sq_over_plan(b, &s->overs, &s->plan, s->exprs.p, s->exprs.n));
+    if (!s->qualify)
+        return SQ_OK;
+    struct sq_overs none = {.uses = s->overs.uses};
+    SQ_TRY(sq_over_plan(b, &none, &s->plan, &s->qualify, 1));
+    s->plan = sq_node_filter(b->arena, s->plan, s->qualify);
+    return s->plan ? SQ_OK : SQ_NOMEM;
+}
+
 static sq_rc bind_select(struct sq_binder *b, const struct sq_ast_query *q, bool ordered, struct sq_plan **out)
 {
     struct select s = {.b = b, .q = q};
@@ -532,6 +569,7 @@ static sq_rc bind_select(struct sq_binder *b, const struct sq_ast_query *q, bool
         SQ_TRY(bind_order(&s));
     if (s.aggs.grouped)
         SQ_TRY(place_all(&s));
+    SQ_TRY(apply_overs(&s));
     SQ_TRY(output_names(&s));
     if (!(s.plan = sq_node_project(b->arena, s.plan, s.exprs.p, s.exprs.n, s.names)))
         return SQ_NOMEM;

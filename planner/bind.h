@@ -14,6 +14,7 @@
 
 enum { SQ_BIND_DEPTH = 1000, SQ_VIEW_DEPTH = 32, SQ_VIEW_USES = 1000, SQ_COLUMNS_MAX = 10000 };
 #define SQ_AGG_COL UINT32_C(0x40000000)
+#define SQ_OVER_COL UINT32_C(0x30000000)
 #define SQ_SET_COL UINT32_C(0x7fffffff)    /* the number of the grouping set */
 
 /* ---- scopes: what names can mean ---- */
@@ -81,6 +82,10 @@ struct sq_aggs {
     uint32_t nsets;
 };
 
+/* Calls with OVER (over.c). */
+struct sq_over_use;
+struct sq_overs { struct sq_over_use *uses; uint32_t n, cap; };
+
 /* ---- the context of an expression ---- */
 
 /* GROUP BY TUMBLE(ts, …) */
@@ -103,6 +108,9 @@ struct sq_bind_x {
     uint32_t naliases;
     const struct sq_group_window *window;  /* of the level; NULL: none here */
     const struct sq_scope *outer;          /* columns of the query around this one; NULL: there are none to be seen */
+    struct sq_overs *overs;                /* NULL: OVER is refused here */
+    const struct sq_ast_window *windows;   /* of the WINDOW clause */
+    uint32_t nwindows;
     struct sq_plan **values;               /* where queries as values are joined to; NULL: refused here */
     struct sq_plan *from;                  /* what the scope's columns are of, where time attributes can be asked for; NULL: nowhere */
 };
@@ -147,6 +155,25 @@ sq_rc sq_bind_select_query(struct sq_binder *, const struct sq_ast_query *, bool
 sq_rc sq_bind_cast_plan(struct sq_binder *, struct sq_plan *, const struct sq_type *const *types, struct sq_plan **);
 void sq_binder_init(struct sq_binder *, struct sq_bind_env *);
 sq_rc sq_scope_of(struct sq_binder *, const struct sq_field *, uint32_t n, struct sq_scope *);
+/* One row without columns. */
+struct sq_plan *sq_one_row(struct sq_binder *);
+/* A LATERAL query that names columns of *plan, whose names are `outer` (subquery.c): *plan is then the join, its columns those of the plan and then `fields`. */
+sq_rc sq_bind_lateral(struct sq_binder *, const struct sq_ast_from *, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_field **fields, uint32_t *n);
+/* UNNEST (unnest.c) over *plan, whose names are `outer`; *plan is then the node, its columns those of the plan and then the element's, which `own` names. */
+sq_rc sq_bind_unnest(struct sq_binder *, const struct sq_ast_from *, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_scope *own);
+/* The condition of the join with it. */
+sq_rc sq_bind_unnest_on(struct sq_binder *, const struct sq_ast_from *join, const char *what, const struct sq_scope *, struct sq_plan **);
+
+/* ---- OVER (over.c) ---- */
+
+sq_rc sq_bind_over(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_expr **);
+/* With GROUP BY: what the calls use, over the aggregate's output. */
+sq_rc sq_over_place(struct sq_binder *, struct sq_overs *, const struct sq_aggs *, const struct sq_plan *from);
+/* The nodes of the calls over the plan; expressions get their columns. */
+sq_rc sq_over_plan(struct sq_binder *, struct sq_overs *, struct sq_plan **, struct sq_expr **exprs, uint32_t n);
+/* Filters on the number of a row become the places that are wanted; then, when time is annotated, what is left is checked. */
+sq_rc sq_find_places(struct sq_arena *, struct sq_plan **);
+sq_rc sq_check_overs(struct sq_bind_env *, struct sq_plan *);
 
 /* ---- subqueries (subquery.c) ---- */
 

@@ -130,6 +130,8 @@ static sq_rc place_one(void *arg, struct sq_expr *e, struct sq_expr **out)
         *out = sq_expr_col(a, p->aggs->ngroup, e->type, e->span);
         return *out ? SQ_OK : SQ_NOMEM;
     }
+    if (e->col >= SQ_OVER_COL && e->col < SQ_AGG_COL)
+        return SQ_OK;
     if (e->col >= SQ_AGG_COL) {
         *out = sq_expr_col(a, keys(p->aggs) + (e->col - SQ_AGG_COL), e->type, e->span);
         return *out ? SQ_OK : SQ_NOMEM;

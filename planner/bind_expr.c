@@ -307,18 +307,50 @@ static sq_rc or_of_equals(struct sq_bind_x *x, struct sq_expr *v, struct sq_expr
     return n == 1 ? SQ_OK : lazy_and_or(x->b, SQ_X_OR, l.p, n, sq_bind_span(x->b, a->span), out);
 }
 
+/* (a, b) IN ((1, 2), (3, 4)): a = 1 AND b = 2 OR … */
+static sq_rc bind_in_rows(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    struct sq_binder *b = x->b;
+    const struct sq_ast_expr *left = a->args[0];
+    struct sq_expr **cells = SQ_NEW_ARRAY(b->arena, struct sq_expr *, left->nargs + 1), *e;
+    struct sq_exprs any = {0};
+    if (!cells)
+        return SQ_NOMEM;
+    for (uint32_t k = 0; k < left->nargs; k++)
+        SQ_TRY(sq_bind_expr(x, left->args[k], &cells[k]));
+    for (uint32_t i = 1; i < a->nargs; i++) {
+        const struct sq_ast_expr *row = a->args[i];
+        struct sq_exprs all = {0};
+        if (row->kind != SQ_A_ROW || row->nargs != left->nargs)
+            return SQ_WRONG(b, row->span, "every entry of this IN must be a row of %u values", left->nargs);
+        for (uint32_t k = 0; k < left->nargs; k++) {
+            SQ_TRY(sq_bind_expr(x, row->args[k], &e));
+            SQ_TRY(call2(x, NAME("="), cells[k], e, row->args[k]->span, &e));
+            SQ_TRY(sq_exprs_add(b->arena, &all, e));
+        }
+        e = all.p[0];
+        if (all.n > 1)
+            SQ_TRY(lazy_and_or(b, SQ_X_AND, all.p, all.n, sq_bind_span(b, row->span), &e));
+        SQ_TRY(sq_exprs_add(b->arena, &any, e));
+    }
+    e = any.p[0];
+    if (any.n > 1)
+        SQ_TRY(lazy_and_or(b, SQ_X_OR, any.p, any.n, sq_bind_span(b, a->span), &e));
+    return negate(x, a->negated, e, a->span, out);
+}
+
 static sq_rc bind_in(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
     struct sq_binder *b = x->b;
     if (a->query)
         return SQ_REFUSE(b, a->span, "IN (query) is supported in WHERE only, alone or between ANDs");
+    if (a->args[0]->kind == SQ_A_ROW)
+        return bind_in_rows(x, a, out);
     struct sq_expr **args = SQ_NEW_ARRAY(b->arena, struct sq_expr *, a->nargs);
     if (!args)
         return SQ_NOMEM;
     bool constants = true, nullable = false;
     for (uint32_t i = 0; i < a->nargs; i++) {
-        if (a->args[i]->kind == SQ_A_ROW)
-            return SQ_REFUSE(b, a->args[i]->span, "IN over rows is not supported yet: compare the columns one by one");
         SQ_TRY(sq_bind_expr(x, a->args[i], &args[i]));
         if (i && (sq_expr_has_col(args[i]) || !sq_expr_pure(args[i])))
             constants = false;
@@ -472,12 +504,10 @@ static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
 {
     static const char *const over[] = {"ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "PERCENT_RANK", "CUME_DIST", NULL};
     static const char *const pattern[] = {"MATCH_ROWTIME", "MATCH_PROCTIME", NULL};
-    if (a->over)
-        return SQ_REFUSE(x->b, a->over->span.len ? a->over->span : a->span, "OVER windows are not supported yet");
     if (sq_function_exists(a->text))
         return SQ_OK;
     if (one_of(a->text, over))
-        return SQ_REFUSE(x->b, a->span, "%.*s needs an OVER window, and OVER windows are not supported yet", SQ_FMT(a->text));
+        return SQ_REFUSE(x->b, a->span, "%.*s needs OVER (…); ROW_NUMBER is supported there, and aggregates", SQ_FMT(a->text));
     if (one_of(a->text, pattern))
         return SQ_REFUSE(x->b, a->span, "MATCH_RECOGNIZE is not supported yet");
     return SQ_OK;
@@ -486,6 +516,8 @@ static sq_rc refuse_special(struct sq_bind_x *x, const struct sq_ast_expr *a)
 static sq_rc bind_call(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
     struct sq_binder *b = x->b;
+    if (a->over)
+        return sq_bind_over(x, a, out);
     SQ_TRY(sq_bind_window_part(x, a, out));
     if (*out)
         return SQ_OK;
@@ -540,6 +572,10 @@ static sq_rc bind_index(struct sq_bind_x *x, const struct sq_ast_expr *a, struct
         if (!sq_tid_is_int(at->type->id))
             return SQ_WRONG(b, a->args[1]->span, "the index of an ARRAY must be an integer");
         SQ_TRY(sq_bind_cast(b, at, &sq_type_int, &at));
+        const struct sq_vec *v;
+        SQ_TRY(constant(b, at, &v));
+        if (v && !sq_vec_null(v, 0) && *(const int32_t *)v->data < 1)
+            return SQ_WRONG(b, a->args[1]->span, "elements of an ARRAY are counted from 1: there is none at %d", *(const int32_t *)v->data);
         element = of->type->child[0].type;
     } else if (of->type->id == SQ_T_MAP) {
         if (!sq_type_equal(of->type->child[0].type, at->type, false) && !strings(of->type->child[0].type, at->type) && !sq_cast_implicit(at->type, of->type->child[0].type)) {
@@ -583,6 +619,28 @@ static sq_rc bind_field(struct sq_bind_x *x, const struct sq_ast_expr *a, struct
     return SQ_OK;
 }
 
+/* What an ARRAY or MAP is made of has one type: says which part has not. */
+static sq_rc check_parts(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr *const *args)
+{
+    struct sq_binder *b = x->b;
+    const struct sq_type *t;
+    uint32_t step = a->kind == SQ_A_MAP ? 2 : 1;
+    struct sq_expr **parts = SQ_NEW_ARRAY(b->arena, struct sq_expr *, a->nargs + 1);
+    if (!parts)
+        return SQ_NOMEM;
+    if (a->kind != SQ_A_ARRAY && a->kind != SQ_A_MAP)
+        return SQ_OK;
+    if (!a->nargs)
+        return SQ_WRONG(b, a->span, "%s needs an element: without one its type is not known", a->kind == SQ_A_MAP ? "MAP[]" : "ARRAY[]");
+    for (uint32_t from = 0; from < step; from++) {
+        uint32_t n = 0;
+        for (uint32_t i = from; i < a->nargs; i += step)
+            parts[n++] = args[i];
+        SQ_TRY(sq_bind_common(b, parts, n, step == 1 ? "the elements of ARRAY[…]" : from ? "the values of MAP[…]" : "the keys of MAP[…]", a->span, &t));
+    }
+    return SQ_OK;
+}
+
 /* ROW(…), ARRAY[…], MAP[…], AT TIME ZONE: functions where the registry has them. */
 static sq_rc bind_named(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_str name, const char *what, struct sq_expr **out)
 {
@@ -593,6 +651,7 @@ static sq_rc bind_named(struct sq_bind_x *x, const struct sq_ast_expr *a, struct
         return SQ_NOMEM;
     for (uint32_t i = 0; i < a->nargs; i++)
         SQ_TRY(sq_bind_expr(x, a->args[i], &args[i]));
+    SQ_TRY(check_parts(x, a, args));
     return sq_bind_call(x->b, name, args, a->nargs, a->span, out);
 }
 

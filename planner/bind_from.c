@@ -27,8 +27,9 @@ static sq_rc scope_of_plan(struct sq_binder *b, const struct sq_ast_from *f, str
 {
     if (f->ncols && f->ncols != p->ncols)
         return SQ_WRONG(b, f->alias_span.len ? f->alias_span : f->span, "the list of %u column names does not fit: '%.*s' has %u columns", f->ncols, SQ_FMT(f->alias), p->ncols);
-    if (f->ncols)
-        SQ_TRY(rename_columns(b, p, f->cols));
+    bool values = f->query && f->query->kind == SQ_Q_VALUES;
+    if (f->ncols || (values && p->ncols == 1 && f->alias.p))     /* FLINK: the alias of one column of VALUES names the column */
+        SQ_TRY(rename_columns(b, p, f->ncols ? f->cols : &f->alias));
     SQ_TRY(sq_scope_of(b, p->cols, p->ncols, s));
     s->nrels = 1;
     s->rels[0].alias = f->alias.p ? f->alias : name;
@@ -259,8 +260,10 @@ static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct
 
 static sq_rc bind_function(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan **plan, struct sq_scope *scope)
 {
-    if (!f->call || sq_window_kind(f->call->text) < 0)
-        return SQ_REFUSE(b, f->call ? f->call->span : f->span, "table functions in FROM are not supported yet, but for windows: TUMBLE, HOP, CUMULATE, SESSION");
+    if (!f->call || sq_window_kind(f->call->text) < 0) {
+        SQ_REFUSE(b, f->call ? f->call->span : f->span, "table functions in FROM are not supported yet, but for windows: TUMBLE, HOP, CUMULATE, SESSION");
+        return sq_hint(b->ctx, "UNNEST(…) gives the elements of an ARRAY, MAP or MULTISET as rows");
+    }
     SQ_TRY(sq_bind_window(b, f, plan));
     return scope_of_plan(b, f, *plan, NULL, (struct sq_str){NULL, 0}, scope);
 }
@@ -416,6 +419,51 @@ static sq_rc join_condition(struct sq_binder *b, const struct sq_ast_from *f, ui
     return n ? bind_using(b, f, nleft, names, n, s, on) : SQ_OK;
 }
 
+/* A LATERAL query that can be bound alone is one like others. */
+static sq_rc bind_alone(struct sq_binder *b, const struct sq_ast_query *q, bool *alone)
+{
+    struct sq_error kept = b->ctx->err;
+    struct sq_plan *p;
+    sq_rc rc = sq_bind_select_query(b, q, true, &p);
+    *alone = rc != SQ_SEMANTIC;
+    if (*alone)
+        return rc;
+    b->ctx->err = kept;
+    return SQ_OK;
+}
+
+static sq_rc join_lateral(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan **plan, struct sq_scope *scope)
+{
+    struct sq_scope own = {0};
+    struct sq_field *fields;
+    uint32_t nleft = l->ncols, n;
+    if (f->join != SQ_JOIN_INNER && f->join != SQ_JOIN_CROSS && f->join != SQ_JOIN_LEFT)
+        return SQ_REFUSE(b, f->span, "LATERAL can be the right side of an INNER, CROSS or LEFT join only");
+    *plan = l;
+    SQ_TRY(sq_bind_lateral(b, f->right, f->join == SQ_JOIN_LEFT, ls, plan, &fields, &n));
+    if (f->right->ncols && f->right->ncols != n)
+        return SQ_WRONG(b, f->right->alias_span.len ? f->right->alias_span : f->right->span, "the list of %u column names does not fit: the query has %u columns", f->right->ncols, n);
+    for (uint32_t i = 0; i < f->right->ncols; i++)
+        fields[i].name = f->right->cols[i];
+    SQ_TRY(sq_scope_of(b, fields, n, &own));
+    own.nrels = 1;
+    own.rels[0].alias = f->right->alias;
+    SQ_TRY(joined_scope(b, f, ls, &own, nleft, scope));
+    return sq_bind_unnest_on(b, f, "LATERAL", scope, plan);
+}
+
+static sq_rc join_unnest(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan **plan, struct sq_scope *scope)
+{
+    struct sq_scope own = {0};
+    uint32_t nleft = l->ncols;
+    if (f->join != SQ_JOIN_INNER && f->join != SQ_JOIN_CROSS && f->join != SQ_JOIN_LEFT)
+        return SQ_REFUSE(b, f->span, "UNNEST can be the right side of an INNER, CROSS or LEFT join only");
+    *plan = l;
+    SQ_TRY(sq_bind_unnest(b, f->right, f->join == SQ_JOIN_LEFT, ls, plan, &own));
+    SQ_TRY(joined_scope(b, f, ls, &own, nleft, scope));
+    return sq_bind_unnest_on(b, f, "UNNEST", scope, plan);
+}
+
 static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan **plan, struct sq_scope *scope)
 {
     struct sq_plan *l, *r;
@@ -424,6 +472,14 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
     if (f->join == SQ_JOIN_SEMI || f->join == SQ_JOIN_ANTI)
         return SQ_REFUSE(b, f->span, "SEMI and ANTI joins are not supported yet");
     SQ_TRY(from_any(b, f->left, &l, &ls));
+    if (f->right->kind == SQ_F_UNNEST)
+        return join_unnest(b, f, l, &ls, plan, scope);
+    if (f->right->kind == SQ_F_SUBQUERY && f->right->lateral) {
+        bool alone;
+        SQ_TRY(bind_alone(b, f->right->query, &alone));
+        if (!alone)
+            return join_lateral(b, f, l, &ls, plan, scope);
+    }
     SQ_TRY(from_any(b, f->right, &r, &rs));
     if (l->ncols + r->ncols > SQ_COLUMNS_MAX)
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->span), "the join has more than %d columns", SQ_COLUMNS_MAX);
@@ -452,8 +508,6 @@ static sq_rc from_item(struct sq_binder *b, const struct sq_ast_from *f, struct 
         return bind_table(b, f, plan, scope);
     case SQ_F_SUBQUERY:
     case SQ_F_VALUES:
-        if (f->lateral)
-            return SQ_REFUSE(b, f->span, "LATERAL is not supported yet");
         SQ_TRY(sq_bind_select_query(b, f->query, true, plan));
         return scope_of_plan(b, f, *plan, NULL, (struct sq_str){NULL, 0}, scope);
     case SQ_F_JOIN:
@@ -461,7 +515,9 @@ static sq_rc from_item(struct sq_binder *b, const struct sq_ast_from *f, struct 
     case SQ_F_FUNCTION:
         return bind_function(b, f, plan, scope);
     case SQ_F_UNNEST:
-        return SQ_REFUSE(b, f->span, "UNNEST is not supported yet");
+        if (!(*plan = sq_one_row(b)))
+            return SQ_NOMEM;
+        return sq_bind_unnest(b, f, false, &(struct sq_scope){0}, plan, scope);
     }
     return sq_fail(b->ctx, SQ_INTERNAL, "FROM of unknown kind");
 }

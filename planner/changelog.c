@@ -32,12 +32,15 @@ static bool updates(const struct sq_plan *p)
     switch (p->kind) {
     case SQ_N_SCAN:
         return p->u.scan.info.mode != SQ_MODE_INSERT;
+    case SQ_N_RANK:
+        return input || !p->u.rank.windowed;
     case SQ_N_AGGREGATE:
         return input || p->u.agg.nitems > 0 || p->u.agg.global;
     case SQ_N_JOIN:
         return input || (p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI && p->u.join.how == SQ_JOIN_REGULAR);
     case SQ_N_SORT:
     case SQ_N_WINDOW_AGGREGATE:
+    case SQ_N_OVER:
         return false;                                            /* wait for the end, of all or of a window */
     default:
         return input;
@@ -48,7 +51,7 @@ static bool updates(const struct sq_plan *p)
 static const struct sq_plan *culprit(const struct sq_plan *p)
 {
     for (;;) {
-        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
+        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_RANK && !p->u.rank.windowed) || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
             return p;
         const struct sq_plan *next = NULL;
         for (uint32_t i = 0; i < p->ninputs && !next; i++)
@@ -63,6 +66,8 @@ static const struct sq_plan *culprit(const struct sq_plan *p)
 static const char *reason(const struct sq_plan *p)
 {
     switch (p->kind) {
+    case SQ_N_RANK:
+        return "ROW_NUMBER";
     case SQ_N_AGGREGATE:
         return p->u.agg.global ? "an aggregate over all rows" : p->u.agg.nitems ? "GROUP BY" : "DISTINCT";
     case SQ_N_JOIN:
@@ -116,6 +121,10 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
     }
     p->bounded = bounded;
     p->final = c->config->batch;
+    if (p->kind == SQ_N_RANK && updates(p->inputs[0]))
+        p->u.rank.windowed = false;
+    if (p->kind == SQ_N_OVER && !c->config->batch && updates(p->inputs[0]))
+        return sq_fail_at(c->ctx, SQ_UNSUPPORTED, p->span, "OVER takes rows that only come, and its input is updated (%s)", reason(culprit(p->inputs[0])));
     if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS && (updates(p->inputs[0]) || updates(p->inputs[1])))
         p->u.join.how = SQ_JOIN_REGULAR;
     if (p->kind == SQ_N_SCAN)

@@ -32,6 +32,19 @@ static sq_rc table_exists(struct sq_ctx *ctx, const struct sq_ast_table *def, co
     return sq_hint(ctx, "%s", old->is_view ? "DROP VIEW removes it" : "CREATE TABLE IF NOT EXISTS keeps it, DROP TABLE removes it");
 }
 
+/* FLINK: CREATE TABLE IF NOT EXISTS … AS over a table that is there writes the query to it. */
+static sq_rc fill_existing(struct sq_bind_env *env, const struct sq_ast_table *def, struct sq_ctas *ctas)
+{
+    struct sq_ast_insert *in = SQ_NEW(env->arena, struct sq_ast_insert);
+
+    if (!in)
+        return SQ_NOMEM;
+    in->table = def->name;
+    in->query = def->as;
+    ctas->insert = in;
+    return SQ_OK;
+}
+
 static sq_rc create_table(struct sq_bind_env *env, const struct sq_ast_stmt *st, struct sq_ctas *ctas)
 {
     const struct sq_ast_table *def = st->table;
@@ -42,7 +55,7 @@ static sq_rc create_table(struct sq_bind_env *env, const struct sq_ast_stmt *st,
 
     SQ_TRY(sq_new_path(env, &def->name, def->temporary, path, &old));
     if (old && def->if_not_exists)
-        return SQ_OK;
+        return def->as && !old->is_view ? fill_existing(env, def, ctas) : SQ_OK;
     if (old && (!def->or_replace || old->is_view))
         return table_exists(env->ctx, def, old);
     if (def->like)

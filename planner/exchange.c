@@ -172,21 +172,21 @@ static sq_rc place_aggregate(struct spread *s, struct sq_plan *p, struct lie *l)
     return SQ_OK;
 }
 
-/* A table function of sessions keeps its rows by partition. */
-static sq_rc place_session(struct spread *s, struct sq_plan *p, struct lie *l)
+/* Rows are kept by partition: sessions of a table function, ranks, OVER. */
+static sq_rc place_partition(struct spread *s, struct sq_plan *p, const uint32_t *cols, uint32_t n, struct lie *l)
 {
     struct lie in;
 
     SQ_TRY(place(s, p->inputs[0], false, &in));
     *l = (struct lie){.n = 0};
-    if (p->u.window.npartition == 0)
+    if (n == 0)
         return gather(s, p);
     p->single = p->inputs[0]->single && !in.scanned;
     if (p->single)
         return SQ_OK;
-    if (p->inputs[0]->single || !lies_by(&in, p->u.window.partition, p->u.window.npartition))
-        SQ_TRY(put_exchange(s, p, 0, p->u.window.partition, p->u.window.npartition));
-    l->by[l->n++] = (struct cols){p->u.window.partition, p->u.window.npartition};
+    if (p->inputs[0]->single || !lies_by(&in, cols, n))
+        SQ_TRY(put_exchange(s, p, 0, cols, n));
+    l->by[l->n++] = (struct cols){cols, n};
     return SQ_OK;
 }
 
@@ -304,7 +304,7 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
         return SQ_OK;
     case SQ_N_WINDOW:
         if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
-            return place_session(s, p, l);
+            return place_partition(s, p, p->u.window.partition, p->u.window.npartition, l);
         /* fall through */
     case SQ_N_WATERMARK:
     case SQ_N_REPLICATE:
@@ -341,7 +341,9 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
         SQ_TRY(place(s, p->inputs[0], false, &in));
         return gather(s, p);
     case SQ_N_RANK:
-        break;
+        return place_partition(s, p, p->u.rank.partition, p->u.rank.npartition, l);
+    case SQ_N_OVER:
+        return place_partition(s, p, p->u.over.partition, p->u.over.npartition, l);
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         return place_root(s, p, l);

@@ -57,11 +57,10 @@ static void describe_project(struct sq_buf *b, const struct sq_plan *p)
     }
 }
 
-static void aggregates(struct sq_buf *b, const struct sq_plan *p)
+static void aggregates(struct sq_buf *b, const struct sq_plan *in, const struct sq_agg_item *items, uint32_t n)
 {
-    const struct sq_plan *in = p->inputs[0];
-    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
-        const struct sq_agg_item *it = &p->u.agg.items[i];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct sq_agg_item *it = &items[i];
         sq_buf_printf(b, "%s%s(%s", i ? ", " : ": ", it->agg->name, it->distinct ? "DISTINCT " : "");
         if (it->arg >= 0)
             sq_buf_str(b, in->cols[it->arg].name);
@@ -85,7 +84,7 @@ static void describe_aggregate(struct sq_buf *b, const struct sq_plan *p)
         columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
         sq_buf_putc(b, ')');
     }
-    aggregates(b, p);
+    aggregates(b, p->inputs[0], p->u.agg.items, p->u.agg.nitems);
 }
 
 static void duration(struct sq_buf *b, int64_t us)
@@ -125,7 +124,42 @@ static void describe_window_aggregate(struct sq_buf *b, const struct sq_plan *p)
         columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
         sq_buf_putc(b, ')');
     }
-    aggregates(b, p);
+    aggregates(b, p->inputs[0], p->u.agg.items, p->u.agg.nitems);
+}
+
+static void partition(struct sq_buf *b, const struct sq_plan *in, const uint32_t *cols, uint32_t n, const struct sq_sort_key *keys, uint32_t nkeys)
+{
+    if (n) {
+        sq_buf_puts(b, " by (");
+        columns(b, in->cols, cols, n);
+        sq_buf_putc(b, ')');
+    }
+    sq_buf_puts(b, " order");
+    for (uint32_t i = 0; i < nkeys; i++)
+        sq_buf_printf(b, "%s %.*s%s", i ? "," : "", SQ_FMT(in->cols[keys[i].col].name), keys[i].desc ? " DESC" : "");
+}
+
+static void describe_rank(struct sq_buf *b, const struct sq_plan *p)
+{
+    sq_buf_puts(b, p->u.rank.windowed ? "WindowRank " : "Rank ");
+    if (p->u.rank.from > 1)
+        sq_buf_printf(b, "%lld to ", (long long)p->u.rank.from);
+    sq_buf_printf(b, "%lld", (long long)p->u.rank.to);
+    partition(b, p->inputs[0], p->u.rank.partition, p->u.rank.npartition, p->u.rank.keys, p->u.rank.nkeys);
+}
+
+static void describe_over(struct sq_buf *b, const struct sq_plan *p)
+{
+    sq_buf_puts(b, "Over");
+    partition(b, p->inputs[0], p->u.over.partition, p->u.over.npartition, p->u.over.keys, p->u.over.nkeys);
+    sq_buf_puts(b, p->u.over.rows ? " rows " : " range ");
+    if (p->u.over.preceding == INT64_MAX)
+        sq_buf_puts(b, "unbounded");
+    else if (p->u.over.rows)
+        sq_buf_printf(b, "%lld", (long long)p->u.over.preceding);
+    else
+        duration(b, p->u.over.preceding);
+    aggregates(b, p->inputs[0], p->u.over.items, p->u.over.nitems);
 }
 
 static void describe_join(struct sq_buf *b, const struct sq_plan *p)
@@ -230,6 +264,10 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
         describe_window_aggregate(b, p);
         break;
     case SQ_N_RANK:
+        describe_rank(b, p);
+        break;
+    case SQ_N_OVER:
+        describe_over(b, p);
         break;
     case SQ_N_UNION:
         sq_buf_puts(b, "Union");
@@ -348,6 +386,21 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
     switch (p->kind) {
     case SQ_N_AGGREGATE:
         aggregate_state(b, p, c);
+        return;
+    case SQ_N_RANK:
+        if (p->u.rank.windowed)
+            sq_buf_puts(b, "  state: the rows of open windows, until the watermark is at their end");
+        else if (p->inputs[0]->mode == SQ_MODE_INSERT)
+            sq_buf_printf(b, "  state: %lld row%s for each partition", (long long)p->u.rank.to, p->u.rank.to == 1 ? "" : "s");
+        else
+            sq_buf_puts(b, "  state: all rows, as each may move up");
+        if (!p->u.rank.windowed)
+            bound(b, p, c, "kept for good");
+        return;
+    case SQ_N_OVER:
+        sq_buf_puts(b, "  state: the rows that wait for the watermark, and ");
+        sq_buf_puts(b, p->u.over.preceding == INT64_MAX ? "one row for each partition" : "those that later rows' windows hold");
+        bound(b, p, c, "kept for good");
         return;
     case SQ_N_WINDOW_AGGREGATE:
         sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each open window");

@@ -179,9 +179,10 @@ static void print_call(struct printer *p, const struct sq_expr *e)
         print(p, e->args[0], P_COMPARE + 1);
         sq_buf_printf(p->buf, " %s", name);
     } else {
-        sq_buf_printf(p->buf, "%s(", name);
+        bool brackets = strcmp(name, "ARRAY") == 0 || strcmp(name, "MAP") == 0;
+        sq_buf_printf(p->buf, "%s%c", name, brackets ? '[' : '(');
         print_list(p, e->args, e->nargs, ", ", 0);
-        sq_buf_putc(p->buf, ')');
+        sq_buf_putc(p->buf, brackets ? ']' : ')');
     }
 }
 

@@ -8,6 +8,7 @@
  *   project    keys whose columns are passed on, as they are or cast to a type that keeps them apart
  *   window     the input's, with the window's end where a row is in several
  *   window aggregate: the other group columns and the window
+ *   rank       the partition and the number; the input's
  *   unnest     the input's keys with the ordinal number, or with the key of a MAP
  *   filter, watermark, sort, limit, normalize: the input's
  */
@@ -247,6 +248,19 @@ static sq_rc window_aggregate_keys(struct sq_arena *a, struct sq_plan *p, struct
     return with_columns(a, &(struct sq_key){cols, n}, n + p->u.agg.nitems, 2, l);
 }
 
+/* The partition and the number, or the partition alone where one row of it is wanted. */
+static sq_rc rank_keys(struct sq_arena *a, struct sq_plan *p, struct keys *l)
+{
+    const struct sq_plan *in = p->inputs[0];
+    bool one = p->u.rank.from == p->u.rank.to;
+    struct sq_key k = {p->u.rank.partition, p->u.rank.npartition};
+    if (one || p->u.rank.number)
+        SQ_TRY(with_columns(a, &k, in->ncols, one ? 0 : 1, l));
+    for (uint32_t i = 0; i < in->nkeys; i++)
+        SQ_TRY(with_columns(a, &in->keys[i], 0, 0, l));
+    return SQ_OK;
+}
+
 sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
 {
     struct keys l = {.n = 0};
@@ -268,6 +282,9 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
     case SQ_N_WINDOW:
         SQ_TRY(window_keys(a, p, &l));
         break;
+    case SQ_N_RANK:
+        SQ_TRY(rank_keys(a, p, &l));
+        break;
     case SQ_N_WINDOW_AGGREGATE:
         SQ_TRY(window_aggregate_keys(a, p, &l));
         break;
@@ -285,7 +302,7 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
     case SQ_N_LIMIT:
     case SQ_N_EXCHANGE:
     case SQ_N_NORMALIZE:
-    case SQ_N_RANK:
+    case SQ_N_OVER:
     case SQ_N_SINK:
     case SQ_N_COLLECT:
         p->keys = p->inputs[0]->keys;

@@ -95,7 +95,8 @@ enum sq_plan_kind {
     SQ_N_EXPAND,     /* each row once per grouping set: `expand` */
     SQ_N_UNNEST,     /* each row once per element of an ARRAY, MAP or MULTISET: `unnest` */
     SQ_N_REPLICATE,  /* each row as often as the input's last column says, which the output has not */
-    SQ_N_RANK        /* the first rows of each partition by ROW_NUMBER: `rank` */
+    SQ_N_RANK,       /* the first rows of each partition by ROW_NUMBER: `rank` */
+    SQ_N_OVER        /* aggregates over the rows before each row: `over` */
 };
 
 /* How rows of two sides meet. */
@@ -188,8 +189,19 @@ struct sq_plan {
             uint32_t nkeys;
             int64_t from, to;              /* numbers from 1 */
             bool number;
-            bool windowed;                 /* partitions are of one window, which is emitted when it is over */
+            bool windowed;                 /* partitions are of one window, which is put out when it is over */
+            bool last_of_equals;           /* of rows with equal keys the last one that came is first */
         } rank;
+        struct {                           /* SQ_N_OVER: output = input, then the aggregates */
+            const uint32_t *partition;     /* input columns */
+            uint32_t npartition;
+            const struct sq_sort_key *keys;
+            uint32_t nkeys;
+            bool rows;                     /* ROWS: `preceding` counts rows; else RANGE: microseconds of the time column, rows of one time together */
+            int64_t preceding;             /* INT64_MAX: unbounded */
+            const struct sq_agg_item *items;
+            uint32_t nitems;
+        } over;
         struct {                           /* SQ_N_JOIN: output = left columns, then right columns (SEMI, ANTI: left only) */
             enum sq_join_kind kind;
             enum sq_join_how how;

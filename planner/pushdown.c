@@ -653,6 +653,100 @@ static sq_rc prune_replicate(struct sq_arena *a, struct sq_plan *p, uint32_t *ma
     return prune_exact(a, p->inputs[0], all, below, &p->inputs[0]);
 }
 
+/* The input's columns that are needed, then `extra` of the node's own behind them. */
+static sq_rc own_columns(struct sq_arena *a, struct sq_plan *p, uint32_t n, uint32_t extra, uint32_t *map)
+{
+    uint32_t now = p->inputs[0]->ncols;
+    struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, now + extra + 1);
+    if (!cols)
+        return SQ_NOMEM;
+    if (now)
+        memcpy(cols, p->inputs[0]->cols, now * sizeof *cols);
+    for (uint32_t i = 0; i < extra; i++) {
+        cols[now + i] = p->cols[n + i];
+        map[n + i] = now + i;
+    }
+    p->cols = cols;
+    p->ncols = now + extra;
+    return SQ_OK;
+}
+
+static sq_rc remap_list(struct sq_arena *a, const uint32_t **list, uint32_t n, const uint32_t *map)
+{
+    uint32_t *to = numbers(a, n);
+    if (!to)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = map[(*list)[i]];
+    *list = to;
+    return SQ_OK;
+}
+
+static sq_rc remap_keys(struct sq_arena *a, const struct sq_sort_key **keys, uint32_t n, const uint32_t *map)
+{
+    struct sq_sort_key *to = SQ_NEW_ARRAY(a, struct sq_sort_key, n + 1);
+    if (!to)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] = (*keys)[i];
+        to[i].col = map[to[i].col];
+    }
+    *keys = to;
+    return SQ_OK;
+}
+
+/* Rows are kept, so exactly what is needed; the number where somebody looks at it. */
+static sq_rc prune_rank(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
+{
+    uint32_t n = p->inputs[0]->ncols;
+    bool *below = flags(a, n), number = p->u.rank.number && (needed[n] || p->u.rank.to == INT64_MAX);
+    if (!below)
+        return SQ_NOMEM;
+    memcpy(below, needed, n);
+    for (uint32_t i = 0; i < p->u.rank.npartition; i++)
+        below[p->u.rank.partition[i]] = true;
+    for (uint32_t i = 0; i < p->u.rank.nkeys; i++)
+        below[p->u.rank.keys[i].col] = true;
+    SQ_TRY(prune_exact(a, p->inputs[0], below, map, &p->inputs[0]));
+    SQ_TRY(remap_list(a, &p->u.rank.partition, p->u.rank.npartition, map));
+    SQ_TRY(remap_keys(a, &p->u.rank.keys, p->u.rank.nkeys, map));
+    SQ_TRY(own_columns(a, p, n, number, map));
+    p->u.rank.number = number;
+    return SQ_OK;
+}
+
+static sq_rc prune_over(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
+{
+    uint32_t n = p->inputs[0]->ncols;
+    bool *below = flags(a, n);
+    struct sq_agg_item *items = SQ_NEW_ARRAY(a, struct sq_agg_item, p->u.over.nitems + 1);
+    if (!below || !items)
+        return SQ_NOMEM;
+    memcpy(below, needed, n);
+    for (uint32_t i = 0; i < p->u.over.npartition; i++)
+        below[p->u.over.partition[i]] = true;
+    for (uint32_t i = 0; i < p->u.over.nkeys; i++)
+        below[p->u.over.keys[i].col] = true;
+    for (uint32_t i = 0; i < p->u.over.nitems; i++) {
+        if (p->u.over.items[i].arg >= 0)
+            below[p->u.over.items[i].arg] = true;
+        if (p->u.over.items[i].filter >= 0)
+            below[p->u.over.items[i].filter] = true;
+    }
+    SQ_TRY(prune_exact(a, p->inputs[0], below, map, &p->inputs[0]));
+    for (uint32_t i = 0; i < p->u.over.nitems; i++) {
+        items[i] = p->u.over.items[i];
+        if (items[i].arg >= 0)
+            items[i].arg = (int32_t)map[items[i].arg];
+        if (items[i].filter >= 0)
+            items[i].filter = (int32_t)map[items[i].filter];
+    }
+    p->u.over.items = items;
+    SQ_TRY(remap_list(a, &p->u.over.partition, p->u.over.npartition, map));
+    SQ_TRY(remap_keys(a, &p->u.over.keys, p->u.over.nkeys, map));
+    return own_columns(a, p, n, p->u.over.nitems, map);
+}
+
 /* A side of a join keeps exactly what is needed, because it is kept in state; at least one column. */
 static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
@@ -803,6 +897,10 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
         return prune_unnest(a, p, needed, map);
     case SQ_N_REPLICATE:
         return prune_replicate(a, p, map);
+    case SQ_N_RANK:
+        return prune_rank(a, p, needed, map);
+    case SQ_N_OVER:
+        return prune_over(a, p, needed, map);
     case SQ_N_UNION:
         return prune_union(a, p, needed, map);
     case SQ_N_WINDOW:
@@ -813,7 +911,6 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
     case SQ_N_SORT:
     case SQ_N_LIMIT:
         return prune_sort(a, p, needed, map);
-    case SQ_N_RANK:
     case SQ_N_EXCHANGE:
     case SQ_N_NORMALIZE:
     case SQ_N_SINK:

@@ -353,6 +353,7 @@ sq_rc sq_rewrite_plan(struct sq_bind_env *env, struct sq_plan *p, struct sq_plan
     SQ_TRY(sq_time_annotate(env->arena, p));
     SQ_TRY(sq_push_filters(env->arena, p, &p));
     SQ_TRY(sq_merge_projects(env->arena, p, &p));
+    SQ_TRY(sq_find_places(env->arena, &p));
     SQ_TRY(fold_plan(env, &p));                                  /* constants that came together */
     SQ_TRY(sq_prune_columns(env->arena, p, &p));
     SQ_TRY(sq_merge_projects(env->arena, p, &p));
@@ -360,6 +361,7 @@ sq_rc sq_rewrite_plan(struct sq_bind_env *env, struct sq_plan *p, struct sq_plan
     SQ_TRY(sq_find_windows(env->arena, &p));
     SQ_TRY(sq_merge_projects(env->arena, p, &p));
     SQ_TRY(sq_time_annotate(env->arena, p));
+    SQ_TRY(sq_check_overs(env, p));
     SQ_TRY(fold_all_values(env, &p));
     SQ_ASSERT(p->ncols == ncols);
     if (p->cols != cols) {                                       /* a project that only gave names is gone */

@@ -5,6 +5,7 @@
  *   [NOT] EXISTS (…)            SEMI or ANTI join
  *   x [NOT] IN (SELECT y …)     SEMI join on x = y; ANTI join on x = y, or, where one of them may be NULL, on (x = y) IS NOT FALSE: no row comes out where the answer is unknown
  *   x op ANY|SOME (…)           SEMI join on x op y;   x op ALL (…)   ANTI join on (x op y) IS NOT TRUE
+ *   t, LATERAL (SELECT …)       a query that names columns of t: a join on its conditions, aggregated before where it has aggregates
  *   (SELECT …) as a value       LEFT join with the one row; where it says column = outer column, an aggregate for each value of the column, joined by it
  *
  * They are taken where they stand alone or between ANDs; values anywhere in WHERE. A query may name columns of the one it stands in (it is *correlated*) in the conditions of its own
@@ -405,4 +406,215 @@ sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, stru
     if (!(*out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span))))
         return SQ_NOMEM;
     return counts ? zero_for_null(b, *out, out) : SQ_OK;
+}
+
+/* ---- LATERAL ---- */
+
+/* A query whose rows can be aggregated by the columns that its conditions compare with those outside. */
+static bool is_grouped(const struct sq_ast_query *q)
+{
+    bool fits = q->kind == SQ_Q_SELECT && q->from && !q->distinct && !q->limit && !q->offset && !q->nwith && !q->qualify;
+    for (uint32_t i = 0; fits && i < q->ngroup; i++)
+        fits = q->group[i]->kind == SQ_G_EXPR && q->group[i]->expr->kind != SQ_A_ROW;
+    for (uint32_t i = 0; fits && i < q->nitems; i++)
+        fits = q->items[i].expr->kind != SQ_A_STAR;
+    return fits && (q->ngroup || !q->having);
+}
+
+static sq_rc item_name(struct sq_binder *b, const struct sq_ast_item *it, uint32_t i, struct sq_str *name)
+{
+    *name = it->alias;
+    if (!name->p && it->expr->kind == SQ_A_NAME)
+        *name = it->expr->name.part[it->expr->name.n - 1];
+    else if (!name->p && it->expr->kind == SQ_A_FIELD)
+        *name = it->expr->text;
+    if (name->p)
+        return SQ_OK;
+    char *text = sq_arena_printf(b->arena, "EXPR$%u", i);
+    *name = sq_str_of(text);
+    return text ? SQ_OK : SQ_NOMEM;
+}
+
+/* The items of a plain query, over the columns of the join. */
+static sq_rc lateral_items(struct sub *s, const struct sq_ast_query *q, struct sq_exprs *items, struct sq_str **names)
+{
+    struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .outer = s->outer, .clause = "SELECT"};
+    uint32_t n = 0;
+    if (!(*names = SQ_NEW_ARRAY(s->b->arena, struct sq_str, q->nitems + s->scope.ncols * q->nitems + 1)))
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < q->nitems; i++) {
+        const struct sq_ast_expr *a = q->items[i].expr;
+        struct sq_expr *e;
+        for (uint32_t k = 0; a->kind == SQ_A_STAR && k < s->scope.ncols; k++) {
+            if (s->scope.cols[k].hidden)
+                continue;
+            SQ_TRY(to_join(s, s->scope.cols[k].expr, &e));
+            SQ_TRY(sq_exprs_add(s->b->arena, items, e));
+            (*names)[n++] = s->scope.cols[k].name;
+        }
+        if (a->kind == SQ_A_STAR) {
+            if (a->name.n)
+                return SQ_REFUSE(s->b, a->span, "%.*s.* in a correlated LATERAL query is not supported: write * or the columns", SQ_FMT(a->name.part[a->name.n - 1]));
+            continue;
+        }
+        SQ_TRY(sq_bind_expr(&x, a, &e));
+        SQ_TRY(to_join(s, e, &e));
+        SQ_TRY(sq_exprs_add(s->b->arena, items, e));
+        SQ_TRY(item_name(s->b, &q->items[i], i, &(*names)[n++]));
+    }
+    return SQ_OK;
+}
+
+/* Puts what is of inner columns alone beside them, below the join: a LEFT join pads it. */
+static sq_rc below_join(struct sub *s, struct sq_exprs *items, struct sq_span span)
+{
+    struct sq_arena *a = s->b->arena;
+    uint32_t n = s->plan->ncols;
+    struct sq_exprs all = {0};
+    struct sq_str *names = SQ_NEW_ARRAY(a, struct sq_str, n + items->n + 1);
+    if (!names)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        SQ_TRY(sq_exprs_add(a, &all, sq_expr_col(a, i, s->plan->cols[i].type, (struct sq_span){0, 0})));
+        names[i] = s->plan->cols[i].name;
+    }
+    for (uint32_t i = 0; i < items->n; i++) {
+        struct sq_expr *e;
+        if (!sq_expr_within(items->p[i], s->nouter, UINT32_MAX))
+            return SQ_REFUSE(s->b, span, "LEFT JOIN LATERAL whose query selects columns from outside is not supported: select them beside it");
+        SQ_TRY(sq_expr_shift(a, items->p[i], -(int64_t)s->nouter, &e));
+        SQ_TRY(sq_expr_label(a, e, s->plan, &names[n + i]));
+        SQ_TRY(sq_exprs_add(a, &all, e));
+        items->p[i] = sq_expr_col(a, s->nouter + n + i, sq_type_nullable(a, e->type, true), e->span);
+        if (!items->p[i] || !items->p[i]->type)
+            return SQ_NOMEM;
+    }
+    s->plan = sq_node_project(a, s->plan, all.p, all.n, names);
+    return s->plan ? SQ_OK : SQ_NOMEM;
+}
+
+struct over_join { const struct sub *s; const struct sq_aggs *aggs; bool padded; };
+
+/* An aggregate call over the columns of the join: where it is padded, no row was aggregated, and COUNT is 0. */
+static sq_rc over_one(void *arg, struct sq_expr *e, struct sq_expr **out)
+{
+    const struct over_join *o = arg;
+    struct sq_binder *b = o->s->b;
+    if (e->kind != SQ_X_COL || e->col < SQ_AGG_COL)
+        return SQ_OK;
+    uint32_t i = e->col - SQ_AGG_COL;
+    const struct sq_type *t = sq_type_nullable(b->arena, e->type, o->padded || e->type->nullable);
+    struct sq_expr *col = t ? sq_expr_col(b->arena, o->s->nouter + o->aggs->ngroup + i, t, e->span) : NULL;
+    if (!col)
+        return SQ_NOMEM;
+    *out = col;
+    if (!o->padded || !(o->aggs->uses[i].agg->flags & SQ_NEVER_NULL))
+        return SQ_OK;
+    if (strcmp(o->aggs->uses[i].agg->name, "COUNT") != 0)
+        return SQ_REFUSE(b, e->span, "%s in a correlated LATERAL query needs a GROUP BY", o->aggs->uses[i].agg->name);
+    return zero_for_null(b, col, out);
+}
+
+/* Aggregates of a correlated query: by the inner columns of its equalities and its own GROUP BY, joined by the former. Without GROUP BY there is a row for each
+ * row outside. */
+static sq_rc lateral_grouped(struct sub *s, const struct sq_ast_query *q, bool *left, struct sq_exprs *items, struct sq_str **names)
+{
+    struct sq_binder *b = s->b;
+    struct sq_aggs aggs = {.grouped = true};
+    struct sq_bind_x x = {.b = b, .scope = &s->scope, .clause = "GROUP BY"};
+    struct over_join o = {s, &aggs, q->ngroup == 0};
+    struct sq_expr *e, *having = NULL, **outer = SQ_NEW_ARRAY(b->arena, struct sq_expr *, s->on.n + 1);
+    uint32_t nkeys = s->on.n;
+    *names = SQ_NEW_ARRAY(b->arena, struct sq_str, q->nitems + 1);
+    if (!outer || !*names || !(aggs.group = SQ_NEW_ARRAY(b->arena, struct sq_expr *, nkeys + q->ngroup + 1)))
+        return SQ_NOMEM;
+    if (!equalities(s, aggs.group, outer))
+        return SQ_REFUSE(b, q->span, "a correlated query with aggregates must compare its columns with those outside by = alone");
+    for (uint32_t i = 0; i < nkeys; i++)
+        SQ_TRY(sq_expr_shift(b->arena, aggs.group[i], -(int64_t)s->nouter, &aggs.group[i]));
+    for (uint32_t i = 0; i < q->ngroup; i++)
+        SQ_TRY(sq_bind_expr(&x, q->group[i]->expr, &aggs.group[nkeys + i]));
+    aggs.ngroup = nkeys + q->ngroup;
+    x.aggs = &aggs;
+    x.clause = "SELECT";
+    for (uint32_t i = 0; i < q->nitems; i++) {
+        SQ_TRY(sq_bind_expr(&x, q->items[i].expr, &e));
+        SQ_TRY(sq_exprs_add(b->arena, items, e));
+        SQ_TRY(item_name(b, &q->items[i], i, &(*names)[i]));
+    }
+    x.clause = "HAVING";
+    if (q->having)
+        SQ_TRY(sq_bind_predicate(&x, q->having, &having));
+    const struct sq_plan *from = s->plan;
+    SQ_TRY(sq_agg_plan(b, &aggs, s->plan, sq_bind_span(b, q->span), &s->plan));
+    if (having) {
+        SQ_TRY(sq_agg_place(b, &aggs, from, having, &having));
+        if (!(s->plan = sq_node_filter(b->arena, s->plan, having)))
+            return SQ_NOMEM;
+    }
+    s->on.n = 0;
+    for (uint32_t i = 0; i < nkeys; i++) {
+        struct sq_expr *in = sq_expr_col(b->arena, s->nouter + i, s->plan->cols[i].type, (struct sq_span){0, 0}), *args[2] = {outer[i], in}, *eq;
+        if (!in)
+            return SQ_NOMEM;
+        SQ_TRY(sq_bind_call(b, SQ_STR("="), args, 2, q->span, &eq));
+        SQ_TRY(sq_exprs_add(b->arena, &s->on, eq));
+    }
+    for (uint32_t i = 0; i < items->n; i++) {
+        if (o.padded) {
+            SQ_TRY(sq_expr_map(b->arena, items->p[i], over_one, &o, &items->p[i]));
+            continue;
+        }
+        SQ_TRY(sq_agg_place(b, &aggs, from, items->p[i], &items->p[i]));
+        SQ_TRY(sq_expr_shift(b->arena, items->p[i], s->nouter, &items->p[i]));
+    }
+    if (*left && !o.padded)
+        return below_join(s, items, q->span);
+    *left |= o.padded;
+    return SQ_OK;
+}
+
+static bool groups(const struct sq_ast_query *q)
+{
+    bool some = q->grouped || q->ngroup || q->having;
+    for (uint32_t i = 0; i < q->nitems; i++)
+        some |= sq_ast_has_aggregate(q->items[i].expr);
+    return some;
+}
+
+sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
+{
+    const struct sq_ast_query *q = f->query;
+    struct sub s = {.b = b, .outer = outer, .nouter = (*plan)->ncols};
+    struct sq_exprs items = {0}, all = {0};
+    struct sq_str *own = NULL, *names;
+    if (groups(q) ? !is_grouped(q) : !is_plain(q) || q->distinct)
+        return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, but not DISTINCT, LIMIT, WITH or set operations");
+    SQ_TRY(bind_plain(&s, q));
+    if (groups(q)) {
+        SQ_TRY(lateral_grouped(&s, q, &left, &items, &own));
+    } else {
+        SQ_TRY(lateral_items(&s, q, &items, &own));
+        if (left)
+            SQ_TRY(below_join(&s, &items, q->span));
+    }
+    struct sq_plan *j = join_of(b, *plan, s.plan, left ? SQ_JOIN_LEFT : SQ_JOIN_INNER, f->span);
+    if (!j || !(names = SQ_NEW_ARRAY(b->arena, struct sq_str, s.nouter + items.n + 1)) || !(*fields = SQ_NEW_ARRAY(b->arena, struct sq_field, items.n + 1)))
+        return SQ_NOMEM;
+    if (!left)
+        for (uint32_t i = s.nouter; i < j->ncols; i++)
+            ((struct sq_field *)(uintptr_t)j->cols)[i].type = s.plan->cols[i - s.nouter].type;
+    SQ_TRY(sq_expr_conjunction(b->arena, &s.on, &j->u.join.residual));
+    for (uint32_t i = 0; i < s.nouter; i++) {
+        names[i] = (*plan)->cols[i].name;
+        SQ_TRY(sq_exprs_add(b->arena, &all, sq_expr_col(b->arena, i, (*plan)->cols[i].type, (struct sq_span){0, 0})));
+    }
+    for (uint32_t i = 0; i < items.n; i++) {
+        names[s.nouter + i] = own[i];
+        (*fields)[i] = (struct sq_field){own[i], items.p[i]->type};
+        SQ_TRY(sq_exprs_add(b->arena, &all, items.p[i]));
+    }
+    *n = items.n;
+    *plan = sq_node_project(b->arena, j, all.p, all.n, names);
+    return *plan ? SQ_OK : SQ_NOMEM;
 }

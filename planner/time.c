@@ -7,6 +7,7 @@
  *   union             what all inputs say
  *   join              a join in time keeps both sides' time, a window join the window; any other makes plain columns of them
  *   aggregate         plain columns; by windows: the window, and window_time
+ *   expand, unnest    columns that are passed on everywhere stay what they were
  *   window, rank      the window function's three columns, else the input's
  *
  * The binder asks for the part that it has made so far, and the planner once more when the tree is whole, because columns move when a tree is rewritten.
@@ -166,6 +167,17 @@ static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
     return SQ_OK;
 }
 
+/* Its partitions are of one window each. */
+static bool ranks_windows(const struct sq_plan *p)
+{
+    bool start = false, end = false;
+    for (uint32_t i = 0; p->window && i < p->u.rank.npartition; i++) {
+        start |= p->u.rank.partition[i] == p->window->start;
+        end |= p->u.rank.partition[i] == p->window->end;
+    }
+    return start && end;
+}
+
 static bool in_all_sets(const struct sq_plan *p, uint32_t col)
 {
     for (uint32_t i = 0; col < p->u.expand.ngroup && i < p->u.expand.nsets; i++)
@@ -233,14 +245,18 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
         return of_union(a, p);
     case SQ_N_JOIN:
         return of_join(a, p);
-    case SQ_N_WINDOW:
-        return of_window(a, p);
-    case SQ_N_WINDOW_AGGREGATE:
-        return of_window_aggregate(a, p);
+    case SQ_N_RANK:
+        SQ_TRY(of_input(a, p, &t));
+        p->window = ranks_windows(p) ? p->window : NULL;
+        return SQ_OK;
     case SQ_N_EXPAND:
         return of_expand(a, p);
     case SQ_N_UNNEST:
         return of_unnest(a, p);
+    case SQ_N_WINDOW:
+        return of_window(a, p);
+    case SQ_N_WINDOW_AGGREGATE:
+        return of_window_aggregate(a, p);
     default:
         return of_input(a, p, &t);
     }

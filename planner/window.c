@@ -238,6 +238,7 @@ struct fold {
     const struct sq_plan_window *w;
     struct sq_plan *tvf;                   /* NULL: attached */
     struct sq_expr *filter;                /* between the two, of SESSION; NULL: none */
+    struct sq_plan *expand;                /* GROUPING SETS over `in`; NULL: none */
 };
 
 static bool is_bound(const struct sq_plan_window *w, uint32_t col) { return col == w->start || col == w->end || (col == w->time && w->time != UINT32_MAX); }
@@ -253,6 +254,9 @@ static struct sq_expr *below(const struct fold *f, uint32_t col)
     e = in->u.project.exprs[col];
     return sq_expr_within(e, 0, n) ? e : NULL;
 }
+
+/* The number of the grouping set. */
+static bool is_set(const struct fold *f, uint32_t col) { return f->expand && col == f->expand->ncols - 1; }
 
 static bool same_keys(const struct fold *f)
 {
@@ -273,7 +277,7 @@ static bool same_keys(const struct fold *f)
 }
 
 /* The window function that the aggregate can take the place of. */
-static void find_function(struct fold *f)
+static void look_below(struct fold *f)
 {
     struct sq_plan *t = f->in->kind == SQ_N_PROJECT ? f->in->inputs[0] : f->in;
     const struct sq_plan *p = f->agg;
@@ -286,23 +290,85 @@ static void find_function(struct fold *f)
         return;
     f->tvf = t;
     for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
-        ok = ok && (is_bound(f->w, p->u.agg.group[i]) || below(f, p->u.agg.group[i]));
+        ok = ok && (is_bound(f->w, p->u.agg.group[i]) || is_set(f, p->u.agg.group[i]) || below(f, p->u.agg.group[i]));
     for (uint32_t i = 0; i < p->u.agg.nitems; i++)
         ok = ok && (p->u.agg.items[i].arg < 0 || below(f, (uint32_t)p->u.agg.items[i].arg)) && (p->u.agg.items[i].filter < 0 || below(f, (uint32_t)p->u.agg.items[i].filter));
-    if (!ok || (t->u.window.spec->kind == SQ_WINDOW_SESSION && !t->u.window.by_group && !same_keys(f)))
+    if (!ok || (t->u.window.spec->kind == SQ_WINDOW_SESSION && !t->u.window.by_group && (f->expand || !same_keys(f))))
         f->tvf = NULL;
 }
 
-/* A column of the new input: what `col` of the old one is. */
-static sq_rc take(struct fold *f, struct sq_exprs *l, uint32_t col, uint32_t *at)
+static void find_function(struct fold *f)
+{
+    if (f->in->kind == SQ_N_EXPAND) {                            /* it goes below the windows: rows come once per set, not once per set and window */
+        f->expand = f->in;
+        f->in = f->expand->inputs[0];
+    }
+    look_below(f);
+    if (f->expand && !f->tvf) {
+        f->in = f->expand;
+        f->expand = NULL;
+    }
+}
+
+/* A column of the new input: what `col` of the old one is; shared with those from `from` on. */
+static sq_rc take(struct fold *f, struct sq_exprs *l, uint32_t from, uint32_t col, uint32_t *at)
 {
     struct sq_expr *e = below(f, col);
     if (!e)
         return SQ_NOMEM;
-    for (*at = 0; *at < l->n; ++*at)
+    for (*at = from; *at < l->n; ++*at)
         if (sq_expr_equal(l->p[*at], e))
             return SQ_OK;
     return sq_exprs_add(f->a, l, e);
+}
+
+/* The sets over the group columns that are no bounds of windows, which are in every set: these columns come first in the list. */
+static sq_rc expand_below(struct fold *f, const struct sq_plan *p, const uint32_t *group, struct sq_exprs *l, struct sq_plan **out)
+{
+    const struct sq_plan *old = f->expand;
+    struct sq_plan *ex = sq_node_new(f->a, SQ_N_EXPAND, NULL, old->span);
+    uint64_t *sets = SQ_NEW_ARRAY(f->a, uint64_t, old->u.expand.nsets);
+    if (!ex || !sets)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < p->u.agg.ngroup; i++) {
+        if (is_set(f, group[i]))
+            continue;
+        for (uint32_t k = 0; k < old->u.expand.nsets; k++)
+            sets[k] |= (old->u.expand.sets[k] >> group[i] & 1) << l->n;
+        SQ_TRY(sq_exprs_add(f->a, l, below(f, group[i])));
+    }
+    ex->u.expand.ngroup = l->n;
+    ex->u.expand.sets = sets;
+    ex->u.expand.nsets = old->u.expand.nsets;
+    *out = ex;
+    return SQ_OK;
+}
+
+/* Puts the node between the aggregate and its input, and finds the group columns there. */
+static sq_rc put_expand(struct fold *f, struct sq_plan *p, struct sq_plan *ex, uint32_t *group)
+{
+    struct sq_plan *in = p->inputs[0];
+    struct sq_field *cols = SQ_NEW_ARRAY(f->a, struct sq_field, in->ncols + 1);
+    uint32_t k = 0;
+    if (!cols || !(ex->inputs = SQ_NEW_ARRAY(f->a, struct sq_plan *, 1)))
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < in->ncols; i++)
+        cols[i] = in->cols[i];
+    cols[in->ncols] = f->expand->cols[f->expand->ncols - 1];
+    for (uint32_t i = 0; i < p->u.agg.ngroup; i++) {
+        if (is_set(f, group[i])) {
+            group[i] = in->ncols;
+            continue;
+        }
+        cols[k] = f->expand->cols[group[i]];
+        group[i] = k++;
+    }
+    ex->inputs[0] = in;
+    ex->ninputs = 1;
+    ex->cols = cols;
+    ex->ncols = in->ncols + 1;
+    p->inputs[0] = ex;
+    return SQ_OK;
 }
 
 /* The node over what the window function reads, its columns those that are wanted and the time. */
@@ -310,23 +376,27 @@ static sq_rc folded(struct fold *f, struct sq_plan *p, uint32_t *group, struct s
 {
     struct sq_exprs l = {0};
     struct sq_plan *src = f->filter ? sq_node_filter(f->a, f->tvf->inputs[0], f->filter) : f->tvf->inputs[0];
-    uint32_t at;
+    struct sq_plan *ex = NULL;
+    uint32_t at, own = 0;                                        /* with sets, group columns are nobody else's */
     if (!src)
         return SQ_NOMEM;
-    for (uint32_t i = 0; i < p->u.agg.ngroup; i++)
-        SQ_TRY(take(f, &l, group[i], &group[i]));
+    if (f->expand)
+        SQ_TRY(expand_below(f, p, group, &l, &ex));
+    for (uint32_t i = 0; i < p->u.agg.ngroup && !ex; i++)
+        SQ_TRY(take(f, &l, 0, group[i], &group[i]));
+    own = ex ? l.n : 0;
     for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
         if (items[i].arg >= 0) {
-            SQ_TRY(take(f, &l, (uint32_t)items[i].arg, &at));
+            SQ_TRY(take(f, &l, own, (uint32_t)items[i].arg, &at));
             items[i].arg = (int32_t)at;
         }
         if (items[i].filter >= 0) {
-            SQ_TRY(take(f, &l, (uint32_t)items[i].filter, &at));
+            SQ_TRY(take(f, &l, own, (uint32_t)items[i].filter, &at));
             items[i].filter = (int32_t)at;
         }
     }
     struct sq_expr *time = sq_expr_col(f->a, f->tvf->u.window.time, src->cols[f->tvf->u.window.time].type, (struct sq_span){0, 0});
-    for (at = 0; time && at < l.n && !sq_expr_equal(l.p[at], time);)
+    for (at = own; time && at < l.n && !sq_expr_equal(l.p[at], time);)
         at++;
     if (at == l.n)
         SQ_TRY(sq_exprs_add(f->a, &l, time));
@@ -336,8 +406,9 @@ static sq_rc folded(struct fold *f, struct sq_plan *p, uint32_t *group, struct s
         return SQ_NOMEM;
     for (uint32_t i = 0; i < l.n; i++)
         SQ_TRY(sq_expr_label(f->a, l.p[i], src, &names[i]));
-    p->inputs[0] = sq_node_project(f->a, src, l.p, l.n, names);
-    return p->inputs[0] ? SQ_OK : SQ_NOMEM;
+    if (!(p->inputs[0] = sq_node_project(f->a, src, l.p, l.n, names)))
+        return SQ_NOMEM;
+    return ex ? put_expand(f, p, ex, group) : SQ_OK;
 }
 
 /* Its output: the other group columns, the aggregates, the window. */

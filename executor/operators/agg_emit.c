@@ -82,6 +82,7 @@ sq_rc sq_agg_results(struct aggregate *a, struct sq_entry *const *e, uint32_t n,
         }
         for (uint32_t k = 0; k < n; k++)
             SQ_TRY(m->call.agg->result(&m->call, acc[k], &cols[i]));
+        sq_col_seal(&cols[i]);                   /* results may be nested, and are compared */
     }
     return SQ_OK;
 }

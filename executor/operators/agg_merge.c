@@ -59,6 +59,15 @@ static sq_rc find_values(struct distinct *d, struct part *p)
     return sq_hashtab_upsert(&d->seen, p->n, d->hash, d->view, NULL, d->entry);
 }
 
+/* The flag before the bytes becomes the entry's. */
+static void drop_flag(const struct distinct *d, struct sq_entry *e)
+{
+    struct sq_str s = sq_view_str(&e->key);
+
+    e->flags = s.p[0] && d->keys.form != SQ_KEY_PACKED ? SQ_ENTRY_NULL : 0;
+    e->key = sq_view_of(s.p + 1, s.n - 1);
+}
+
 /* Values that were not there go through the aggregates of the set. */
 static sq_rc add_values(struct aggregate *a, uint32_t set, struct part *p)
 {
@@ -73,6 +82,8 @@ static sq_rc add_values(struct aggregate *a, uint32_t set, struct part *p)
         to->group_hash = p->group[i]->hash;
         if (had)
             continue;
+        if (d->nulls)
+            drop_flag(d, &p->value[i]);
         p->values[n] = &p->value[i];
         p->group[n++] = p->group[i];
     }

@@ -20,19 +20,20 @@ static int32_t find_set(struct aggregate *a, const struct sq_agg_item *it)
     return (int32_t)a->nsets++;
 }
 
-static sq_rc open_items(struct aggregate *a, size_t *payload)
+static sq_rc open_items(struct aggregate *a, const struct sq_plan *in, const struct sq_agg_item *items, size_t *payload)
 {
-    const struct sq_plan *plan = a->base.plan, *in = plan->inputs[0];
     size_t at = sizeof(struct sq_entry) + sizeof(struct group);
 
     for (uint32_t i = 0; i < a->nitems; i++) {
-        const struct sq_agg_item *it = &plan->u.agg.items[i];
+        const struct sq_agg_item *it = &items[i];
         struct agg_item *m = &a->items[i];
         m->arg = it->arg;
         m->filter = it->filter;
         m->set = it->distinct && it->arg >= 0 ? find_set(a, it) : -1;
         m->call = (struct sq_agg_call){.ctx = a->base.ctx, .agg = it->agg, .arg = it->arg < 0 ? NULL : in->cols[it->arg].type, .ret = it->ret,
                                        .retracts = a->retracts, .overflows = &a->base.m.overflows, .state_bytes = &a->hung};
+        if (m->set >= 0)
+            a->sets[m->set].nulls |= (it->agg->flags & SQ_AGG_NULLS) != 0;
         m->offset = at;
         at += (it->agg->acc_size(&m->call) + 15) / 16 * 16;
         a->has_drop |= it->agg->drop != NULL;
@@ -52,18 +53,17 @@ static sq_rc open_sets(struct aggregate *a)
     return SQ_OK;
 }
 
-sq_rc sq_agg_state_open(struct aggregate *a)
+sq_rc sq_agg_open_as(struct aggregate *a, const struct sq_plan *in, const uint32_t *group, uint32_t ngroup, const struct sq_agg_item *items, uint32_t nitems)
 {
-    const struct sq_plan *plan = a->base.plan;
     struct sq_ctx *ctx = a->base.ctx;
     const struct sq_type **types;
     uint32_t ndistinct = 0;
     sq_rc rc;
 
-    for (uint32_t i = 0; i < plan->u.agg.nitems; i++)
-        ndistinct += plan->u.agg.items[i].distinct;
-    a->ngroup = plan->u.agg.ngroup;
-    a->nitems = plan->u.agg.nitems;
+    for (uint32_t i = 0; i < nitems; i++)
+        ndistinct += items[i].distinct;
+    a->ngroup = ngroup;
+    a->nitems = nitems;
     a->items = sq_calloc(ctx, (a->nitems + 1) * sizeof *a->items);
     a->sets = sq_calloc(ctx, (ndistinct + 1) * sizeof *a->sets);
     types = sq_alloc(ctx, (a->ngroup + 1) * sizeof *types);
@@ -72,13 +72,20 @@ sq_rc sq_agg_state_open(struct aggregate *a)
         return SQ_NOMEM;
     }
     for (uint32_t i = 0; i < a->ngroup; i++)
-        types[i] = plan->inputs[0]->cols[plan->u.agg.group[i]].type;
-    rc = sq_keys_init(&a->keys, ctx, types, plan->u.agg.group, a->ngroup);
+        types[i] = in->cols[group[i]].type;
+    rc = sq_keys_init(&a->keys, ctx, types, group, a->ngroup);
     sq_free(ctx, types);
     SQ_TRY(rc);
-    SQ_TRY(open_items(a, &a->payload));
+    SQ_TRY(open_items(a, in, items, &a->payload));
     SQ_TRY(open_sets(a));
     return sq_hashtab_init(&a->groups, ctx, a->payload);
+}
+
+sq_rc sq_agg_state_open(struct aggregate *a)
+{
+    const struct sq_plan *p = a->base.plan;
+
+    return sq_agg_open_as(a, p->inputs[0], p->u.agg.group, p->u.agg.ngroup, p->u.agg.items, p->u.agg.nitems);
 }
 
 static void drop_accs(struct aggregate *a, struct sq_entry *e)
@@ -157,7 +164,7 @@ static bool is_true(const struct sq_vec *v, uint32_t r)
     return v->type->id != SQ_T_NULL && (!v->valid || sq_bit(v->valid, r)) && ((const uint8_t *)v->data)[r];
 }
 
-/* The key of row i's value in its group: serial, then the value's bytes. Rows whose value is NULL or which the filter refuses are left out. */
+/* The key of row i's value in its group: serial, then the value's bytes (behind a flag, where NULL is a value). Rows whose value is NULL or which the filter refuses are left out. */
 static sq_rc set_keys(struct distinct *d, const struct sq_batch *in, const struct agg_rows *rows, uint32_t *list, uint32_t *n)
 {
     *n = 0;
@@ -166,10 +173,13 @@ static sq_rc set_keys(struct distinct *d, const struct sq_batch *in, const struc
         uint32_t r = row_at(rows, i), pos = rows->pos ? rows->pos[i] : i;
         uint64_t serial = group_of(rows->entry[i])->serial;
         struct sq_str s;
-        if (sq_vec_null(&in->cols[d->arg], r) || (d->filter >= 0 && !is_true(&in->cols[d->filter], r)))
+        bool null = sq_vec_null(&in->cols[d->arg], r);
+        if ((null && !d->nulls) || (d->filter >= 0 && !is_true(&in->cols[d->filter], r)))
             continue;
-        s = sq_view_str(&d->keys.key[pos]);
+        s = null && d->keys.form != SQ_KEY_PACKED ? (struct sq_str){"", 0} : sq_view_str(&d->keys.key[pos]);
         SQ_TRY(sq_buf_u64(&d->bytes, serial));
+        if (d->nulls)
+            SQ_TRY(sq_buf_putc(&d->bytes, null));
         SQ_TRY(sq_buf_add(&d->bytes, s.p, s.n));
         if (d->bytes.n > UINT32_MAX)
             return sq_fail(d->keys.ctx, SQ_LIMIT, "the DISTINCT values of one batch take more than 4 GB");

@@ -27,6 +27,7 @@ struct distinct {                          /* values seen per group, for one arg
     int32_t filter;
     struct sq_keys keys;                   /* of the value column */
     struct sq_hashtab seen;
+    bool nulls;                            /* NULL is a value too; a byte that says so is before each value's bytes */
     struct sq_buf bytes;
     struct sq_view view[SQ_BATCH_ROWS];
     uint64_t hash[SQ_BATCH_ROWS];
@@ -76,7 +77,8 @@ struct aggregate {
 static inline struct group *group_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
 
 /* agg_state.c */
-sq_rc sq_agg_state_open(struct aggregate *);
+sq_rc sq_agg_state_open(struct aggregate *);                 /* as the plan node has it */
+sq_rc sq_agg_open_as(struct aggregate *, const struct sq_plan *input, const uint32_t *group, uint32_t ngroup, const struct sq_agg_item *, uint32_t nitems);
 void sq_agg_state_close(struct aggregate *);
 void sq_agg_drop(struct aggregate *, struct sq_entry *);         /* what hangs on a group's accumulators */
 void sq_agg_drop_all(struct aggregate *, const struct sq_hashtab *groups);   /* what hangs on the accumulators of all groups */

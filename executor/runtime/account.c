@@ -219,6 +219,7 @@ static const char *label(const struct sq_plan *p)
     case SQ_N_WINDOW: return p->u.window.spec->kind == SQ_WINDOW_SESSION ? "session" : NULL;
     case SQ_N_WINDOW_AGGREGATE: return "window";
     case SQ_N_RANK: return "rank";
+    case SQ_N_OVER: return "over";
     case SQ_N_SINK: return "write";
     case SQ_N_COLLECT: return "show";
     default: return NULL;                       /* rows pass one by one: not worth a line */

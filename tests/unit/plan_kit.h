@@ -359,6 +359,15 @@ static inline void check_plan(const struct sq_plan *p)
             assert_true(p->u.sort.keys[i].col < p->ncols);
         check_same_columns(p, in);
         break;
+    case SQ_N_EXPAND:
+        assert_int_equal(p->ncols, in->ncols + 1);
+        assert_true(p->u.expand.ngroup <= in->ncols && p->u.expand.nsets > 1);
+        break;
+    case SQ_N_UNNEST:
+        assert_true(p->u.unnest.col < in->ncols && p->u.unnest.npass < p->ncols);
+        for (uint32_t i = 0; i < p->u.unnest.npass; i++)
+            assert_true(p->u.unnest.pass[i] < in->ncols);
+        break;
     case SQ_N_SINK:
         assert_int_equal(p->ncols, p->u.sink.table->ncols);
         check_same_columns(p, in);

@@ -243,10 +243,15 @@ static void nested(void **state)
     ints = sq_type_array(&a, true, &sq_type_int);
     longs = sq_type_array(&a, true, &sq_type_bigint);
     assert_true(sq_cast_assignable(ints, ints));
-    assert_false(sq_cast_assignable(ints, longs));
+    assert_true(sq_cast_assignable(ints, longs));          /* part by part */
+    assert_false(sq_cast_assignable(longs, ints));
     assert_true(sq_cast_assignable(sq_type_row(&a, true, &f, 1), sq_type_row(&a, true, &g, 1)));
     assert_non_null(sq_cast_kernel(ints, &sq_type_string));
-    assert_null(sq_cast_kernel(ints, longs));
+    assert_non_null(sq_cast_kernel(ints, longs));
+    assert_non_null(sq_cast_kernel(longs, ints));
+    assert_null(sq_cast_kernel(ints, sq_type_array(&a, true, &sq_type_date)));
+    assert_null(sq_cast_kernel(ints, sq_type_map(&a, true, &sq_type_int, &sq_type_int)));
+    assert_int_equal(sq_type_common(&a, ints, longs)->child[0].type->id, SQ_T_BIGINT);
     assert_null(sq_type_common(&a, ints, &sq_type_int));
     assert_non_null(sq_type_common(&a, ints, ints));
     sq_arena_free(&a);
