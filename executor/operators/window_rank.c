@@ -31,6 +31,7 @@ struct window_rank {
     uint64_t *hash;
     size_t hash_cap;
     int64_t watermark;
+    int64_t wm[SQ_BATCH_ROWS];             /* of a batch: what its rows are judged by */
 };
 
 static sq_rc out_of(struct sq_out *out, struct sq_ctx *ctx, const struct sq_plan *p)
@@ -221,13 +222,14 @@ static sq_rc window_rank_batch(struct sq_op *op, uint32_t input, const struct sq
     struct window_rank *x = SQ_OP(op, struct window_rank);
     const struct sq_plan_window *pw = op->plan->inputs[0]->window;
     struct sq_window_rows *w;
+    const int64_t *wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm);
     uint32_t late = 0;
 
     SQ_TRY(sq_keys_load(&x->keys, in));
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t r = sq_row(in, i);
         int64_t end = at(&in->cols[pw->end], r);
-        if (end <= x->watermark) {
+        if (end <= (wm ? wm[i] : x->watermark)) {
             late++;
             continue;
         }
