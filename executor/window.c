@@ -55,19 +55,6 @@ int64_t sq_window_last(const struct sq_windows *w, int64_t t)
     return sq_window_floor(w, t, w->spec.kind == SQ_WINDOW_CUMULATE ? w->spec.size : w->spec.step) + w->spec.size;
 }
 
-int64_t sq_window_next_end(const struct sq_windows *w, int64_t t, int64_t watermark)
-{
-    int64_t step = w->spec.step, size = w->spec.size, first, last = sq_window_last(w, t);
-
-    if (w->spec.kind == SQ_WINDOW_CUMULATE)
-        first = last - size + ((t - (last - size)) / step + 1) * step;
-    else
-        first = sq_window_floor(w, t - size, step) + step + size;
-    if (watermark < first)
-        return first;
-    return watermark >= last ? last + step : last - (last - watermark - 1) / step * step;
-}
-
 static int64_t microseconds(const struct sq_vec *v, uint32_t r)
 {
     v = sq_vec_at(v, &r);

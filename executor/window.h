@@ -28,8 +28,6 @@ uint32_t sq_windows_most(const struct sq_windows *);
 bool sq_window_nth(const struct sq_windows *, int64_t t, uint32_t j, int64_t *start, int64_t *end);
 /* The end of the last window that the time lies in. */
 int64_t sq_window_last(const struct sq_windows *, int64_t t);
-/* HOP and CUMULATE: the end of the first window that the time lies in and that is not over at that watermark; behind the last one's end: there is none. */
-int64_t sq_window_next_end(const struct sq_windows *, int64_t t, int64_t watermark);
 /* The wall clock times of the selected rows, by position; rows that are NULL count as SQ_TS_MIN. */
 void sq_window_times(const struct sq_windows *, const struct sq_batch *, const struct sq_vec *, int64_t *out);
 /* A watermark in wall clock time: no row to come has less, also where the clock is set back. SQ_TS_MIN and SQ_TS_MAX stay. */

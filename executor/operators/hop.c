@@ -14,8 +14,7 @@
  * When the last old slice has left, the new ones become old: their sums are made once, from the last to the first, and the keys' groups are empty again. So each record is added three
  * times at most, whatever the size and the slide. Only keys with a record in a slice that leaves or comes in have another result than in the window before (hop_emit.c).
  *
- * A late row that lies in windows to come all the same is added to all sums that its slice is part of. Where the watermark that it is judged by (op.h: sq_row_watermark) is further than
- * the operator's, so that windows are still to be put out that it must not be in, it waits until they have been (stragglers.h).
+ * A late row that lies in windows to come all the same is added to all sums that its slice is part of.
  *
  * State: one record for each key and slice, until no window to come has the slice. FLINK: the same rows (it merges all slices for every window), rows that are taken back too.
  */
@@ -95,23 +94,6 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
     return SQ_LIKELY(!p->entered) ? add_to(x, in, hop_own(r), i, n) : add_late(x, in, r, made, i, n);
 }
 
-/* A row that is judged by a watermark of its own: late, or to wait, or (goes) like any other. */
-static sq_rc judge(struct hop *x, const struct sq_batch *in, struct sq_entry *key, uint32_t i, bool *goes)
-{
-    int64_t t = x->time[i], wm = x->wm[i], last = sq_window_last(&x->w, t);
-    struct sq_input_state *st = &x->a.base.ins[0];
-
-    *goes = wm <= x->watermark || last <= t || (last > wm && sq_window_next_end(&x->w, t, x->watermark) > wm);
-    if (*goes)
-        return SQ_OK;
-    if (last <= wm) {
-        st->late++;
-        return SQ_OK;
-    }
-    st->accepted++;
-    return sq_stragglers_add(&x->held, wm, sq_key_group(key->hash), in, sq_row(in, i));
-}
-
 static void forget_unused(struct hop *x, const struct sq_batch *in, struct sq_entry *const *key)
 {
     for (uint32_t i = 0; i < in->nsel; i++)
@@ -127,24 +109,18 @@ static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *
     struct sq_entry *key[SQ_BATCH_ROWS];
     uint64_t taken = op->ins[0].accepted;
     uint32_t n = 0;
-    bool goes = true;
 
     (void)input;
     SQ_TRY(sq_keys_load(&a->keys, in));
     sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
-    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     SQ_TRY(sq_hashtab_upsert(&a->groups, in->nsel, a->keys.hash, a->keys.key, a->keys.null, key));
     for (uint32_t i = 0; i < in->nsel; i++) {
-        if (x->time[i] == SQ_TS_MIN) {
+        if (x->time[i] == SQ_TS_MIN)
             op->ins[0].filtered++;
-            continue;
-        }
-        if (x->wm)
-            SQ_TRY(judge(x, in, key[i], i, &goes));
-        if (goes)
+        else
             SQ_TRY(add_row(x, in, key[i], &p, i, &n));
     }
-    if (x->wm || op->ins[0].accepted - taken < in->nsel)
+    if (op->ins[0].accepted - taken < in->nsel)
         forget_unused(x, in, key);
     return sq_agg_apply(a, in, (struct agg_rows){a->row, a->pos, a->entry, n});
 }
@@ -241,47 +217,19 @@ static bool next_window(const struct hop *x, int64_t *start)
     return true;
 }
 
-static sq_rc put_out_until(struct hop *x, int64_t to)
-{
-    int64_t start;
-
-    while (next_window(x, &start) && start + x->w.spec.size <= to) {
-        SQ_TRY(sq_check_interrupt(x->a.base.ctx));
-        SQ_TRY(move_to(x, start));
-    }
-    x->watermark = to > x->watermark ? to : x->watermark;
-    return SQ_OK;
-}
-
-/* The rows that waited for a watermark in the slice of x->watermark: no window ends between them. They have been counted. */
-static sq_rc add_held(struct hop *x)
-{
-    struct sq_input_state *st = &x->a.base.ins[0], counted = *st;
-    int64_t to = sq_window_floor(&x->w, x->watermark, x->w.slice) + x->w.slice - 1;
-    const struct sq_batch *rows;
-
-    for (;;) {
-        SQ_TRY(sq_stragglers_take(&x->held, to, &rows));
-        if (!rows)
-            break;
-        SQ_TRY(hop_batch(&x->a.base, 0, rows));
-    }
-    *st = counted;
-    return SQ_OK;
-}
-
 static sq_rc hop_watermark(struct sq_op *op, int64_t ts)
 {
     struct hop *x = SQ_OP(op, struct hop);
+    int64_t start;
 
     if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
         return SQ_OK;
     int64_t to = sq_window_watermark(&x->w, ts);
-    while (x->held.n && sq_stragglers_least(&x->held) <= to) {
-        SQ_TRY(put_out_until(x, sq_stragglers_least(&x->held)));
-        SQ_TRY(add_held(x));
+    while (next_window(x, &start) && start + x->w.spec.size <= to) {
+        SQ_TRY(sq_check_interrupt(op->ctx));
+        SQ_TRY(move_to(x, start));
     }
-    SQ_TRY(put_out_until(x, to));
+    x->watermark = to > x->watermark ? to : x->watermark;
     return sq_emit_watermark(op, ts);
 }
 
@@ -295,10 +243,8 @@ static sq_rc hop_open(struct sq_op *op)
     x->watermark = SQ_TS_MIN;
     sq_windows_init(&x->w, op->plan->u.agg.window, &op->config->session);
     x->time = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->time);
-    x->wm_room = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
-    if (!x->time || !x->wm_room)
+    if (!x->time)
         return SQ_NOMEM;
-    SQ_TRY(sq_stragglers_init(&x->held, op->ctx, op->plan->inputs[0]));
     SQ_TRY(sq_hop_state_open(x));
     return sq_hop_emit_open(x);
 }
@@ -309,9 +255,7 @@ static void hop_close(struct sq_op *op)
 
     sq_hop_emit_close(x);
     sq_hop_state_close(x);
-    sq_stragglers_free(&x->held);
     sq_free(op->ctx, x->time);
-    sq_free(op->ctx, x->wm_room);
 }
 
 bool sq_hop_can(const struct sq_plan *p)

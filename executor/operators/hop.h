@@ -6,7 +6,6 @@
 #define SQ_EXECUTOR_HOP_H
 
 #include "executor/operators/aggregate.h"
-#include "executor/stragglers.h"
 #include "executor/window_store.h"
 
 /* What the rows of one key in one slice come to. Two groups with their accumulators lie behind it: its own, and the sum from here to the last old slice. */
@@ -43,10 +42,8 @@ struct hop {
     struct sq_entry **touched;
     size_t ntouched, touched_cap;
     uint32_t mark;
-    struct sq_stragglers held;             /* rows that lie in windows to come, and in some that are over for them and have not been put out */
     /* of a batch */
-    int64_t *time, *wm_room;
-    const int64_t *wm;                     /* what the rows are judged by, by position; NULL: the watermark */
+    int64_t *time;
     /* groups that are added up, some at a time */
     void *into[SQ_BATCH_ROWS], *from[SQ_BATCH_ROWS];
     uint32_t npairs;

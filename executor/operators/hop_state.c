@@ -50,7 +50,7 @@ size_t sq_hop_bytes(const struct sq_op *op)
 {
     const struct hop *x = (const struct hop *)op;
 
-    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live + sq_stragglers_bytes(&x->held);
+    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live;
 }
 
 /* ---- slices and records ---- */
@@ -139,9 +139,7 @@ void sq_hop_clear(struct hop *x, void *group)
     memset(group, 0, x->group);
 }
 
-/* ---- saved: hash null key slice group; rows that wait: a mark where hash and null stand ---- */
-
-enum { MARK = 9, WAITS = 2 };
+/* ---- saved: hash null key slice group ---- */
 
 static sq_rc save_record(struct hop *x, struct hop_record *r, struct sq_buf *b)
 {
@@ -170,7 +168,7 @@ sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
             SQ_TRY(save_record(x, r, b));
             SQ_TRY(out->done(out->arg));
         }
-    return sq_stragglers_save(&x->held, out, (const char[MARK]){[MARK - 1] = WAITS}, MARK);
+    return SQ_OK;
 }
 
 static bool take(const char **p, const char *end, void *into, size_t n)
@@ -221,9 +219,6 @@ sq_rc sq_hop_restore(struct sq_op *op, struct sq_snapshot_in *in)
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)
             return SQ_OK;
-        if (n >= MARK && p[MARK - 1] == WAITS)
-            SQ_TRY(sq_stragglers_load(&x->held, group, p + MARK, n - MARK));
-        else
-            SQ_TRY(load_record(x, p, p + n));
+        SQ_TRY(load_record(x, p, p + n));
     }
 }

@@ -2,16 +2,13 @@
  *
  * session.c: which session a row belongs to.
  *
- * The sessions of a key are kept in one list by their ends. A row looks for the first that ends at its time or later, from the end of the list, where it nearly always is, by halving.
- * It makes a session, makes one longer, or joins some, of which the earliest takes in the others.
- *
- * A session that is over for a row (its end is at the watermark that the row is judged by, which may be further than the operator's) takes it no more, and may be touched by one that
- * is still open: it stands before all that are open. Those that are open do not touch.
+ * The sessions of a key do not touch, so they are kept in one list in the order of time: a row looks for its place from the end, where it nearly always is, by halving. It makes a
+ * session, makes one longer, or joins two, of which the earlier takes in the later.
  *
  * Each session is in the heap of timers once, by an end that it had when it was put there. One that has grown since is put back when its time comes; one that went into another
  * is freed then. So making a session longer costs nothing.
  *
- * Invariants: of a key, sessions end one after the other; those that are over are taken in the order of their ends.
+ * Invariants: of a key, each session ends before the next begins; sessions that are over are taken in the order of their ends.
  * FLINK: the same sessions: a row exactly `gap` behind the last one still belongs to its session; a late row that touches a session that is not over is taken.
  */
 #include "executor/operators/session.h"
@@ -130,17 +127,17 @@ static void take_out(struct keyed *k, uint32_t i)
         memmove(l + i, l + i + 1, (k->n - i) * sizeof *l);
 }
 
-/* How many of the key's sessions end before t. */
+/* How many of the key's sessions begin at t or before. */
 static uint32_t place_of(struct keyed *k, int64_t t)
 {
     struct session **l = list_of(k);
     uint32_t lo = 0, hi = k->n;
 
-    if (hi == 0 || l[hi - 1]->end < t)
+    if (hi == 0 || l[hi - 1]->start <= t)
         return hi;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (l[mid]->end < t)
+        if (l[mid]->start <= t)
             lo = mid + 1;
         else
             hi = mid;
@@ -175,30 +172,34 @@ static sq_rc insert(struct sessions *s, struct sq_entry *key, uint32_t at, int64
 sq_rc sq_sessions_row(struct sessions *s, struct sq_entry *key, int64_t t, int64_t watermark, struct session **out)
 {
     struct keyed *k = keyed_of(key);
-    uint32_t at = place_of(k, t > watermark ? t : watermark + 1);
+    uint32_t at = place_of(k, t);
+    struct session **l = list_of(k), *last = at > 0 ? l[at - 1] : NULL, *next = at < k->n ? l[at] : NULL;
     int64_t end = t + s->gap;
-    struct session *x;
 
+    if (last && (t > last->end || last->end <= watermark))       /* over for this row, though it may not have been put out yet */
+        last = NULL;
+    if (next && (next->start > end || next->end <= watermark))
+        next = NULL;
     *out = NULL;
-    if (at == k->n || list_of(k)[at]->start > end)
+    if (!last && !next)
         return end > watermark ? insert(s, key, at, t, end, out) : SQ_OK;
-    x = *out = list_of(k)[at];
-    while (at + 1 < k->n && list_of(k)[at + 1]->start <= end) {
-        struct session *next = list_of(k)[at + 1];
-        SQ_TRY(s->merge(s->arg, x, next));
-        x->start = next->start < x->start ? next->start : x->start;
+    if (last && next) {
+        SQ_TRY(s->merge(s->arg, last, next));
         end = next->end > end ? next->end : end;
         next->owner = NULL;
-        take_out(k, at + 1);
+        take_out(k, at);
     }
-    x->start = t < x->start ? t : x->start;
-    x->end = end > x->end ? end : x->end;
+    if (!last)
+        next->start = t;
+    else if (end > last->end)
+        last->end = end;
+    *out = last ? last : next;
     return SQ_OK;
 }
 
 sq_rc sq_sessions_load(struct sessions *s, struct sq_entry *key, int64_t start, int64_t end, struct session **out)
 {
-    return insert(s, key, place_of(keyed_of(key), end), start, end, out);
+    return insert(s, key, place_of(keyed_of(key), start), start, end, out);
 }
 
 struct session *sq_sessions_over(struct sessions *s, int64_t watermark, struct sq_entry **key)
@@ -212,10 +213,9 @@ struct session *sq_sessions_over(struct sessions *s, int64_t watermark, struct s
             sift(s, (struct session_due){x->end, x->number, x});
         } else {
             struct keyed *k = keyed_of(x->owner);
-            uint32_t at = place_of(k, x->end);
+            uint32_t at = place_of(k, x->start) - 1;
             pop(s);
-            while (list_of(k)[at] != x)              /* only where keys come in several splits */
-                at++;
+            SQ_ASSERT(list_of(k)[at] == x);
             take_out(k, at);
             *key = x->owner;
             return x;

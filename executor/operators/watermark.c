@@ -3,7 +3,9 @@
  * watermark.c: event time: computes the watermark expression for every row.
  *
  * Each split of the source has a watermark, the greatest value of its rows so far. A row is judged by the watermark of the rows before it in its split: where a batch has rows at or
- * below that, the batch carries it row by row (sq_batch.wm), so lateness does not depend on how rows are cut into batches or how splits take turns.
+ * below that, the batch carries it row by row (sq_batch.wm), so lateness does not depend on how rows are cut into batches or how splits take turns. A row of several windows may be
+ * late for some of them; so the watermark is sent on before such a row, too: with one split everything is as if rows came one by one. With several, a row that is late for a window
+ * by its own split alone still counts in it, if it is in a later one.
  * What goes on in band, behind each batch, is the least watermark of the splits that are being read here and are not idle; nothing while there are splits that nobody has begun.
  * Where all are idle or have ended: the greatest of them, so that it does not matter which was idle first.
  *
@@ -253,13 +255,59 @@ static bool run_on(const struct sq_batch *in, const struct sq_vec *time, const s
     return below;
 }
 
+/* Each row with what it is judged by. */
+static void judge(struct watermark *w, struct sq_batch *out, const struct sq_vec *value, int64_t max)
+{
+    for (uint32_t i = 0; i < out->nsel; i++) {
+        uint32_t r = sq_row(out, i);
+        w->wm[r] = max;
+        max = later(value, r, max);
+    }
+    out->wm = w->wm;
+}
+
+/* Rows [from, to) of the selection, then the watermark behind them. */
+static sq_rc emit_piece(struct watermark *w, const struct sq_batch *all, uint32_t from, uint32_t to)
+{
+    struct sq_batch out = *all;
+    uint32_t own[SQ_BATCH_ROWS];
+
+    for (uint32_t i = from; i < to && !all->sel; i++)
+        own[i - from] = i;
+    out.sel = all->sel ? all->sel + from : own;
+    out.nsel = to - from;
+    SQ_TRY(sq_emit_batch(&w->base, &out));
+    return tell(w);
+}
+
+/* A batch with rows that may be late for some of their windows: the watermark goes on before each of them, as it would if rows came one by one. */
+static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *out, const struct sq_vec *time, const struct sq_vec *value, struct clock *c)
+{
+    uint32_t from = 0;
+    int64_t max = c->max;
+
+    for (uint32_t i = 0; i < out->nsel; i++) {
+        uint32_t r = sq_row(out, i);
+        if (time_at(time, r) <= max && max > c->max && i > from) {
+            c->max = max;
+            SQ_TRY(emit_piece(w, out, from, i));
+            from = i;
+        }
+        max = later(value, r, max);
+    }
+    c->max = max;
+    return emit_piece(w, out, from, out->nsel);
+}
+
 static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct watermark *w = SQ_OP(op, struct watermark);
+    const struct sq_vec *time = &in->cols[op->plan->u.watermark.col];
     struct sq_batch out;
     struct clock *c;
     struct sq_vec value;
     int64_t max;
+    bool below;
 
     SQ_TRY(check_times(w, in, &out));
     sq_op_accept(op, input, out.nsel);
@@ -270,14 +318,12 @@ static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_b
     c->live = true;
     c->rows_ns = mono_ns(op);
     max = c->max;
-    if (run_on(&out, &in->cols[op->plan->u.watermark.col], &value, &c->max) || op->plan->u.watermark.every) {
-        for (uint32_t i = 0; i < out.nsel; i++) {
-            uint32_t r = sq_row(&out, i);
-            w->wm[r] = max;
-            max = later(&value, r, max);
-        }
-        out.wm = w->wm;
-    }
+    below = run_on(&out, time, &value, &max);
+    if (below || op->plan->u.watermark.every)
+        judge(w, &out, &value, c->max);
+    if (below)
+        return emit_pieces(w, &out, time, &value, c);
+    c->max = max;
     SQ_TRY(sq_emit_batch(op, &out));
     return tell(w);
 }

@@ -40,8 +40,9 @@ static sq_rc storage(struct window_aggregate *x)
     x->hash = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->hash);
     x->key = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->key);
     x->null = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->null);
+    x->apart = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->apart);
     x->wm_room = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
-    return x->wm_room && x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null ? SQ_OK : SQ_NOMEM;
+    return x->wm_room && x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null && x->apart ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc open(struct sq_op *op)
@@ -56,8 +57,6 @@ static sq_rc open(struct sq_op *op)
     if (!p->u.agg.attached && merges(p))
         x->how = kind == SQ_WINDOW_HOP && x->w.spec.size != x->w.spec.step ? BY_SLICE : kind == SQ_WINDOW_CUMULATE ? BY_STEP : BY_WINDOW;
     SQ_TRY(storage(x));
-    if (x->how != BY_WINDOW)
-        SQ_TRY(sq_stragglers_init(&x->held, op->ctx, in));
     SQ_TRY(sq_window_state_open(x));
     return sq_agg_emit_open(&x->a);
 }
@@ -79,38 +78,31 @@ static uint32_t window_bounds(struct window_aggregate *x, const struct sq_batch 
     return n;
 }
 
-/* Where the bucket of a time begins and ends; late: its windows are all over. */
-static bool slice_of(const struct window_aggregate *x, int64_t t, int64_t watermark, int64_t *from, int64_t *to)
+/* Where the bucket of a time that is judged by the watermark begins and ends; false: its windows are all over. A row of a step of CUMULATE that is over goes to what has been
+ * cumulated; where it is over for the row alone, whose split is ahead of others, to the last step of the first window that is not. */
+static bool slice_of(const struct window_aggregate *x, int64_t t, int64_t wm, int64_t *from, int64_t *to)
 {
-    int64_t size = x->w.spec.size;
-
     *from = sq_window_floor(&x->w, t, x->w.slice);
     *to = *from + x->w.slice;
-    if (sq_window_last(&x->w, t) <= watermark)
+    if (sq_window_last(&x->w, t) <= wm)
         return false;
-    if (x->how == BY_STEP && *to <= x->watermark) {
-        *from = sq_window_floor(&x->w, t, size);
-        *to = *from + size;
+    if (x->how == BY_STEP && *to <= wm) {
+        int64_t base = sq_window_floor(&x->w, t, x->w.spec.size), step = base + (wm - base) / x->w.slice * x->w.slice;
+        bool over = step <= x->watermark;
+        *from = over ? base : step;
+        *to = over ? base + x->w.spec.size : step + x->w.slice;
     }
     return true;
 }
 
-/* A row of slices must not be in windows that are over for it and still to be put out: it waits until they have been (stragglers.h). */
-static bool must_wait(const struct window_aggregate *x, uint32_t i)
+/* Of HOP: windows of the row are over for it that the operator has still open, and others are not. Its slice is in both, so it goes to each of the others by itself. */
+static bool is_apart(const struct window_aggregate *x, int64_t t, int64_t wm)
 {
-    return x->how != BY_WINDOW && x->wm && x->wm[i] > x->watermark && sq_window_next_end(&x->w, x->time[i], x->watermark) <= x->wm[i];
-}
+    int64_t last = sq_window_last(&x->w, t), first = last - (sq_windows_most(&x->w) - 1) * x->w.spec.step;
 
-static sq_rc hold(struct window_aggregate *x, const struct sq_batch *in)
-{
-    for (uint32_t i = 0; i < in->nsel; i++) {
-        if (!x->which[i] || !must_wait(x, i))
-            continue;
-        SQ_TRY(sq_stragglers_add(&x->held, x->wm[i], sq_key_group(x->a.keys.hash[i]), in, sq_row(in, i)));
-        x->which[i] = 0;
-        x->nheld++;
-    }
-    return SQ_OK;
+    while (first <= t)                           /* the most are not always there */
+        first += x->w.spec.step;
+    return wm > x->watermark && first <= wm && last > wm;
 }
 
 static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *in)
@@ -130,6 +122,10 @@ static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *
         x->start[i] = begin;
         x->end[i] = end;
         n += ok;
+        if (ok && x->wm && x->how == BY_SLICE && is_apart(x, t, x->wm[i])) {
+            x->which[i] = 0;
+            x->apart[x->napart++] = i;
+        }
     }
     return n;
 }
@@ -278,6 +274,26 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     return SQ_OK;
 }
 
+/* Rows that are late for some of their windows only go to each of the others by itself. */
+static sq_rc rows_apart(struct window_aggregate *x, const struct sq_batch *in)
+{
+    uint64_t filtered = x->a.base.ins[0].filtered;
+
+    for (uint32_t j = 0; j < sq_windows_most(&x->w); j++) {
+        uint32_t n = 0;
+        memset(x->which, 0, in->nsel * sizeof *x->which);
+        for (uint32_t k = 0; k < x->napart; k++) {
+            uint32_t i = x->apart[k];
+            x->which[i] = sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > row_watermark(x, i);
+            n += x->which[i];
+        }
+        if (n)
+            SQ_TRY(apply(x, in));
+    }
+    x->a.base.ins[0].filtered = filtered;
+    return SQ_OK;
+}
+
 static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
@@ -293,13 +309,14 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
         sq_window_times(&x->w, in, &in->cols[p->u.agg.time], x->time);
     if (!p->u.agg.attached && x->how == BY_WINDOW && x->w.slice != x->w.spec.size)
         return windows_of_rows(x, in);
+    x->napart = 0;
     taken = p->u.agg.attached ? column_bounds(x, in) : slice_bounds(x, in);
-    x->nheld = 0;
-    if (x->how != BY_WINDOW && x->wm)
-        SQ_TRY(hold(x, in));
-    if (taken > x->nheld)
+    if (taken)
         SQ_TRY(apply(x, in));
-    sq_op_accept(op, 0, taken - (op->ins[0].filtered - filtered));
+    filtered = op->ins[0].filtered - filtered;
+    if (x->napart)
+        SQ_TRY(rows_apart(x, in));
+    sq_op_accept(op, 0, taken - (uint32_t)filtered);
     count_late(x, in, taken);
     return SQ_OK;
 }
@@ -423,24 +440,32 @@ static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due 
 }
 
 /* Puts the window's slices together; *sum: those, where they are more than one. */
+/* Puts the bucket to the others of the window: the first one alone, then a sum of all. */
+static sq_rc merge_one(struct window_aggregate *x, const struct sq_window_due *d, struct bucket *b, struct bucket **only, struct bucket **sum)
+{
+    if (!b)
+        return SQ_OK;
+    if (!*only) {
+        *only = b;
+        return SQ_OK;
+    }
+    if (!*sum) {
+        SQ_TRY(sq_window_sum(x, d->start, d->end, sum));
+        SQ_TRY(merge(x, *sum, *only));
+    }
+    return merge(x, *sum, b);
+}
+
 static sq_rc merge_slices(struct window_aggregate *x, const struct sq_window_due *d, struct bucket **only, struct bucket **sum, bool *later)
 {
     struct bucket *b;
 
+    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));         /* rows that are in it alone */
+    SQ_TRY(merge_one(x, d, b, only, sum));
     for (int64_t s = d->start; s < d->end; s += x->w.slice) {
         SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
-        if (!b)
-            continue;
-        *later |= s >= d->start + x->w.spec.step;
-        if (!*only) {
-            *only = b;
-            continue;
-        }
-        if (!*sum) {
-            SQ_TRY(sq_window_sum(x, d->start, d->end, sum));
-            SQ_TRY(merge(x, *sum, *only));
-        }
-        SQ_TRY(merge(x, *sum, b));
+        *later |= b && s >= d->start + x->w.spec.step;
+        SQ_TRY(merge_one(x, d, b, only, sum));
     }
     return SQ_OK;
 }
@@ -457,6 +482,9 @@ static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due 
     if (sum)
         sq_window_free(x, sum);
     SQ_TRY(rc);
+    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));
+    if (b)
+        sq_window_drop(x, b);
     for (int64_t s = d->start; s < d->start + x->w.spec.step; s += x->w.slice) {
         SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
         if (b)
@@ -485,47 +513,19 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     return SQ_OK;
 }
 
-static sq_rc put_out_until(struct window_aggregate *x, int64_t to)
+static sq_rc watermark(struct sq_op *op, int64_t ts)
 {
+    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
     struct sq_window_due d;
 
+    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
+        return SQ_OK;
+    int64_t to = sq_window_watermark(&x->w, ts);
     while (sq_window_heap_take(&x->due, to, &d)) {
         x->watermark = d.end > x->watermark ? d.end : x->watermark;
         SQ_TRY(x->how == BY_WINDOW ? over_window(x, &d) : x->how == BY_SLICE ? over_slices(x, &d) : over_steps(x, &d));
     }
     x->watermark = to > x->watermark ? to : x->watermark;
-    return SQ_OK;
-}
-
-/* The rows that waited for a watermark in the slice of x->watermark: no window ends between them. They have been counted. */
-static sq_rc add_held(struct window_aggregate *x)
-{
-    struct sq_input_state *st = &x->a.base.ins[0], counted = *st;
-    int64_t to = sq_window_floor(&x->w, x->watermark, x->w.slice) + x->w.slice - 1;
-    const struct sq_batch *rows;
-
-    for (;;) {
-        SQ_TRY(sq_stragglers_take(&x->held, to, &rows));
-        if (!rows)
-            break;
-        SQ_TRY(batch(&x->a.base, 0, rows));
-    }
-    *st = counted;
-    return SQ_OK;
-}
-
-static sq_rc watermark(struct sq_op *op, int64_t ts)
-{
-    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
-
-    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
-        return SQ_OK;
-    int64_t to = sq_window_watermark(&x->w, ts);
-    while (x->held.n && sq_stragglers_least(&x->held) <= to) {
-        SQ_TRY(put_out_until(x, sq_stragglers_least(&x->held)));
-        SQ_TRY(add_held(x));
-    }
-    SQ_TRY(put_out_until(x, to));
     return sq_emit_watermark(op, ts);
 }
 
@@ -536,7 +536,6 @@ static void close_op(struct sq_op *op)
 
     sq_agg_emit_close(&x->a);
     sq_window_state_close(x);
-    sq_stragglers_free(&x->held);
     sq_free(ctx, x->time);
     sq_free(ctx, x->start);
     sq_free(ctx, x->end);
@@ -547,6 +546,7 @@ static void close_op(struct sq_op *op)
     sq_free(ctx, x->hash);
     sq_free(ctx, x->key);
     sq_free(ctx, x->null);
+    sq_free(ctx, x->apart);
     sq_free(ctx, x->wm_room);
 }
 

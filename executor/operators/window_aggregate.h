@@ -6,7 +6,6 @@
 #define SQ_EXECUTOR_WINDOW_AGGREGATE_H
 
 #include "executor/operators/aggregate.h"
-#include "executor/stragglers.h"
 #include "executor/window_store.h"
 
 /* Groups of one window, one slice of windows, or the windows so far of a CUMULATE. */
@@ -32,8 +31,6 @@ struct window_aggregate {
     struct bucket *used;                   /* whose tables the aggregate has; NULL: none */
     struct sq_window_heap due;             /* windows that are to be put out when the watermark is at their end */
     int64_t watermark;                     /* in wall clock time */
-    struct sq_stragglers held;             /* not BY_WINDOW: rows that lie in windows to come, and in some that are over for them and have not been put out */
-    uint32_t nheld;                        /* of the batch */
     /* of a batch, by position */
     int64_t *time, *start, *end;
     uint32_t *which, *order;               /* number of the row's bucket; positions bucket by bucket */
@@ -43,6 +40,8 @@ struct window_aggregate {
     uint64_t *hash;                        /* of the rows of one bucket */
     struct sq_view *key;
     uint8_t *null;
+    uint32_t *apart;                       /* HOP: positions of rows that are late for some of their windows */
+    uint32_t napart;
     const int64_t *wm;                     /* what the rows are judged by; NULL: the watermark */
     int64_t *wm_room;
 };

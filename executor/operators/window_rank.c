@@ -31,7 +31,7 @@ struct window_rank {
     uint64_t *hash;
     size_t hash_cap;
     int64_t watermark;
-    int64_t wm[SQ_BATCH_ROWS];             /* of a batch: what its rows are judged by */
+    int64_t wm[SQ_BATCH_ROWS];             /* what rows are judged by */
 };
 
 static sq_rc out_of(struct sq_out *out, struct sq_ctx *ctx, const struct sq_plan *p)

@@ -13,7 +13,6 @@
 /* ---- buckets ---- */
 
 struct name { int64_t start, end, cumulated; };
-enum { WAITS = 2 };                        /* `cumulated` of a record that is a row that waits (stragglers.h) */
 
 static uint64_t hash_of(const struct name *n) { return sq_hash_mix((uint64_t)n->start ^ sq_hash_mix((uint64_t)n->end + (uint64_t)n->cumulated)); }
 
@@ -167,7 +166,7 @@ void sq_window_state_close(struct window_aggregate *x)
 size_t sq_window_bytes(const struct sq_op *op)
 {
     const struct window_aggregate *x = (const struct window_aggregate *)op;
-    size_t n = sq_hashtab_bytes(&x->buckets) + x->a.hung + x->due.cap * sizeof *x->due.v + sq_stragglers_bytes(&x->held);
+    size_t n = sq_hashtab_bytes(&x->buckets) + x->a.hung + x->due.cap * sizeof *x->due.v;
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
 
@@ -208,7 +207,7 @@ sq_rc sq_window_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
         sq_window_use(x, b);
         SQ_TRY(sq_agg_snapshot(op, &inner));
     }
-    return sq_stragglers_save(&x->held, out, &(struct name){.cumulated = WAITS}, sizeof(struct name));
+    return SQ_OK;
 }
 
 struct loading { struct window_aggregate *x; struct sq_snapshot_in *from; struct name name; uint32_t group; const char *p; size_t n; bool there; };
@@ -254,11 +253,6 @@ sq_rc sq_window_restore(struct sq_op *op, struct sq_snapshot_in *in)
     x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
     SQ_TRY(look_ahead(&l));
     while (l.there) {
-        if (l.name.cumulated == WAITS && x->how != BY_WINDOW) {
-            SQ_TRY(sq_stragglers_load(&x->held, l.group, l.p + sizeof l.name, l.n - sizeof l.name));
-            SQ_TRY(look_ahead(&l));
-            continue;
-        }
         if (l.name.cumulated & ~INT64_C(1))
             return sq_fail(op->ctx, SQ_DATA, "the saved state of a window aggregate is damaged");
         SQ_TRY(sq_window_bucket(x, l.name.start, l.name.end, l.name.cumulated != 0, true, &b));
