@@ -64,6 +64,8 @@ struct sq_tz;
 /* "UTC", "Europe/Berlin", "GMT+08:00", "+02:00". SQ_SEMANTIC with a hint when unknown. Lives in the arena. */
 sq_rc sq_tz_find(struct sq_ctx *, struct sq_arena *, struct sq_str name, const struct sq_tz **);
 extern const struct sq_tz *const sq_tz_utc;
+/* UTC, by whatever name. */
+bool sq_tz_is_utc(const struct sq_tz *);
 int64_t sq_tz_to_local(const struct sq_tz *, int64_t utc_us);
 /* Gaps move forward by their length, overlaps take the earlier offset, as java.time does. */
 int64_t sq_tz_to_utc(const struct sq_tz *, int64_t local_us);

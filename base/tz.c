@@ -215,6 +215,11 @@ static int32_t rule_offset_local(const struct sq_tz *tz, int64_t local)
 
 /* ---- conversion ---- */
 
+bool sq_tz_is_utc(const struct sq_tz *tz)
+{
+    return tz->n == 0 && tz->first == 0 && (!tz->has_rule || (tz->std == 0 && tz->dst == 0));
+}
+
 int64_t sq_tz_to_local(const struct sq_tz *tz, int64_t utc_us)
 {
     int64_t sec;

@@ -4,6 +4,8 @@
  */
 #include "executor/window.h"
 
+#include "base/os.h"
+
 static const int64_t HOUR = INT64_C(3600000000);
 
 static int64_t gcd(int64_t a, int64_t b)
@@ -21,7 +23,7 @@ void sq_windows_init(struct sq_windows *w, const struct sq_window_spec *spec, co
     *w = (struct sq_windows){.spec = *spec, .slice = spec->step};
     if (spec->kind == SQ_WINDOW_HOP)
         w->slice = gcd(spec->size, spec->step);
-    if (spec->zoned && s->tz != sq_tz_utc)
+    if (spec->zoned && !sq_tz_is_utc(s->tz))
         w->tz = s->tz;
 }
 
@@ -53,6 +55,12 @@ bool sq_window_nth(const struct sq_windows *w, int64_t t, uint32_t j, int64_t *s
 int64_t sq_window_last(const struct sq_windows *w, int64_t t)
 {
     return sq_window_floor(w, t, w->spec.kind == SQ_WINDOW_CUMULATE ? w->spec.size : w->spec.step) + w->spec.size;
+}
+
+int64_t sq_window_first(const struct sq_windows *w, int64_t slice_end, int64_t watermark)
+{
+    int64_t size = w->spec.size, step = w->spec.step, start = sq_window_floor(w, slice_end - size + step - 1, step);
+    return watermark == SQ_TS_MIN || start + size > watermark ? start : sq_window_floor(w, watermark - size, step) + step;
 }
 
 static int64_t microseconds(const struct sq_vec *v, uint32_t r)
@@ -102,11 +110,30 @@ int64_t sq_window_watermark(const struct sq_windows *w, int64_t watermark)
     return now;
 }
 
+void sq_window_now(const struct sq_op *op, const struct sq_windows *w, int64_t least, uint32_t n, int64_t *out)
+{
+    int64_t us = op->ctx->os->now_us(op->ctx->os->arg);
+
+    if (w->tz)
+        us = sq_tz_to_local(w->tz, us);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = us > least ? us : least;
+}
+
+void sq_window_wake(struct sq_op *op, const struct sq_windows *w, int64_t end)
+{
+    int64_t now = op->ctx->os->now_us(op->ctx->os->arg), at = w->tz ? sq_tz_to_utc(w->tz, end) : end;
+
+    if (at <= now && sq_window_watermark(w, now) < end)          /* an hour that the clock shows twice: it is over the second time */
+        at = now + end - sq_window_watermark(w, now);
+    sq_op_timer(op, at);
+}
+
 const int64_t *sq_window_row_watermarks(const struct sq_windows *w, const struct sq_batch *in, int64_t watermark, int64_t *room)
 {
     int64_t last = SQ_TS_MIN, local = SQ_TS_MIN;
 
-    if (!in->wm)
+    if (!in->wm || sq_window_by_clock(w))
         return NULL;
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t wm = in->wm[sq_row(in, i)];

@@ -22,21 +22,48 @@
 
 #include <stdlib.h>
 
+/* ---- what is next ---- */
+
+/* Where the next window with rows begins; false: there is none. */
+static bool next_window(const struct hop *x, int64_t *start)
+{
+    int64_t size = x->w.spec.size, step = x->w.spec.step;
+
+    if (x->nlive == 0 && x->entered.n == 0 && x->coming.n == 0 && x->late.n == 0)
+        return false;
+    if (x->nlive > 0 || x->entered.n > 0)
+        *start = x->start + step;
+    else {
+        *start = x->coming.n ? sq_window_first(&x->w, x->coming.v[0].end + x->w.slice, SQ_TS_MIN) : INT64_MAX;
+        if (x->late.n && x->late.v[0].end < *start)
+            *start = x->late.v[0].end;
+    }
+    if (x->placed && *start <= x->start)
+        *start = x->start + step;
+    if (x->watermark != SQ_TS_MIN && *start + size <= x->watermark)   /* over before there were rows */
+        *start = sq_window_floor(&x->w, x->watermark - size, step) + step;
+    return true;
+}
+
+static void wake(struct hop *x)
+{
+    int64_t start;
+
+    if (sq_window_by_clock(&x->w) && next_window(x, &start))
+        sq_window_wake(&x->a.base, &x->w, start + x->w.spec.size);
+}
+
 /* ---- rows ---- */
 
-struct hop_place { int64_t from, to; bool none, late, entered; struct hop_slice *slice; };   /* the slice of the row before */
+struct hop_place { int64_t from, to, over; bool none; struct hop_slice *slice; };   /* the slice of the row before; when its last window is over */
 
-static sq_rc find_slice(struct hop *x, int64_t t, struct hop_place *p)
+static void find_place(const struct hop *x, int64_t t, struct hop_place *p)
 {
-    int64_t first = sq_window_floor(&x->w, t, x->w.spec.step);
-
     p->from = sq_window_floor(&x->w, t, x->w.slice);
     p->to = p->from + x->w.slice;
-    p->none = first + x->w.spec.size <= t;       /* between two windows, where the slide is more than the size */
-    p->late = first + x->w.spec.size <= x->watermark;
-    p->entered = x->placed && p->from < x->until;
+    p->over = sq_window_last(&x->w, t);
+    p->none = p->over <= t;                      /* between two windows, where the slide is more than the size */
     p->slice = NULL;
-    return p->none || p->late ? SQ_OK : sq_hop_slice(x, p->from, &p->slice);
 }
 
 /* A row is added to a group, with the others of the batch. */
@@ -74,30 +101,52 @@ static sq_rc add_late(struct hop *x, const struct sq_batch *in, struct hop_recor
     return SQ_OK;
 }
 
+/* Some of the row's windows are over for it, though not for the operator: it counts from a later one on. */
+static sq_rc add_for_later(struct hop *x, const struct sq_batch *in, struct sq_entry *key, const struct hop_place *p, uint32_t i, uint32_t *n, bool *done)
+{
+    int64_t from = sq_window_first(&x->w, p->to, x->wm[i]);
+    struct hop_late *l;
+
+    *done = from > sq_window_first(&x->w, p->to, x->watermark);
+    if (!*done)
+        return SQ_OK;
+    SQ_TRY(sq_hop_late(x, key, p->from, from, &l));
+    return add_to(x, in, hop_late_group(l), i, n);
+}
+
 static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *key, struct hop_place *p, uint32_t i, uint32_t *n)
 {
     struct sq_input_state *st = &x->a.base.ins[0];
+    int64_t t = x->time[i], wm = x->wm ? x->wm[i] : x->watermark;
     struct hop_record *r = hop_key(x, key)->newest;
-    int64_t t = x->time[i];
-    bool made = false;
+    bool made = false, done = false;
 
     if (t < p->from || t >= p->to)
-        SQ_TRY(find_slice(x, t, p));
-    if (p->none || p->late) {
+        find_place(x, t, p);
+    if (p->none || p->over <= wm) {
         st->filtered += p->none;
         st->late += !p->none;
         return SQ_OK;
     }
-    if (!r || r->slice != p->from)
-        SQ_TRY(sq_hop_record(x, key, p->slice, &r, &made));
     st->accepted++;
-    return SQ_LIKELY(!p->entered) ? add_to(x, in, hop_own(r), i, n) : add_late(x, in, r, made, i, n);
+    if (wm >= p->to && wm > x->watermark)
+        SQ_TRY(add_for_later(x, in, key, p, i, n, &done));
+    if (done)
+        return SQ_OK;
+    if (!r || r->slice != p->from) {
+        if (!p->slice)
+            SQ_TRY(sq_hop_slice(x, p->from, &p->slice));
+        SQ_TRY(sq_hop_record(x, key, p->slice, &r, &made));
+    }
+    if (SQ_LIKELY(!x->placed || p->from >= x->until))
+        return add_to(x, in, hop_own(r), i, n);
+    return add_late(x, in, r, made, i, n);
 }
 
 static void forget_unused(struct hop *x, const struct sq_batch *in, struct sq_entry *const *key)
 {
     for (uint32_t i = 0; i < in->nsel; i++)
-        if (key[i]->flags & SQ_ENTRY_LIVE && !hop_key(x, key[i])->oldest)
+        if (key[i]->flags & SQ_ENTRY_LIVE && hop_unused(x, key[i]))
             sq_hashtab_remove(&x->a.groups, key[i]);
 }
 
@@ -105,14 +154,18 @@ static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *
 {
     struct hop *x = SQ_OP(op, struct hop);
     struct aggregate *a = &x->a;
-    struct hop_place p = {.from = 0, .to = 0};
+    struct hop_place p = {.from = 0};
     struct sq_entry *key[SQ_BATCH_ROWS];
     uint64_t taken = op->ins[0].accepted;
     uint32_t n = 0;
 
     (void)input;
     SQ_TRY(sq_keys_load(&a->keys, in));
-    sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
+    if (sq_window_by_clock(&x->w))
+        sq_window_now(op, &x->w, x->watermark, in->nsel, x->time);
+    else
+        sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
+    x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     SQ_TRY(sq_hashtab_upsert(&a->groups, in->nsel, a->keys.hash, a->keys.key, a->keys.null, key));
     for (uint32_t i = 0; i < in->nsel; i++) {
         if (x->time[i] == SQ_TS_MIN)
@@ -122,6 +175,7 @@ static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *
     }
     if (op->ins[0].accepted - taken < in->nsel)
         forget_unused(x, in, key);
+    wake(x);
     return sq_agg_apply(a, in, (struct agg_rows){a->row, a->pos, a->entry, n});
 }
 
@@ -180,6 +234,29 @@ static sq_rc enter_slice(struct hop *x, struct sq_entry *slice)
     return sq_window_heap_put(&x->entered, (struct sq_window_due){.end = slice_of(slice)->start, .of = slice});
 }
 
+/* What waited for this window is added to its slice, and to what that is summed up in. */
+static sq_rc enter_late(struct hop *x, struct hop_late *l)
+{
+    struct hop_slice *slice;
+    struct hop_record *r;
+    void *group = hop_late_group(l);
+    bool made;
+
+    SQ_TRY(sq_hop_slice(x, l->slice, &slice));
+    SQ_TRY(sq_hop_record(x, l->key, slice, &r, &made));
+    SQ_TRY(sq_hop_touch(x, l->key));
+    if (made && r->slice < x->middle && r->next && r->next->slice < x->middle)
+        SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_sum(x, r->next)));
+    SQ_TRY(sq_hop_add(x, hop_own(r), group));
+    if (r->slice >= x->middle)
+        SQ_TRY(sq_hop_add(x, SQ_PAYLOAD(r->owner), group));
+    for (; r && r->slice < x->middle; r = r->prev)
+        SQ_TRY(sq_hop_add(x, hop_sum(x, r), group));
+    SQ_TRY(sq_hop_added(x));
+    sq_hop_late_done(x, l);
+    return SQ_OK;
+}
+
 /* Moves on to the window that begins there, and puts it out. */
 static sq_rc move_to(struct hop *x, int64_t start)
 {
@@ -196,41 +273,48 @@ static sq_rc move_to(struct hop *x, int64_t start)
     x->placed = true;
     while (sq_window_heap_take(&x->coming, x->until - 1, &d))
         SQ_TRY(d.end < start ? drop_slice(x, d.of) : enter_slice(x, d.of));
+    while (sq_window_heap_take(&x->late, start, &d))
+        SQ_TRY(enter_late(x, d.of));
     return sq_hop_emit(x);
 }
 
-/* Where the next window with rows begins; false: there is none. */
-static bool next_window(const struct hop *x, int64_t *start)
+static sq_rc advance(struct hop *x, int64_t to)
 {
-    int64_t size = x->w.spec.size, step = x->w.spec.step;
+    int64_t start;
 
-    if (x->nlive == 0 && x->entered.n == 0 && x->coming.n == 0)
-        return false;
-    if (x->nlive > 0 || x->entered.n > 0)
-        *start = x->start + step;
-    else
-        *start = sq_window_floor(&x->w, x->coming.v[0].end + x->w.slice - size + step - 1, step);
-    if (x->placed && *start <= x->start)
-        *start = x->start + step;
-    if (x->watermark != SQ_TS_MIN && *start + size <= x->watermark)   /* over before there were rows */
-        *start = sq_window_floor(&x->w, x->watermark - size, step) + step;
-    return true;
+    while (next_window(x, &start) && start + x->w.spec.size <= to) {
+        SQ_TRY(sq_check_interrupt(x->a.base.ctx));
+        SQ_TRY(move_to(x, start));
+    }
+    x->watermark = to > x->watermark ? to : x->watermark;
+    return SQ_OK;
 }
 
 static sq_rc hop_watermark(struct sq_op *op, int64_t ts)
 {
     struct hop *x = SQ_OP(op, struct hop);
-    int64_t start;
 
     if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
         return SQ_OK;
-    int64_t to = sq_window_watermark(&x->w, ts);
-    while (next_window(x, &start) && start + x->w.spec.size <= to) {
-        SQ_TRY(sq_check_interrupt(op->ctx));
-        SQ_TRY(move_to(x, start));
-    }
-    x->watermark = to > x->watermark ? to : x->watermark;
+    if (!sq_window_by_clock(&x->w) || ts == SQ_TS_MAX)
+        SQ_TRY(advance(x, sq_window_watermark(&x->w, ts)));
     return sq_emit_watermark(op, ts);
+}
+
+static sq_rc hop_timer(struct sq_op *op, int64_t now)
+{
+    struct hop *x = SQ_OP(op, struct hop);
+
+    SQ_TRY(advance(x, sq_window_watermark(&x->w, now)));
+    wake(x);
+    return SQ_OK;
+}
+
+static sq_rc hop_restore(struct sq_op *op, struct sq_snapshot_in *in)
+{
+    SQ_TRY(sq_hop_restore(op, in));
+    wake(SQ_OP(op, struct hop));
+    return SQ_OK;
 }
 
 /* ---- opening and closing ---- */
@@ -243,7 +327,8 @@ static sq_rc hop_open(struct sq_op *op)
     x->watermark = SQ_TS_MIN;
     sq_windows_init(&x->w, op->plan->u.agg.window, &op->config->session);
     x->time = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->time);
-    if (!x->time)
+    x->wm_room = sq_alloc(op->ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
+    if (!x->time || !x->wm_room)
         return SQ_NOMEM;
     SQ_TRY(sq_hop_state_open(x));
     return sq_hop_emit_open(x);
@@ -256,6 +341,7 @@ static void hop_close(struct sq_op *op)
     sq_hop_emit_close(x);
     sq_hop_state_close(x);
     sq_free(op->ctx, x->time);
+    sq_free(op->ctx, x->wm_room);
 }
 
 bool sq_hop_can(const struct sq_plan *p)
@@ -263,12 +349,12 @@ bool sq_hop_can(const struct sq_plan *p)
     if (p->u.agg.attached || p->u.agg.window->kind != SQ_WINDOW_HOP || p->u.agg.window->size == p->u.agg.window->step)
         return false;
     for (uint32_t i = 0; i < p->u.agg.nitems; i++)
-        if (p->u.agg.items[i].distinct || !p->u.agg.items[i].agg->merge)
-            return false;
+        if (p->u.agg.items[i].distinct || !p->u.agg.items[i].agg->merge || (p->inputs[0]->mode != SQ_MODE_INSERT && p->u.agg.items[i].agg->drop))
+            return false;                        /* what keeps values can take back only what it has seen */
     return true;
 }
 
 const struct sq_op_class sq_op_hop = {
-    .name = "HopAggregate", .size = sizeof(struct hop), .open = hop_open, .batch = hop_batch, .watermark = hop_watermark,
-    .snapshot = sq_hop_snapshot, .restore = sq_hop_restore, .state_bytes = sq_hop_bytes, .close = hop_close,
+    .name = "HopAggregate", .size = sizeof(struct hop), .open = hop_open, .batch = hop_batch, .watermark = hop_watermark, .timer = hop_timer,
+    .snapshot = sq_hop_snapshot, .restore = hop_restore, .state_bytes = sq_hop_bytes, .close = hop_close,
 };

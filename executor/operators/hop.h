@@ -18,6 +18,9 @@ struct hop_record {
 };
 _Static_assert(sizeof(struct hop_record) == 48, "records keep their groups aligned to 16");
 
+/* A row of a slice for windows from a certain one on: those before it are over for the row, and not yet put out. Its group lies behind it. */
+struct hop_late { int64_t from, slice; struct sq_entry *key; int64_t pad; };
+
 struct hop_slice { int64_t start; struct hop_record *first, *last; };   /* payload of hop.slices */
 
 /* Behind the group of a key, which is the sum of its records in new slices. */
@@ -25,6 +28,7 @@ struct hop_key {
     struct hop_record *oldest, *newest;
     uint32_t place;                        /* in hop.live, from 1; 0: not among the rows of the window */
     uint32_t mark;                         /* of the window for which it was touched last */
+    uint64_t late;                         /* how many rows wait in hop.late */
 };
 
 struct hop {
@@ -34,6 +38,8 @@ struct hop {
     struct sq_hashtab slices;
     struct sq_slab slab;                   /* records */
     struct sq_window_heap coming, entered; /* slices by their start: behind the window, in it; `of`: the slice's entry */
+    struct sq_window_heap late;            /* struct hop_late by the window they are for */
+    uint64_t lates;
     int64_t watermark;                     /* in wall clock time */
     bool placed;                           /* a window has been put out: [start, until) */
     int64_t start, until;
@@ -44,6 +50,8 @@ struct hop {
     uint32_t mark;
     /* of a batch */
     int64_t *time;
+    const int64_t *wm;                     /* what the rows are judged by, by position; NULL: the watermark */
+    int64_t *wm_room;
     /* groups that are added up, some at a time */
     void *into[SQ_BATCH_ROWS], *from[SQ_BATCH_ROWS];
     uint32_t npairs;
@@ -63,17 +71,24 @@ struct hop {
 
 /* A group in the form in which the functions of aggregate.h want it: behind an entry's header, which they do not look at. */
 static inline struct sq_entry *hop_entry(void *group) { return (struct sq_entry *)group - 1; }
+static inline void *hop_late_group(struct hop_late *l) { return l + 1; }
 static inline void *hop_own(struct hop_record *r) { return r + 1; }
 static inline void *hop_sum(const struct hop *x, struct hop_record *r) { return (char *)(r + 1) + x->group; }
 static inline struct hop_key *hop_key(const struct hop *x, struct sq_entry *e) { return (struct hop_key *)(void *)((char *)SQ_PAYLOAD(e) + x->group); }
 
+/* Nothing hangs on the key. */
+static inline bool hop_unused(const struct hop *x, struct sq_entry *e) { return !hop_key(x, e)->oldest && hop_key(x, e)->late == 0; }
+
 /* hop_state.c */
 sq_rc sq_hop_state_open(struct hop *);
 void sq_hop_state_close(struct hop *);
-/* The slice that begins there, made where need be; *entered: it is in the window already. */
+/* The slice that begins there, made where need be. */
 sq_rc sq_hop_slice(struct hop *, int64_t start, struct hop_slice **);
 /* The key's record in a slice, made where need be; *made says so. */
 sq_rc sq_hop_record(struct hop *, struct sq_entry *key, struct hop_slice *, struct hop_record **, bool *made);
+/* A group for a row of the key that counts from a window on. */
+sq_rc sq_hop_late(struct hop *, struct sq_entry *key, int64_t slice, int64_t from, struct hop_late **);
+void sq_hop_late_done(struct hop *, struct hop_late *);
 /* Takes away the record, the oldest of its key. */
 void sq_hop_forget(struct hop *, struct hop_record *);
 sq_rc sq_hop_added(struct hop *);

@@ -214,7 +214,7 @@ static void take_away(struct hop *x, struct sq_entry *e)
     if (k->place)
         fill_place(x, k->place - 1);
     k->place = 0;
-    if (!k->oldest)
+    if (hop_unused(x, e))
         sq_agg_remove(&x->a, e);
 }
 

@@ -13,7 +13,7 @@ sq_rc sq_hop_state_open(struct hop *x)
 {
     struct sq_ctx *ctx = x->a.base.ctx;
 
-    x->coming.ctx = x->entered.ctx = ctx;
+    x->coming.ctx = x->entered.ctx = x->late.ctx = ctx;
     x->mark = 1;
     SQ_TRY(sq_agg_state_open(&x->a));
     sq_hashtab_free(&x->a.groups);
@@ -37,6 +37,9 @@ void sq_hop_state_close(struct hop *x)
     while (x->a.has_drop && x->slices.ctx && (e = sq_hashtab_next(&x->slices, &it)))
         for (struct hop_record *r = ((struct hop_slice *)SQ_PAYLOAD(e))->first; r; r = r->more)
             drop_record(x, r);
+    for (size_t i = 0; x->a.has_drop && i < x->late.n; i++)
+        sq_agg_drop(&x->a, hop_entry(hop_late_group(x->late.v[i].of)));
+    sq_window_heap_free(&x->late);
     sq_window_heap_free(&x->coming);
     sq_window_heap_free(&x->entered);
     sq_hashtab_free(&x->slices);
@@ -110,6 +113,31 @@ void sq_hop_forget(struct hop *x, struct hop_record *r)
     sq_slab_put(&x->slab, r, record_size(x));
 }
 
+sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t from, struct hop_late **out)
+{
+    size_t size = sizeof **out + x->group;
+    struct hop_late *l = sq_slab_get(&x->slab, size);
+
+    if (!l)
+        return SQ_NOMEM;
+    memset(l, 0, size);
+    *l = (struct hop_late){.from = from, .slice = slice, .key = key};
+    if (sq_window_heap_put(&x->late, (struct sq_window_due){.end = from, .number = x->lates++, .of = l}) != SQ_OK) {
+        sq_slab_put(&x->slab, l, size);
+        return SQ_NOMEM;
+    }
+    hop_key(x, key)->late++;
+    *out = l;
+    return SQ_OK;
+}
+
+void sq_hop_late_done(struct hop *x, struct hop_late *l)
+{
+    hop_key(x, l->key)->late--;
+    sq_agg_drop(&x->a, hop_entry(hop_late_group(l)));
+    sq_slab_put(&x->slab, l, sizeof *l + x->group);
+}
+
 /* ---- sums ---- */
 
 sq_rc sq_hop_added(struct hop *x)
@@ -139,19 +167,31 @@ void sq_hop_clear(struct hop *x, void *group)
     memset(group, 0, x->group);
 }
 
-/* ---- saved: hash null key slice group ---- */
+/* ---- saved: hash null key slice from group; from: SQ_TS_MIN, but of a row that counts from a later window on ---- */
 
-static sq_rc save_record(struct hop *x, struct hop_record *r, struct sq_buf *b)
+static sq_rc save_group(struct hop *x, struct sq_entry *e, int64_t slice, int64_t from, void *group, struct sq_snapshot_out *out)
 {
-    struct sq_entry *e = r->owner;
+    struct sq_buf *b = out->begin(out->arg, sq_key_group(e->hash));
     struct sq_str key = sq_view_str(&e->key);
 
+    if (!b)
+        return x->a.base.ctx->err.rc;
     sq_buf_u64(b, e->hash);
     sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
     sq_buf_u32(b, key.n);
     sq_buf_add(b, key.p, key.n);
-    sq_buf_u64(b, (uint64_t)r->slice);
-    return sq_agg_save_group(&x->a, hop_entry(hop_own(r)), b);
+    sq_buf_u64(b, (uint64_t)slice);
+    sq_buf_u64(b, (uint64_t)from);
+    SQ_TRY(sq_agg_save_group(&x->a, hop_entry(group), b));
+    return out->done(out->arg);
+}
+
+/* Which windows the clock has closed follows from nothing in a checkpoint: so a record says where it goes on. */
+static int64_t goes_on_from(const struct hop *x, const struct hop_record *r)
+{
+    int64_t from = sq_window_first(&x->w, r->slice + x->w.slice, x->watermark);
+
+    return sq_window_by_clock(&x->w) && from > sq_window_first(&x->w, r->slice + x->w.slice, SQ_TS_MIN) ? from : SQ_TS_MIN;
 }
 
 sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
@@ -161,13 +201,12 @@ sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     struct sq_entry *e;
 
     while ((e = sq_hashtab_next(&x->a.groups, &it)))
-        for (struct hop_record *r = hop_key(x, e)->oldest; r; r = r->next) {
-            struct sq_buf *b = out->begin(out->arg, sq_key_group(e->hash));
-            if (!b)
-                return op->ctx->err.rc;
-            SQ_TRY(save_record(x, r, b));
-            SQ_TRY(out->done(out->arg));
-        }
+        for (struct hop_record *r = hop_key(x, e)->oldest; r; r = r->next)
+            SQ_TRY(save_group(x, e, r->slice, goes_on_from(x, r), hop_own(r), out));
+    for (size_t i = 0; i < x->late.n; i++) {
+        struct hop_late *l = x->late.v[i].of;
+        SQ_TRY(save_group(x, l->key, l->slice, l->from, hop_late_group(l), out));
+    }
     return SQ_OK;
 }
 
@@ -186,9 +225,10 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
 {
     struct hop_slice *slice;
     struct hop_record *r;
+    struct hop_late *l;
     struct sq_entry *key;
     struct sq_view view;
-    int64_t start;
+    int64_t start, from;
     uint64_t hash;
     uint32_t n;
     uint8_t null;
@@ -198,9 +238,14 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
         return damaged(x);
     view = sq_view_of(p, n);
     p += n;
-    if (!take(&p, end, &start, 8) || sq_window_floor(&x->w, start, x->w.slice) != start)
+    if (!take(&p, end, &start, 8) || !take(&p, end, &from, 8) || sq_window_floor(&x->w, start, x->w.slice) != start)
         return damaged(x);
     SQ_TRY(sq_hashtab_upsert(&x->a.groups, 1, &hash, &view, &null, &key));
+    if (from != SQ_TS_MIN) {
+        SQ_TRY(sq_hop_late(x, key, start, from, &l));
+        SQ_TRY(sq_agg_load_group(&x->a, hop_entry(hop_late_group(l)), &p, end, 0));
+        return p == end ? SQ_OK : damaged(x);
+    }
     SQ_TRY(sq_hop_slice(x, start, &slice));
     SQ_TRY(sq_hop_record(x, key, slice, &r, &made));
     SQ_TRY(made ? sq_agg_load_group(&x->a, hop_entry(hop_own(r)), &p, end, 0) : damaged(x));
@@ -214,7 +259,7 @@ sq_rc sq_hop_restore(struct sq_op *op, struct sq_snapshot_in *in)
     const char *p;
     size_t n;
 
-    x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
+    x->watermark = sq_window_watermark(&x->w, op->plan->final || sq_window_by_clock(&x->w) ? SQ_TS_MIN : op->ins[0].watermark);
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)

@@ -8,7 +8,10 @@
  * Each session is in the heap of timers once, by an end that it had when it was put there. One that has grown since is put back when its time comes; one that went into another
  * is freed then. So making a session longer costs nothing.
  *
- * Invariants: of a key, each session ends before the next begins; sessions that are over are taken in the order of their ends.
+ * A row is judged by a watermark of its own, which may be further than the one for which sessions have been put out. A session that is over for a row which would have joined it is
+ * closed: it leaves the list, and waits for its timer only.
+ *
+ * Invariants: of a key, each session ends before the next begins, but for closed ones; sessions that are over are taken in the order of their ends.
  * FLINK: the same sessions: a row exactly `gap` behind the last one still belongs to its session; a late row that touches a session that is not over is taken.
  */
 #include "executor/operators/session.h"
@@ -17,6 +20,7 @@ struct keyed {                             /* payload of a key */
     struct session **list;                 /* at[from .. from + n); NULL: there is one, or none */
     struct session *one;
     uint32_t from, n, cap;
+    uint32_t closed;                       /* sessions that are not in the list, and not put out */
 };
 
 static inline struct keyed *keyed_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
@@ -145,26 +149,40 @@ static uint32_t place_of(struct keyed *k, int64_t t)
     return lo;
 }
 
+static sq_rc new_session(struct sessions *s, struct sq_entry *key, int64_t start, int64_t end, struct session **out)
+{
+    struct session *x = sq_slab_get(&s->slab, s->size);
+
+    if (!x)
+        return SQ_NOMEM;
+    memset(x, 0, s->size);
+    *x = (struct session){.owner = key, .start = start, .end = end, .number = s->number++ & (UINT64_MAX >> 1)};
+    if (push(s, x) != SQ_OK) {
+        sq_slab_put(&s->slab, x, s->size);
+        return SQ_NOMEM;
+    }
+    *out = x;
+    return SQ_OK;
+}
+
 static sq_rc insert(struct sessions *s, struct sq_entry *key, uint32_t at, int64_t start, int64_t end, struct session **out)
 {
     struct keyed *k = keyed_of(key);
 
     SQ_TRY(make_room(s, k));
-    struct session *x = sq_slab_get(&s->slab, s->size);
-    if (!x)
-        return SQ_NOMEM;
-    memset(x, 0, s->size);
-    *x = (struct session){key, start, end, s->number++};
-    if (push(s, x) != SQ_OK) {
-        sq_slab_put(&s->slab, x, s->size);
-        return SQ_NOMEM;
-    }
+    SQ_TRY(new_session(s, key, start, end, out));
     struct session **l = list_of(k);
     memmove(l + at + 1, l + at, (k->n - at) * sizeof(struct session *));
-    l[at] = x;
+    l[at] = *out;
     k->n++;
-    *out = x;
     return SQ_OK;
+}
+
+static void close_one(struct keyed *k, uint32_t at)
+{
+    list_of(k)[at]->closed = 1;
+    k->closed++;
+    take_out(k, at);
 }
 
 /* ---- rows ---- */
@@ -172,15 +190,21 @@ static sq_rc insert(struct sessions *s, struct sq_entry *key, uint32_t at, int64
 sq_rc sq_sessions_row(struct sessions *s, struct sq_entry *key, int64_t t, int64_t watermark, struct session **out)
 {
     struct keyed *k = keyed_of(key);
+    int64_t end = t + s->gap;
     uint32_t at = place_of(k, t);
     struct session **l = list_of(k), *last = at > 0 ? l[at - 1] : NULL, *next = at < k->n ? l[at] : NULL;
-    int64_t end = t + s->gap;
 
-    if (last && (t > last->end || last->end <= watermark))       /* over for this row, though it may not have been put out yet */
+    if (last && t > last->end)
         last = NULL;
     if (next && (next->start > end || next->end <= watermark))
         next = NULL;
     *out = NULL;
+    if (last && last->end <= watermark) {        /* over for this row, though it has not been put out */
+        if (!next && end <= watermark)
+            return SQ_OK;
+        close_one(k, --at);
+        last = NULL;
+    }
     if (!last && !next)
         return end > watermark ? insert(s, key, at, t, end, out) : SQ_OK;
     if (last && next) {
@@ -197,9 +221,14 @@ sq_rc sq_sessions_row(struct sessions *s, struct sq_entry *key, int64_t t, int64
     return SQ_OK;
 }
 
-sq_rc sq_sessions_load(struct sessions *s, struct sq_entry *key, int64_t start, int64_t end, struct session **out)
+sq_rc sq_sessions_load(struct sessions *s, struct sq_entry *key, int64_t start, int64_t end, bool closed, struct session **out)
 {
-    return insert(s, key, place_of(keyed_of(key), start), start, end, out);
+    if (!closed)
+        return insert(s, key, place_of(keyed_of(key), start), start, end, out);
+    SQ_TRY(new_session(s, key, start, end, out));
+    (*out)->closed = 1;
+    keyed_of(key)->closed++;
+    return SQ_OK;
 }
 
 struct session *sq_sessions_over(struct sessions *s, int64_t watermark, struct sq_entry **key)
@@ -213,10 +242,12 @@ struct session *sq_sessions_over(struct sessions *s, int64_t watermark, struct s
             sift(s, (struct session_due){x->end, x->number, x});
         } else {
             struct keyed *k = keyed_of(x->owner);
-            uint32_t at = place_of(k, x->start) - 1;
             pop(s);
-            SQ_ASSERT(list_of(k)[at] == x);
-            take_out(k, at);
+            if (!x->closed) {
+                uint32_t at = place_of(k, x->start) - 1;
+                SQ_ASSERT(list_of(k)[at] == x);
+                take_out(k, at);
+            }
             *key = x->owner;
             return x;
         }
@@ -226,6 +257,7 @@ struct session *sq_sessions_over(struct sessions *s, int64_t watermark, struct s
 
 void sq_sessions_put(struct sessions *s, struct session *x, struct sq_entry *key)
 {
+    keyed_of(key)->closed -= x->closed;
     sq_slab_put(&s->slab, x, s->size);
     sq_sessions_forget(s, key);
 }
@@ -234,7 +266,7 @@ void sq_sessions_forget(struct sessions *s, struct sq_entry *key)
 {
     struct keyed *k = keyed_of(key);
 
-    if (!(key->flags & SQ_ENTRY_LIVE) || k->n > 0)
+    if (!(key->flags & SQ_ENTRY_LIVE) || k->n > 0 || k->closed > 0)
         return;
     s->lists -= k->cap * sizeof(struct session *);
     sq_free(s->ctx, k->list);
@@ -243,13 +275,8 @@ void sq_sessions_forget(struct sessions *s, struct sq_entry *key)
 
 sq_rc sq_sessions_each(const struct sessions *s, sq_rc (*fn)(void *, struct session *), void *arg)
 {
-    struct sq_hashtab_iter it = {0};
-    struct sq_entry *e;
-
-    while (s->keys.ctx && (e = sq_hashtab_next(&s->keys, &it))) {
-        struct keyed *k = keyed_of(e);
-        for (uint32_t i = 0; i < k->n; i++)
-            SQ_TRY(fn(arg, list_of(k)[i]));
-    }
+    for (size_t i = 0; i < s->ndue; i++)
+        if (s->due[i].s->owner)
+            SQ_TRY(fn(arg, s->due[i].s));
     return SQ_OK;
 }

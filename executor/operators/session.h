@@ -13,7 +13,8 @@
 struct session {
     struct sq_entry *owner;                /* its key; NULL: it went into another one, or was taken */
     int64_t start, end;
-    uint64_t number;                       /* in the order of making */
+    uint64_t number : 63;                  /* in the order of making */
+    uint64_t closed : 1;                   /* no row joins it any more; it is not in the list of its key */
 };
 _Static_assert(sizeof(struct session) == 32, "sessions keep payloads aligned to 16");
 #define SESSION_PAYLOAD(s) ((void *)((struct session *)(s) + 1))
@@ -45,8 +46,8 @@ void sq_sessions_put(struct sessions *, struct session *, struct sq_entry *key);
 /* A key that was made for a late row goes where it has no session. */
 void sq_sessions_forget(struct sessions *, struct sq_entry *key);
 /* A session from a checkpoint. */
-sq_rc sq_sessions_load(struct sessions *, struct sq_entry *key, int64_t start, int64_t end, struct session **out);
-/* Calls fn for every session, key by key. */
+sq_rc sq_sessions_load(struct sessions *, struct sq_entry *key, int64_t start, int64_t end, bool closed, struct session **out);
+/* Calls fn for every session. */
 sq_rc sq_sessions_each(const struct sessions *, sq_rc (*fn)(void *, struct session *), void *);
 size_t sq_sessions_bytes(const struct sessions *);
 

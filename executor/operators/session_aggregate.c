@@ -167,6 +167,12 @@ static sq_rc add_row(struct session_aggregate *x, uint32_t i)
     return SQ_OK;
 }
 
+static void wake(struct session_aggregate *x)
+{
+    if (sq_window_by_clock(&x->w) && x->s.ndue)
+        sq_window_wake(&x->a.base, &x->w, x->s.due[0].end);
+}
+
 static sq_rc session_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct session_aggregate *x = SQ_OP(op, struct session_aggregate);
@@ -177,7 +183,10 @@ static sq_rc session_batch(struct sq_op *op, uint32_t input, const struct sq_bat
     x->pending = 0;
     SQ_TRY(sq_keys_load(&a->keys, in));
     SQ_TRY(sq_agg_load(a, in));
-    sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
+    if (sq_window_by_clock(&x->w))
+        sq_window_now(op, &x->w, x->watermark, in->nsel, x->time);
+    else
+        sq_window_times(&x->w, in, &in->cols[op->plan->u.agg.time], x->time);
     x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     SQ_TRY(sq_hashtab_upsert(&x->s.keys, in->nsel, a->keys.hash, a->keys.key, a->keys.null, x->key));
     uint64_t taken = op->ins[0].accepted;
@@ -186,6 +195,7 @@ static sq_rc session_batch(struct sq_op *op, uint32_t input, const struct sq_bat
     if (op->ins[0].accepted - taken < in->nsel)
         for (uint32_t i = 0; i < in->nsel; i++)
             sq_sessions_forget(&x->s, x->key[i]);
+    wake(x);
     return apply_pending(x);
 }
 
@@ -236,16 +246,30 @@ static sq_rc put_out_over(struct session_aggregate *x, int64_t to)
     return rc;
 }
 
+static sq_rc advance(struct session_aggregate *x, int64_t to)
+{
+    x->watermark = to > x->watermark ? to : x->watermark;
+    return put_out_over(x, x->watermark);
+}
+
 static sq_rc session_watermark(struct sq_op *op, int64_t ts)
 {
     struct session_aggregate *x = SQ_OP(op, struct session_aggregate);
 
     if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
         return SQ_OK;
-    int64_t to = sq_window_watermark(&x->w, ts);
-    x->watermark = to > x->watermark ? to : x->watermark;
-    SQ_TRY(put_out_over(x, x->watermark));
+    if (!sq_window_by_clock(&x->w) || ts == SQ_TS_MAX)
+        SQ_TRY(advance(x, sq_window_watermark(&x->w, ts)));
     return sq_emit_watermark(op, ts);
+}
+
+static sq_rc session_timer(struct sq_op *op, int64_t now)
+{
+    struct session_aggregate *x = SQ_OP(op, struct session_aggregate);
+
+    SQ_TRY(advance(x, sq_window_watermark(&x->w, now)));
+    wake(x);
+    return SQ_OK;
 }
 
 /* ---- opening and closing ---- */
@@ -312,7 +336,7 @@ static size_t session_bytes(const struct sq_op *op)
     return sq_sessions_bytes(&x->s) + x->a.hung + sum.n;
 }
 
-/* ---- saved: hash null key start end group, then of each set: how many values, and hash count value of each ---- */
+/* ---- saved: hash, null (bit 0) and closed (bit 1), key start end group, then of each set: how many values, and hash count value of each ---- */
 
 struct saving { struct session_aggregate *x; struct sq_snapshot_out *to; };
 
@@ -344,7 +368,7 @@ static sq_rc save_one(void *arg, struct session *s)
     if (!b)
         return v->x->a.base.ctx->err.rc;
     sq_buf_u64(b, e->hash);
-    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+    sq_buf_putc(b, (char)((e->flags & SQ_ENTRY_NULL ? 1 : 0) | (s->closed ? 2 : 0)));
     sq_buf_u32(b, key.n);
     sq_buf_add(b, key.p, key.n);
     sq_buf_u64(b, (uint64_t)s->start);
@@ -414,11 +438,14 @@ static sq_rc load_one(struct session_aggregate *x, const char *p, const char *en
     struct sq_view view;
     uint64_t hash;
     uint8_t null;
+    bool closed;
 
     if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take_key(&p, end, &view) || !take(&p, end, &at, sizeof at) || at.end < at.start)
         return damaged(x);
+    closed = null & 2;
+    null &= 1;
     SQ_TRY(sq_hashtab_upsert(&x->s.keys, 1, &hash, &view, &null, &key));
-    SQ_TRY(sq_sessions_load(&x->s, key, at.start, at.end, &s));
+    SQ_TRY(sq_sessions_load(&x->s, key, at.start, at.end, closed, &s));
     SQ_TRY(fill(x, s));
     SQ_TRY(sq_agg_load_group(&x->a, entry_of(x, s), &p, end, 0));
     group_of(entry_of(x, s))->serial = 1;
@@ -434,16 +461,18 @@ static sq_rc session_restore(struct sq_op *op, struct sq_snapshot_in *in)
     const char *p;
     size_t n;
 
-    x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
+    x->watermark = sq_window_watermark(&x->w, op->plan->final || sq_window_by_clock(&x->w) ? SQ_TS_MIN : op->ins[0].watermark);
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)
-            return SQ_OK;
+            break;
         SQ_TRY(load_one(x, p, p + n));
     }
+    wake(x);
+    return SQ_OK;
 }
 
 const struct sq_op_class sq_op_session_aggregate = {
-    .name = "SessionAggregate", .size = sizeof(struct session_aggregate), .open = session_open, .batch = session_batch, .watermark = session_watermark,
+    .name = "SessionAggregate", .size = sizeof(struct session_aggregate), .open = session_open, .batch = session_batch, .watermark = session_watermark, .timer = session_timer,
     .snapshot = session_snapshot, .restore = session_restore, .state_bytes = session_bytes, .close = session_close,
 };

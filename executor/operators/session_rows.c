@@ -220,7 +220,7 @@ static size_t rows_bytes(const struct sq_op *op)
     return sq_sessions_bytes(&((const struct session_rows *)op)->s);
 }
 
-/* ---- saved: a record for each row: hash null key start end kind row; of one session one behind the other ---- */
+/* ---- saved: a record for each row: hash, null (bit 0) and closed (bit 1), key start end kind row; of one session one behind the other ---- */
 
 struct saving { struct session_rows *x; struct sq_snapshot_out *to; };
 
@@ -235,7 +235,7 @@ static sq_rc save_one(void *arg, struct session *s)
         if (!b)
             return v->x->base.ctx->err.rc;
         sq_buf_u64(b, e->hash);
-        sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+        sq_buf_putc(b, (char)((e->flags & SQ_ENTRY_NULL ? 1 : 0) | (s->closed ? 2 : 0)));
         sq_buf_u32(b, key.n);
         sq_buf_add(b, key.p, key.n);
         sq_buf_u64(b, (uint64_t)s->start);
@@ -272,6 +272,7 @@ static sq_rc load_one(struct session_rows *x, const char *p, const char *end, st
     uint64_t hash;
     uint32_t n;
     uint8_t null, kind;
+    bool closed;
 
     if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take(&p, end, &n, 4) || (size_t)(end - p) < n)
         return sq_fail(x->base.ctx, SQ_DATA, "the saved state of SESSION windows is damaged");
@@ -279,9 +280,11 @@ static sq_rc load_one(struct session_rows *x, const char *p, const char *end, st
     p += n;
     if (!take(&p, end, &at, sizeof at) || at.end < at.start || !take(&p, end, &kind, 1) || kind > SQ_DELETE)
         return sq_fail(x->base.ctx, SQ_DATA, "the saved state of SESSION windows is damaged");
+    closed = null & 2;
+    null &= 1;
     SQ_TRY(sq_hashtab_upsert(&x->s.keys, 1, &hash, &view, &null, &key));
     if (!*last || (*last)->owner != key || (*last)->start != at.start || (*last)->end != at.end)
-        SQ_TRY(sq_sessions_load(&x->s, key, at.start, at.end, last));
+        SQ_TRY(sq_sessions_load(&x->s, key, at.start, at.end, closed, last));
     return keep(x, *last, kind, p, (size_t)(end - p));
 }
 
@@ -293,7 +296,7 @@ static sq_rc rows_restore(struct sq_op *op, struct sq_snapshot_in *in)
     const char *p;
     size_t n;
 
-    x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
+    x->watermark = sq_window_watermark(&x->w, op->plan->final || sq_window_by_clock(&x->w) ? SQ_TS_MIN : op->ins[0].watermark);
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)

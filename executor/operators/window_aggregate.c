@@ -18,11 +18,11 @@
 
 /* ---- opening ---- */
 
-static bool merges(const struct sq_plan *p)
+static bool merges(const struct sq_plan *p, bool retracts)
 {
     for (uint32_t i = 0; i < p->u.agg.nitems; i++)
-        if (!p->u.agg.items[i].agg->merge)
-            return false;
+        if (!p->u.agg.items[i].agg->merge || (retracts && (p->u.agg.items[i].distinct || p->u.agg.items[i].agg->drop)))
+            return false;                        /* what keeps values can take back only what it has seen */
     return true;
 }
 
@@ -32,6 +32,7 @@ static sq_rc storage(struct window_aggregate *x)
 
     x->time = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->time);
     x->start = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->start);
+    x->part = sq_calloc(ctx, SQ_BATCH_ROWS * sizeof *x->part);
     x->end = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->end);
     x->which = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->which);
     x->order = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->order);
@@ -40,9 +41,8 @@ static sq_rc storage(struct window_aggregate *x)
     x->hash = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->hash);
     x->key = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->key);
     x->null = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->null);
-    x->apart = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->apart);
     x->wm_room = sq_alloc(ctx, SQ_BATCH_ROWS * sizeof *x->wm_room);
-    return x->wm_room && x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null && x->apart ? SQ_OK : SQ_NOMEM;
+    return x->wm_room && x->part && x->time && x->start && x->end && x->which && x->order && x->first && x->found && x->hash && x->key && x->null ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc open(struct sq_op *op)
@@ -54,7 +54,7 @@ static sq_rc open(struct sq_op *op)
     x->a.retracts = in->mode != SQ_MODE_INSERT;
     x->watermark = SQ_TS_MIN;
     sq_windows_init(&x->w, p->u.agg.window, &op->config->session);
-    if (!p->u.agg.attached && merges(p))
+    if (!p->u.agg.attached && merges(p, x->a.retracts) && !sq_window_by_clock(&x->w))   /* by the clock: which windows of a slice are over would not be known after a restart */
         x->how = kind == SQ_WINDOW_HOP && x->w.spec.size != x->w.spec.step ? BY_SLICE : kind == SQ_WINDOW_CUMULATE ? BY_STEP : BY_WINDOW;
     SQ_TRY(storage(x));
     SQ_TRY(sq_window_state_open(x));
@@ -78,54 +78,50 @@ static uint32_t window_bounds(struct window_aggregate *x, const struct sq_batch 
     return n;
 }
 
-/* Where the bucket of a time that is judged by the watermark begins and ends; false: its windows are all over. A row of a step of CUMULATE that is over goes to what has been
- * cumulated; where it is over for the row alone, whose split is ahead of others, to the last step of the first window that is not. */
-static bool slice_of(const struct window_aggregate *x, int64_t t, int64_t wm, int64_t *from, int64_t *to)
+/* The bucket of row i; false: its windows are all over, or there are none. */
+static bool bucket_of(const struct window_aggregate *x, uint32_t i, struct bucket_name *n)
 {
-    *from = sq_window_floor(&x->w, t, x->w.slice);
-    *to = *from + x->w.slice;
-    if (sq_window_last(&x->w, t) <= wm)
+    int64_t t = x->time[i], wm = row_watermark(x, i), last = sq_window_last(&x->w, t), slice = x->w.slice;
+
+    *n = (struct bucket_name){.start = sq_window_floor(&x->w, t, slice)};
+    n->end = n->start + slice;
+    if (last <= wm || last <= t)
         return false;
-    if (x->how == BY_STEP && *to <= wm) {
-        int64_t base = sq_window_floor(&x->w, t, x->w.spec.size), step = base + (wm - base) / x->w.slice * x->w.slice;
-        bool over = step <= x->watermark;
-        *from = over ? base : step;
-        *to = over ? base + x->w.spec.size : step + x->w.slice;
+    if (x->how == BY_STEP && n->end <= wm) {
+        n->start = sq_window_floor(&x->w, t, x->w.spec.size);
+        n->end = n->start + x->w.spec.size;
+        n->part = PART_CUMULATED;
+        if (wm == x->watermark)
+            return true;
+        *n = (struct bucket_name){.start = n->start + (wm - n->start) / slice * slice};   /* windows that are not put out yet are over for it: it counts in the next step */
+        n->end = n->start + slice;
+    } else if (x->how == BY_SLICE && wm > x->watermark && sq_window_first(&x->w, n->end, wm) > sq_window_first(&x->w, n->end, x->watermark)) {
+        n->part = PART_LATE + (sq_window_first(&x->w, n->end, wm) - sq_window_first(&x->w, n->end, SQ_TS_MIN)) / x->w.spec.step;
     }
     return true;
 }
 
-/* Of HOP: windows of the row are over for it that the operator has still open, and others are not. Its slice is in both, so it goes to each of the others by itself. */
-static bool is_apart(const struct window_aggregate *x, int64_t t, int64_t wm)
-{
-    int64_t last = sq_window_last(&x->w, t), first = last - (sq_windows_most(&x->w) - 1) * x->w.spec.step;
-
-    while (first <= t)                           /* the most are not always there */
-        first += x->w.spec.step;
-    return wm > x->watermark && first <= wm && last > wm;
-}
-
 static uint32_t slice_bounds(struct window_aggregate *x, const struct sq_batch *in)
 {
-    int64_t from = 0, to = 0, begin = 0, end = 0;    /* rows often come in the order of time */
+    struct bucket_name name = {.start = 0};          /* rows often come in the order of time */
+    int64_t from = 0, to = 0;
     bool ok = false;
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < in->nsel; i++) {
         int64_t t = x->time[i];
-        if (t < from || t >= to || t == SQ_TS_MIN || x->wm) {
-            ok = t != SQ_TS_MIN && slice_of(x, t, row_watermark(x, i), &begin, &end);
+        if (t < from || t >= to || (x->wm && x->wm[i] >= to)) {
+            ok = t != SQ_TS_MIN && bucket_of(x, i, &name);
             from = t == SQ_TS_MIN ? 0 : sq_window_floor(&x->w, t, x->w.slice);
-            to = t == SQ_TS_MIN ? 0 : from + x->w.slice;
+            to = from + x->w.slice;
+            if (t == SQ_TS_MIN || row_watermark(x, i) >= to)
+                to = from;                       /* good for this row alone */
         }
         x->which[i] = ok;
-        x->start[i] = begin;
-        x->end[i] = end;
+        x->start[i] = name.start;
+        x->end[i] = name.end;
+        x->part[i] = name.part;
         n += ok;
-        if (ok && x->wm && x->how == BY_SLICE && is_apart(x, t, x->wm[i])) {
-            x->which[i] = 0;
-            x->apart[x->napart++] = i;
-        }
     }
     return n;
 }
@@ -163,13 +159,13 @@ static sq_rc find_buckets(struct window_aggregate *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         if (!x->which[i])
             continue;
-        if (last && x->found[last - 1]->start == x->start[i] && x->found[last - 1]->end == x->end[i]) {
+        const struct bucket *before = last ? x->found[last - 1] : NULL;
+        if (before && before->name.start == x->start[i] && before->name.end == x->end[i] && before->name.part == x->part[i]) {
             x->which[i] = last;
             continue;
         }
         struct bucket *b;
-        bool cumulated = x->how == BY_STEP && x->end[i] - x->start[i] != x->w.slice;
-        SQ_TRY(sq_window_bucket(x, x->start[i], x->end[i], cumulated, true, &b));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){x->start[i], x->end[i], x->part[i]}, true, &b));
         if (b->number == 0) {
             x->found[x->nfound] = b;
             b->number = ++x->nfound;
@@ -205,7 +201,7 @@ static struct agg_rows count_rows(struct window_aggregate *x, const struct sq_ba
         struct group *g = group_of(a->entry[i]);
         uint32_t r = sq_row(in, pos[i]);
         bool add = sq_kind_adds(sq_row_kind(in, r));
-        if (!add && g->rows == 0)
+        if (!add && g->rows == 0 && x->how == BY_WINDOW)   /* a part of a window may come to less than nothing */
             continue;
         if (!g->serial)
             g->serial = ++a->serial;
@@ -250,12 +246,30 @@ static sq_rc apply(struct window_aggregate *x, const struct sq_batch *in)
     return SQ_OK;
 }
 
-/* Rows of no time at all are in no window; of the others those that found none are late. */
+static void get_times(struct window_aggregate *x, const struct sq_batch *in)
+{
+    if (sq_window_by_clock(&x->w))
+        sq_window_now(&x->a.base, &x->w, x->watermark, in->nsel, x->time);
+    else
+        sq_window_times(&x->w, in, &in->cols[x->a.base.plan->u.agg.time], x->time);
+}
+
+static void wake(struct window_aggregate *x)
+{
+    if (sq_window_by_clock(&x->w) && x->due.n)
+        sq_window_wake(&x->a.base, &x->w, x->due.v[0].end);
+}
+
+/* Rows that were not taken: those of no time, and between two windows, are in none; the others are late. */
 static void count_late(struct window_aggregate *x, const struct sq_batch *in, uint32_t taken)
 {
     struct sq_input_state *s = &x->a.base.ins[0];
+    uint32_t none = 0;
 
-    s->late += in->nsel - taken;
+    for (uint32_t i = 0; !x->a.base.plan->u.agg.attached && taken < in->nsel && i < in->nsel; i++)
+        none += x->time[i] == SQ_TS_MIN || sq_window_last(&x->w, x->time[i]) <= x->time[i];
+    s->filtered += none;
+    s->late += in->nsel - taken - none;
 }
 
 static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *in)
@@ -263,7 +277,8 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     uint32_t some = 0, most = sq_windows_most(&x->w);
 
     for (uint32_t i = 0; i < in->nsel; i++)
-        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > row_watermark(x, i);
+        some += x->time[i] != SQ_TS_MIN && sq_window_last(&x->w, x->time[i]) > (row_watermark(x, i) > x->time[i] ? row_watermark(x, i) : x->time[i]);
+    memset(x->part, 0, in->nsel * sizeof *x->part);
     uint64_t filtered = x->a.base.ins[0].filtered;
     for (uint32_t j = 0; j < most; j++)
         if (window_bounds(x, in, j))
@@ -271,26 +286,7 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
     x->a.base.ins[0].filtered = filtered;        /* a row counts once, whatever its windows made of it */
     sq_op_accept(&x->a.base, 0, some);
     count_late(x, in, some);
-    return SQ_OK;
-}
-
-/* Rows that are late for some of their windows only go to each of the others by itself. */
-static sq_rc rows_apart(struct window_aggregate *x, const struct sq_batch *in)
-{
-    uint64_t filtered = x->a.base.ins[0].filtered;
-
-    for (uint32_t j = 0; j < sq_windows_most(&x->w); j++) {
-        uint32_t n = 0;
-        memset(x->which, 0, in->nsel * sizeof *x->which);
-        for (uint32_t k = 0; k < x->napart; k++) {
-            uint32_t i = x->apart[k];
-            x->which[i] = sq_window_nth(&x->w, x->time[i], j, &x->start[i], &x->end[i]) && x->end[i] > row_watermark(x, i);
-            n += x->which[i];
-        }
-        if (n)
-            SQ_TRY(apply(x, in));
-    }
-    x->a.base.ins[0].filtered = filtered;
+    wake(x);
     return SQ_OK;
 }
 
@@ -306,39 +302,43 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
     SQ_TRY(sq_agg_load(&x->a, in));
     x->wm = sq_window_row_watermarks(&x->w, in, x->watermark, x->wm_room);
     if (!p->u.agg.attached)
-        sq_window_times(&x->w, in, &in->cols[p->u.agg.time], x->time);
+        get_times(x, in);
     if (!p->u.agg.attached && x->how == BY_WINDOW && x->w.slice != x->w.spec.size)
         return windows_of_rows(x, in);
-    x->napart = 0;
     taken = p->u.agg.attached ? column_bounds(x, in) : slice_bounds(x, in);
     if (taken)
         SQ_TRY(apply(x, in));
-    filtered = op->ins[0].filtered - filtered;
-    if (x->napart)
-        SQ_TRY(rows_apart(x, in));
-    sq_op_accept(op, 0, taken - (uint32_t)filtered);
+    sq_op_accept(op, 0, taken - (op->ins[0].filtered - filtered));
     count_late(x, in, taken);
+    wake(x);
     return SQ_OK;
 }
 
 /* ---- windows that are over ---- */
 
+static struct sq_vec constant(const struct sq_type *t, void *data) { return (struct sq_vec){.type = t, .enc = SQ_CONST, .data = data}; }
+
+/* The window's bounds are the same for all rows. */
 static sq_rc put_out(struct window_aggregate *x, struct sq_entry *const *e, uint32_t n, int64_t start, int64_t end)
 {
     struct aggregate *a = &x->a;
-    struct sq_col *w = a->out.cols + a->ngroup + a->nitems;
+    const struct sq_plan *p = a->base.plan;
+    uint32_t at = p->ncols - 3;
+    struct sq_col *time = a->out.cols + at + 2;
 
     SQ_TRY(sq_check_interrupt(a->base.ctx));
     sq_out_reset(&a->out);
     SQ_TRY(sq_keys_append(&a->keys, e, n, a->out.cols));
     SQ_TRY(sq_agg_results(a, e, n, a->out.cols + a->ngroup));
-    for (uint32_t i = 0; i < n; i++) {
-        SQ_TRY(sq_col_append_fixed(&w[0], &start));
-        SQ_TRY(sq_col_append_fixed(&w[1], &end));
+    SQ_TRY(sq_window_time(&x->w, end, 1, time));
+    for (uint32_t i = 0; i < at; i++) {
+        sq_col_seal(&a->out.cols[i]);
+        a->vecs[i] = a->out.cols[i].vec;
     }
-    SQ_TRY(sq_window_time(&x->w, end, n, &w[2]));
-    SQ_TRY(sq_out_rows(&a->out, n));
-    return sq_emit_batch(&a->base, sq_out_batch(&a->out));
+    a->vecs[at] = constant(p->cols[at].type, &start);
+    a->vecs[at + 1] = constant(p->cols[at + 1].type, &end);
+    a->vecs[at + 2] = constant(p->cols[at + 2].type, time->vec.data);
+    return sq_emit_batch(&a->base, &(struct sq_batch){.rows = n, .nsel = n, .ncols = p->ncols, .cols = a->vecs});
 }
 
 static sq_rc emit_window(struct window_aggregate *x, struct bucket *b, int64_t start, int64_t end)
@@ -431,7 +431,7 @@ static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due 
 {
     struct bucket *b;
 
-    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));
+    SQ_TRY(sq_window_bucket(x, (struct bucket_name){d->start, d->end, 0}, false, &b));
     if (!b)
         return SQ_OK;
     SQ_TRY(emit_window(x, b, d->start, d->end));
@@ -440,11 +440,8 @@ static sq_rc over_window(struct window_aggregate *x, const struct sq_window_due 
 }
 
 /* Puts the window's slices together; *sum: those, where they are more than one. */
-/* Puts the bucket to the others of the window: the first one alone, then a sum of all. */
-static sq_rc merge_one(struct window_aggregate *x, const struct sq_window_due *d, struct bucket *b, struct bucket **only, struct bucket **sum)
+static sq_rc merge_slice(struct window_aggregate *x, const struct sq_window_due *d, struct bucket *b, struct bucket **only, struct bucket **sum)
 {
-    if (!b)
-        return SQ_OK;
     if (!*only) {
         *only = b;
         return SQ_OK;
@@ -460,12 +457,15 @@ static sq_rc merge_slices(struct window_aggregate *x, const struct sq_window_due
 {
     struct bucket *b;
 
-    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));         /* rows that are in it alone */
-    SQ_TRY(merge_one(x, d, b, only, sum));
     for (int64_t s = d->start; s < d->end; s += x->w.slice) {
-        SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
-        *later |= b && s >= d->start + x->w.spec.step;
-        SQ_TRY(merge_one(x, d, b, only, sum));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){s, s + x->w.slice, 0}, false, &b));
+        if (!b)
+            continue;
+        *later |= s >= d->start + x->w.spec.step;
+        SQ_TRY(merge_slice(x, d, b, only, sum));
+        for (struct bucket *l = b->late; l; l = l->late)
+            if (sq_window_late_from(x, &l->name) <= d->start)
+                SQ_TRY(merge_slice(x, d, l, only, sum));
     }
     return SQ_OK;
 }
@@ -482,11 +482,8 @@ static sq_rc over_slices(struct window_aggregate *x, const struct sq_window_due 
     if (sum)
         sq_window_free(x, sum);
     SQ_TRY(rc);
-    SQ_TRY(sq_window_bucket(x, d->start, d->end, false, false, &b));
-    if (b)
-        sq_window_drop(x, b);
     for (int64_t s = d->start; s < d->start + x->w.spec.step; s += x->w.slice) {
-        SQ_TRY(sq_window_bucket(x, s, s + x->w.slice, false, false, &b));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){s, s + x->w.slice, 0}, false, &b));
         if (b)
             sq_window_drop(x, b);
     }
@@ -498,9 +495,9 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     struct bucket *sum, *b;
     int64_t step = x->w.spec.step, end = d->start + x->w.spec.size;
 
-    SQ_TRY(sq_window_bucket(x, d->start, end, true, true, &sum));
+    SQ_TRY(sq_window_bucket(x, (struct bucket_name){d->start, end, PART_CUMULATED}, true, &sum));
     for (int64_t s = d->start; s < d->end; s += step) {
-        SQ_TRY(sq_window_bucket(x, s, s + step, false, false, &b));
+        SQ_TRY(sq_window_bucket(x, (struct bucket_name){s, s + step, 0}, false, &b));
         if (!b)
             continue;
         SQ_TRY(merge(x, sum, b));
@@ -513,20 +510,43 @@ static sq_rc over_steps(struct window_aggregate *x, const struct sq_window_due *
     return SQ_OK;
 }
 
-static sq_rc watermark(struct sq_op *op, int64_t ts)
+static sq_rc advance(struct window_aggregate *x, int64_t to)
 {
-    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
     struct sq_window_due d;
 
-    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
-        return SQ_OK;
-    int64_t to = sq_window_watermark(&x->w, ts);
     while (sq_window_heap_take(&x->due, to, &d)) {
         x->watermark = d.end > x->watermark ? d.end : x->watermark;
         SQ_TRY(x->how == BY_WINDOW ? over_window(x, &d) : x->how == BY_SLICE ? over_slices(x, &d) : over_steps(x, &d));
     }
     x->watermark = to > x->watermark ? to : x->watermark;
+    return SQ_OK;
+}
+
+static sq_rc watermark(struct sq_op *op, int64_t ts)
+{
+    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
+
+    if (op->plan->final && ts != SQ_TS_MAX)      /* batch mode: nothing is late */
+        return SQ_OK;
+    if (!sq_window_by_clock(&x->w) || ts == SQ_TS_MAX)
+        SQ_TRY(advance(x, sq_window_watermark(&x->w, ts)));
     return sq_emit_watermark(op, ts);
+}
+
+static sq_rc timer(struct sq_op *op, int64_t now)
+{
+    struct window_aggregate *x = SQ_OP(op, struct window_aggregate);
+
+    SQ_TRY(advance(x, sq_window_watermark(&x->w, now)));
+    wake(x);
+    return SQ_OK;
+}
+
+static sq_rc restore(struct sq_op *op, struct sq_snapshot_in *in)
+{
+    SQ_TRY(sq_window_restore(op, in));
+    wake(SQ_OP(op, struct window_aggregate));
+    return SQ_OK;
 }
 
 static void close_op(struct sq_op *op)
@@ -539,6 +559,7 @@ static void close_op(struct sq_op *op)
     sq_free(ctx, x->time);
     sq_free(ctx, x->start);
     sq_free(ctx, x->end);
+    sq_free(ctx, x->part);
     sq_free(ctx, x->which);
     sq_free(ctx, x->order);
     sq_free(ctx, x->first);
@@ -546,11 +567,10 @@ static void close_op(struct sq_op *op)
     sq_free(ctx, x->hash);
     sq_free(ctx, x->key);
     sq_free(ctx, x->null);
-    sq_free(ctx, x->apart);
     sq_free(ctx, x->wm_room);
 }
 
 const struct sq_op_class sq_op_window_aggregate = {
-    .name = "WindowAggregate", .size = sizeof(struct window_aggregate), .open = open, .batch = batch, .watermark = watermark,
-    .snapshot = sq_window_snapshot, .restore = sq_window_restore, .state_bytes = sq_window_bytes, .close = close_op,
+    .name = "WindowAggregate", .size = sizeof(struct window_aggregate), .open = open, .batch = batch, .watermark = watermark, .timer = timer,
+    .snapshot = sq_window_snapshot, .restore = restore, .state_bytes = sq_window_bytes, .close = close_op,
 };

@@ -9,9 +9,15 @@
 #include "executor/window_store.h"
 
 /* Groups of one window, one slice of windows, or the windows so far of a CUMULATE. */
-struct bucket {
+enum { PART_ALL, PART_CUMULATED, PART_LATE };
+struct bucket_name {
     int64_t start, end;
-    bool cumulated;
+    int64_t part;                          /* of a slice: from PART_LATE on the rows that were late for that many of its windows, less PART_LATE */
+};
+
+struct bucket {
+    struct bucket_name name;
+    struct bucket *late;                   /* of a slice: the first of its late parts; of such a part: the next one */
     uint32_t number;                       /* in the batch under way, from 1; 0: none */
     struct sq_hashtab groups;
     struct sq_hashtab *seen;               /* of the distinct sets */
@@ -27,12 +33,12 @@ struct window_aggregate {
     struct aggregate a;                    /* its tables are those of the bucket in use */
     struct sq_windows w;
     enum bucketing how;
-    struct sq_hashtab buckets;             /* (start, end, cumulated) -> struct bucket * */
+    struct sq_hashtab buckets;             /* struct bucket_name -> struct bucket * */
     struct bucket *used;                   /* whose tables the aggregate has; NULL: none */
     struct sq_window_heap due;             /* windows that are to be put out when the watermark is at their end */
     int64_t watermark;                     /* in wall clock time */
     /* of a batch, by position */
-    int64_t *time, *start, *end;
+    int64_t *time, *start, *end, *part;
     uint32_t *which, *order;               /* number of the row's bucket; positions bucket by bucket */
     uint32_t *first;                       /* where each bucket's positions begin */
     struct bucket **found;
@@ -40,8 +46,6 @@ struct window_aggregate {
     uint64_t *hash;                        /* of the rows of one bucket */
     struct sq_view *key;
     uint8_t *null;
-    uint32_t *apart;                       /* HOP: positions of rows that are late for some of their windows */
-    uint32_t napart;
     const int64_t *wm;                     /* what the rows are judged by; NULL: the watermark */
     int64_t *wm_room;
 };
@@ -50,7 +54,9 @@ struct window_aggregate {
 sq_rc sq_window_state_open(struct window_aggregate *);
 void sq_window_state_close(struct window_aggregate *);
 /* The bucket; made, with its timer, where it is not there (`make`), else NULL. */
-sq_rc sq_window_bucket(struct window_aggregate *, int64_t start, int64_t end, bool cumulated, bool make, struct bucket **);
+sq_rc sq_window_bucket(struct window_aggregate *, struct bucket_name, bool make, struct bucket **);
+/* The first window that a late part of a slice is in. */
+int64_t sq_window_late_from(const struct window_aggregate *, const struct bucket_name *);
 void sq_window_use(struct window_aggregate *, struct bucket *);        /* NULL: none */
 /* A bucket that is found by nobody, for a window put together; and its end. */
 sq_rc sq_window_sum(struct window_aggregate *, int64_t start, int64_t end, struct bucket **);

@@ -12,9 +12,8 @@
 
 /* ---- buckets ---- */
 
-struct name { int64_t start, end, cumulated; };
-
-static uint64_t hash_of(const struct name *n) { return sq_hash_mix((uint64_t)n->start ^ sq_hash_mix((uint64_t)n->end + (uint64_t)n->cumulated)); }
+static uint64_t hash_of(const struct bucket_name *n) { return sq_hash_mix((uint64_t)n->start ^ sq_hash_mix((uint64_t)n->end + (uint64_t)n->part)); }
+static bool same(const struct bucket_name *a, const struct bucket_name *b) { return a->start == b->start && a->end == b->end && a->part == b->part; }
 
 static struct sq_hashtab *table(struct bucket *b, uint32_t i) { return i == 0 ? &b->groups : &b->seen[i - 1]; }
 static struct sq_hashtab *in_use(struct window_aggregate *x, uint32_t i) { return i == 0 ? &x->a.groups : &x->a.sets[i - 1].seen; }
@@ -34,27 +33,32 @@ void sq_window_use(struct window_aggregate *x, struct bucket *b)
     x->used = b;
 }
 
+int64_t sq_window_late_from(const struct window_aggregate *x, const struct bucket_name *n)
+{
+    return sq_window_first(&x->w, n->end, SQ_TS_MIN) + (n->part > PART_LATE ? (n->part - PART_LATE) * x->w.spec.step : 0);
+}
+
 /* The earliest window of the bucket's that is not over. */
 static sq_rc put_timer(struct window_aggregate *x, const struct bucket *b)
 {
     int64_t size = x->w.spec.size, step = x->w.spec.step, wm = x->watermark, start, end;
 
     if (x->how == BY_WINDOW)
-        return sq_window_heap_put(&x->due, (struct sq_window_due){.end = b->end, .start = b->start});
+        return sq_window_heap_put(&x->due, (struct sq_window_due){.end = b->name.end, .start = b->name.start});
     if (x->how == BY_STEP) {
-        int64_t base = sq_window_floor(&x->w, b->start, size);
-        end = b->cumulated ? base + step : b->end;
+        int64_t base = sq_window_floor(&x->w, b->name.start, size);
+        end = b->name.part == PART_CUMULATED ? base + step : b->name.end;
         if (end <= wm)
             end = base + ((wm - base) / step + 1) * step;
         return end <= base + size ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = end, .start = base}) : SQ_OK;
     }
-    start = sq_window_floor(&x->w, b->end - size + step - 1, step);
-    if (start + size <= wm)
+    start = sq_window_late_from(x, &b->name);
+    if (wm != SQ_TS_MIN && start + size <= wm)
         start = sq_window_floor(&x->w, wm - size, step) + step;
-    return start <= b->start ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = start + size, .start = start}) : SQ_OK;
+    return start <= b->name.start ? sq_window_heap_put(&x->due, (struct sq_window_due){.end = start + size, .start = start}) : SQ_OK;
 }
 
-static sq_rc new_bucket(struct window_aggregate *x, const struct name *n, struct bucket **out)
+static sq_rc new_bucket(struct window_aggregate *x, const struct bucket_name *n, struct bucket **out)
 {
     struct sq_ctx *ctx = x->a.base.ctx;
     struct bucket *b = *out = sq_calloc(ctx, sizeof *b);
@@ -62,9 +66,7 @@ static sq_rc new_bucket(struct window_aggregate *x, const struct name *n, struct
 
     if (!b)
         return SQ_NOMEM;
-    b->start = n->start;
-    b->end = n->end;
-    b->cumulated = n->cumulated;
+    b->name = *n;
     if (x->a.nsets && !(b->seen = sq_calloc(ctx, x->a.nsets * sizeof *b->seen)))
         return SQ_NOMEM;
     SQ_TRY(sq_hashtab_init(&b->groups, ctx, payload));
@@ -87,14 +89,26 @@ void sq_window_free(struct window_aggregate *x, struct bucket *b)
     sq_free(x->a.base.ctx, b);
 }
 
-sq_rc sq_window_bucket(struct window_aggregate *x, int64_t start, int64_t end, bool cumulated, bool make, struct bucket **out)
+/* A late part of a slice hangs on the slice. */
+static sq_rc hang_on(struct window_aggregate *x, struct bucket *b)
 {
-    struct name n = {start, end, cumulated};
+    struct bucket *slice;
+
+    if (b->name.part < PART_LATE)
+        return SQ_OK;
+    SQ_TRY(sq_window_bucket(x, (struct bucket_name){b->name.start, b->name.end, PART_ALL}, true, &slice));
+    b->late = slice->late;
+    slice->late = b;
+    return SQ_OK;
+}
+
+sq_rc sq_window_bucket(struct window_aggregate *x, struct bucket_name n, bool make, struct bucket **out)
+{
     uint64_t hash = hash_of(&n);
     struct sq_view key = sq_view_of((const char *)&n, sizeof n);
     struct sq_entry *e = NULL;
 
-    if (x->used && x->used->start == start && x->used->end == end && x->used->cumulated == cumulated) {
+    if (x->used && same(&x->used->name, &n)) {
         *out = x->used;
         return SQ_OK;
     }
@@ -107,12 +121,14 @@ sq_rc sq_window_bucket(struct window_aggregate *x, int64_t start, int64_t end, b
     SQ_TRY(sq_hashtab_upsert(&x->buckets, 1, &hash, &key, NULL, &e));
     sq_rc rc = new_bucket(x, &n, out);
     *(struct bucket **)SQ_PAYLOAD(e) = *out;
-    return rc == SQ_OK ? put_timer(x, *out) : rc;
+    if (rc == SQ_OK)
+        rc = put_timer(x, *out);
+    return rc == SQ_OK ? hang_on(x, *out) : rc;
 }
 
 sq_rc sq_window_sum(struct window_aggregate *x, int64_t start, int64_t end, struct bucket **out)
 {
-    sq_rc rc = new_bucket(x, &(struct name){start, end, 1}, out);
+    sq_rc rc = new_bucket(x, &(struct bucket_name){start, end, PART_CUMULATED}, out);
 
     if (rc == SQ_OK)
         return SQ_OK;
@@ -123,11 +139,15 @@ sq_rc sq_window_sum(struct window_aggregate *x, int64_t start, int64_t end, stru
 
 void sq_window_drop(struct window_aggregate *x, struct bucket *b)
 {
-    struct name n = {b->start, b->end, b->cumulated};
+    struct bucket_name n = b->name;
     uint64_t hash = hash_of(&n);
     struct sq_view key = sq_view_of((const char *)&n, sizeof n);
     struct sq_entry *e;
 
+    for (struct bucket *l = n.part == PART_ALL ? b->late : NULL, *next; l; l = next) {
+        next = l->late;
+        sq_window_drop(x, l);
+    }
     sq_hashtab_find(&x->buckets, 1, &hash, &key, NULL, &e);
     sq_window_free(x, b);
     if (e)
@@ -181,7 +201,7 @@ size_t sq_window_bytes(const struct sq_op *op)
 
 /* ---- saved: which bucket, then as GROUP BY has it ---- */
 
-struct saving { struct sq_snapshot_out *to; struct name name; };
+struct saving { struct sq_snapshot_out *to; struct bucket_name name; };
 
 static struct sq_buf *begin_in_bucket(void *arg, uint32_t key_group)
 {
@@ -203,14 +223,14 @@ sq_rc sq_window_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 
     while ((e = sq_hashtab_next(&x->buckets, &it))) {
         struct bucket *b = *(struct bucket **)SQ_PAYLOAD(e);
-        s.name = (struct name){b->start, b->end, b->cumulated};
+        s.name = b->name;
         sq_window_use(x, b);
         SQ_TRY(sq_agg_snapshot(op, &inner));
     }
     return SQ_OK;
 }
 
-struct loading { struct window_aggregate *x; struct sq_snapshot_in *from; struct name name; uint32_t group; const char *p; size_t n; bool there; };
+struct loading { struct window_aggregate *x; struct sq_snapshot_in *from; struct bucket_name name; uint32_t group; const char *p; size_t n; bool there; };
 
 static sq_rc look_ahead(struct loading *l)
 {
@@ -234,7 +254,7 @@ static sq_rc next_in_bucket(void *arg, uint32_t *key_group, const char **p, size
     *n = 0;
     if (!l->p)
         SQ_TRY(look_ahead(l));
-    if (!l->there || l->name.start != b->start || l->name.end != b->end || l->name.cumulated != b->cumulated)
+    if (!l->there || !same(&l->name, &b->name))
         return SQ_OK;
     *key_group = l->group;
     *p = l->p + sizeof l->name;
@@ -250,12 +270,12 @@ sq_rc sq_window_restore(struct sq_op *op, struct sq_snapshot_in *in)
     struct sq_snapshot_in inner = {.arg = &l, .next = next_in_bucket};
     struct bucket *b;
 
-    x->watermark = sq_window_watermark(&x->w, op->plan->final ? SQ_TS_MIN : op->ins[0].watermark);
+    x->watermark = sq_window_watermark(&x->w, op->plan->final || sq_window_by_clock(&x->w) ? SQ_TS_MIN : op->ins[0].watermark);
     SQ_TRY(look_ahead(&l));
     while (l.there) {
-        if (l.name.cumulated & ~INT64_C(1))
+        if (l.name.part < PART_ALL || (l.name.part >= PART_LATE && x->how != BY_SLICE))
             return sq_fail(op->ctx, SQ_DATA, "the saved state of a window aggregate is damaged");
-        SQ_TRY(sq_window_bucket(x, l.name.start, l.name.end, l.name.cumulated != 0, true, &b));
+        SQ_TRY(sq_window_bucket(x, l.name, true, &b));
         sq_window_use(x, b);
         SQ_TRY(sq_agg_restore(op, &inner));
     }
