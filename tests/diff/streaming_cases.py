@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes tests/diff/flink-streaming.jsonl: streaming queries over small seeded tables, without answers. `ask_flink.py --only streaming --update` then asks a real Flink for those.
+"""Makes tests/diff/flink-streaming.jsonl: streaming queries over small seeded tables, new ones without answers. `ask_flink.py --only streaming --update` then asks a real Flink for those.
 
 Rows are out of order within what the watermark allows, so none is late: which late rows Flink drops is a race. Times cross midnight and 1970; keys and values are NULL now and then.
 """
@@ -69,7 +69,7 @@ WINDOWS = {
     'tumble_back': "TUMBLE(TABLE {t}, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '-7' SECOND)",
     'tumble_named': "TUMBLE(DATA => TABLE {t}, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '7' SECOND)",
     'hop': "HOP(TABLE {t}, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '6' SECOND)",
-    'hop_uneven': "HOP(TABLE {t}, DESCRIPTOR(ts), INTERVAL '4' SECOND, INTERVAL '10' SECOND)",
+    'hop_wide': "HOP(TABLE {t}, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '60' SECOND)",
     'hop_offset': "HOP(TABLE {t}, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND, INTERVAL '1' SECOND)",
     'cumulate': "CUMULATE(TABLE {t}, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)",
     'cumulate_offset': "CUMULATE(TABLE {t}, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '10' SECOND, INTERVAL '1' SECOND)",
@@ -83,14 +83,14 @@ def windows():
     for n, (name, w) in enumerate(WINDOWS.items()):
         for seed in range(4):
             r = random.Random(f'{name} aggs {seed}')
-            aggs = r.sample(AGGS, 3)
+            aggs = r.sample([a for a in AGGS if name != 'hop_offset' or 'DISTINCT' not in a[0]], 3)    # two DISTINCTs of one HOP and a SUM are too much for Flink
             keys = [[], ['k'], ['k', 'w'], ['w']][seed]
             case(f'window_{name}', f"SELECT window_start, window_end{''.join(', ' + k for k in keys)}, {', '.join(a for a, _ in aggs)} FROM TABLE({w.format(t='events')})"
                  f"{' WHERE v > 2' if seed == 3 else ''} GROUP BY window_start, window_end{''.join(', ' + k for k in keys)}{' HAVING COUNT(*) > 1' if seed == 2 else ''}",
                  BOUNDS + [(k, dict(COLUMNS)[k]) for k in keys] + [(f'a{i}', t) for i, (_, t) in enumerate(aggs)], seed)
     for seed in range(6):
-        part, gap = [('PARTITION BY k', 3), ('PARTITION BY k', 8), ('', 4), ('PARTITION BY k, w', 5), ('PARTITION BY k', 1), ('PARTITION BY w', 20)][seed]
-        keys = part.replace('PARTITION BY', '').replace(' ', '').split(',') if part else []
+        part, gap = [('PARTITION BY k', 3), ('PARTITION BY k', 8), ('', 4), ('PARTITION BY (k, w)', 5), ('PARTITION BY k', 1), ('PARTITION BY w', 20)][seed]
+        keys = part.replace('PARTITION BY', '').strip(' ()').replace(' ', '').split(',') if part else []
         case('window_session', f"SELECT window_start, window_end{''.join(', ' + k for k in keys)}, COUNT(*), SUM(v), COUNT(DISTINCT w) FROM TABLE(SESSION(TABLE events {part}, DESCRIPTOR(ts), INTERVAL '{gap}' SECOND)) "
              f"GROUP BY window_start, window_end{''.join(', ' + k for k in keys)}", BOUNDS + [(k, dict(COLUMNS)[k]) for k in keys] + [('c', 'BIGINT'), ('s', 'INT'), ('u', 'BIGINT')], seed)
     case('window_1970', f"SELECT window_start, window_end, COUNT(*) FROM TABLE({WINDOWS['hop'].format(t='events')}) GROUP BY window_start, window_end", BOUNDS + [('c', 'BIGINT')], 0, start='1969-12-31 23:59:50')
@@ -154,7 +154,7 @@ def queries():
 def ranks():
     orders = ['v DESC, id', 'd, id DESC', 'ts DESC, id', 'w, v DESC, id']
     for seed, by in enumerate(orders):
-        case('top', f'SELECT id, k, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY {by}) AS n FROM events) WHERE n <= {seed + 1}', [('id', 'INT'), ('k', 'STRING'), ('n', 'BIGINT')], seed)
+        case('top', f'SELECT id, k, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY {by}) AS n FROM events) WHERE n <= {seed + 2}', [('id', 'INT'), ('k', 'STRING'), ('n', 'BIGINT')], seed)     # n <= 1 with n: Flink leaves every former first row
         case('top_plain', f'SELECT id, k FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k, w ORDER BY {by}) AS n FROM events) WHERE n <= 2', [('id', 'INT'), ('k', 'STRING')], seed)
         case('top_retract', f'SELECT id, v, n FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY {by}) AS n FROM events) WHERE n <= 3', [('id', 'INT'), ('v', 'INT'), ('n', 'BIGINT')], seed, e=30, retract=True)
     for seed, by in enumerate(('ASC', 'DESC')):
@@ -175,5 +175,10 @@ def ranks():
 for make in (windows, joins, queries, ranks):
     make()
 path = pathlib.Path(__file__).resolve().parent / 'flink-streaming.jsonl'
+kept = {c['name']: c for c in map(json.loads, path.read_text().splitlines())} if path.exists() else {}
+for c in CASES:                                   # answers stay where nothing else has changed
+    old = kept.get(c['name'])
+    if old and all(old[k] == c[k] for k in c if k != 'expected'):
+        c['expected'] = old['expected']
 path.write_text(''.join(json.dumps(c, ensure_ascii=False) + '\n' for c in CASES))
 print(f'{len(CASES)} cases in {path.name}')
