@@ -2,13 +2,13 @@
  *
  * over.c: aggregates OVER the rows before each row, in the order of an event time: … OVER (PARTITION BY k ORDER BY ts ROWS|RANGE BETWEEN … PRECEDING AND CURRENT ROW).
  *
- * Rows wait until the watermark is at their time; then each partition's go on in the order of time, and of arrival where times are equal. A row is added to its partition's accumulators
+ * Rows wait until the watermark is behind their time; then each partition's go on in the order of time, and of arrival where times are equal. A row is added to its partition's accumulators
  * (agg_state.c) and rows that are no longer in its window are taken off them; with RANGE all rows of one time come first, and then get the same results. To do that a batch at a time,
  * rows are taken in rounds: in each, every partition that has one gives its next row, or rows of one time.
  *
- * A row whose time is not above the watermark is late: dropped and counted. In batch mode everything is put out at the end.
+ * A row whose time is below the watermark that it is judged by (op.h: sq_row_watermark) is late: dropped and counted. In batch mode everything is put out at the end.
  *
- * State: the rows that wait; behind them those that later windows still hold, and the accumulators, for good where the window is unbounded. FLINK: the same; its RANGE, too, forgets
+ * State: the rows that wait; behind them those that later windows still hold, and the accumulators, for good where the window is unbounded. FLINK: takes rows of the watermark's own time for late; its RANGE, too, forgets
  * a partition when time has passed all its rows.
  */
 #include "executor/operators/aggregate.h"
@@ -31,7 +31,6 @@ struct over {
     struct sq_buf key, row;
     uint32_t time;                         /* input column */
     bool timed;                            /* by time; else (batch mode) by sort key alone */
-    int64_t watermark;
     struct sq_entry **due;                 /* partitions with rows whose time has come */
     size_t ndue, due_cap;
     size_t bytes;
@@ -58,7 +57,6 @@ static sq_rc over_open(struct sq_op *op)
     struct over *x = SQ_OP(op, struct over);
     const struct sq_plan *p = op->plan, *in = p->inputs[0];
 
-    x->watermark = SQ_TS_MIN;
     sq_slab_init(&x->slab, op->ctx);
     sq_buf_init(&x->key, op->ctx);
     sq_buf_init(&x->row, op->ctx);
@@ -152,7 +150,7 @@ static sq_rc over_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
         int64_t t = x->timed ? time_at(&in->cols[x->time], r) : 0;
         struct line *l;
         SQ_TRY(new_line(x, x->a.entry[i], &l));
-        if (x->timed && !p->final && (t <= x->watermark || (in->wm && t <= in->wm[r]))) {
+        if (x->timed && !p->final && t < sq_row_watermark(op, in, r)) {
             late++;
             continue;
         }
@@ -343,8 +341,7 @@ static sq_rc over_watermark(struct sq_op *op, int64_t ts)
 
     if (op->plan->final && ts != SQ_TS_MAX)
         return SQ_OK;
-    SQ_TRY(run(x, ts));
-    x->watermark = ts > x->watermark ? ts : x->watermark;
+    SQ_TRY(run(x, ts == SQ_TS_MAX ? ts : ts - 1));       /* rows of the watermark's own time may still come */
     return sq_emit_watermark(op, ts);
 }
 
@@ -441,7 +438,6 @@ static sq_rc over_restore(struct sq_op *op, struct sq_snapshot_in *in)
     struct loading l = {.x = SQ_OP(op, struct over), .from = in};
     struct sq_snapshot_in inner = {.arg = &l, .next = next_group};
 
-    l.x->watermark = op->ins[0].watermark;
     return sq_agg_restore(op, &inner);
 }
 

@@ -344,8 +344,7 @@ static sq_rc put_clock(struct sq_snapshot_out *out, const struct clock *c)
         return SQ_NOMEM;
     SQ_TRY(sq_buf_u64(b, (uint64_t)c->max));
     SQ_TRY(sq_buf_add(b, c->id ? c->id : "", c->id_n));
-    out->done(out->arg);
-    return SQ_OK;
+    return out->done(out->arg);
 }
 
 static bool known(const struct watermark *w, const struct clock *saved)

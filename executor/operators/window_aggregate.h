@@ -46,8 +46,6 @@ struct window_aggregate {
     uint64_t *hash;                        /* of the rows of one bucket */
     struct sq_view *key;
     uint8_t *null;
-    uint32_t *apart;                       /* HOP: positions of rows that are late for some of their windows */
-    uint32_t napart;
     const int64_t *wm;                     /* what the rows are judged by; NULL: the watermark */
     int64_t *wm_room;
 };
