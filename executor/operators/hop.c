@@ -152,6 +152,11 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
     if (done)
         return SQ_OK;
     if (!r || r->slice != p->from) {
+        struct hop_late *l;
+        if (sq_hop_is_far(x, key, p->from)) {
+            SQ_TRY(sq_hop_far(x, key, p->from, &l));
+            return add_to(x, in, hop_late_group(l), i, n);
+        }
         if (!p->slice)
             SQ_TRY(sq_hop_slice(x, p->from, &p->slice));
         SQ_TRY(sq_hop_record(x, key, p->slice, &r, &made));

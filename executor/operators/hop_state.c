@@ -9,6 +9,8 @@
  */
 #include "executor/operators/hop.h"
 
+enum { FAR = 32 };                         /* records of a key that are looked through */
+
 sq_rc sq_hop_state_open(struct hop *x)
 {
     struct sq_ctx *ctx = x->a.base.ctx;
@@ -43,6 +45,7 @@ void sq_hop_state_close(struct hop *x)
     for (size_t i = 0; x->a.has_drop && i < x->late.n; i++)
         sq_agg_drop(&x->a, hop_entry(hop_late_group(x->late.v[i].of)));
     sq_window_heap_free(&x->late);
+    sq_hashtab_free(&x->far);
     sq_window_heap_free(&x->coming);
     sq_window_heap_free(&x->entered);
     sq_hashtab_free(&x->slices);
@@ -66,7 +69,7 @@ size_t sq_hop_bytes(const struct sq_op *op)
 {
     const struct hop *x = (const struct hop *)op;
 
-    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live;
+    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + (x->far.ctx ? sq_hashtab_bytes(&x->far) : 0) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live + (x->late.cap + x->coming.cap + x->entered.cap) * sizeof *x->late.v;
 }
 
 /* ---- slices and records ---- */
@@ -94,6 +97,10 @@ sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice
     struct hop_key *k = hop_key(key);
     struct hop_record *before = k->newest, *r;
 
+    if (x->placed && slice->start < x->until) {  /* among those of the window, which are the oldest */
+        for (before = NULL, r = k->oldest; r && r->slice <= slice->start; r = r->next)
+            before = r;
+    }
     while (before && before->slice > slice->start)
         before = before->prev;
     *made = false;
@@ -146,8 +153,53 @@ sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t fr
     return SQ_OK;
 }
 
+bool sq_hop_is_far(const struct hop *x, struct sq_entry *key, int64_t slice)
+{
+    const struct hop_record *r = hop_key(key)->newest;
+
+    for (uint32_t i = 0; i < FAR; i++, r = r->prev)
+        if (!r || r->slice <= slice)
+            return false;
+    return !x->placed || slice >= x->until;
+}
+
+struct far_name { uint64_t key; int64_t slice; };
+
+sq_rc sq_hop_far(struct hop *x, struct sq_entry *key, int64_t slice, struct hop_late **out)
+{
+    struct far_name n = {(uint64_t)(uintptr_t)key, slice};
+    uint64_t hash = sq_hash_mix(n.key ^ sq_hash_mix((uint64_t)slice));
+    struct sq_view view = sq_view_of((const char *)&n, sizeof n);
+    struct sq_entry *e;
+
+    if (!x->far.ctx)
+        SQ_TRY(sq_hashtab_init(&x->far, x->a.base.ctx, sizeof(struct hop_late *)));
+    SQ_TRY(sq_hashtab_upsert(&x->far, 1, &hash, &view, NULL, &e));
+    struct hop_late **l = SQ_PAYLOAD(e);
+    if (!*l) {
+        SQ_TRY(sq_hop_late(x, key, slice, sq_window_first(&x->w, slice + x->w.slice, x->watermark), l));
+        (*l)->far = 1;
+    }
+    *out = *l;
+    return SQ_OK;
+}
+
+static void forget_far(struct hop *x, const struct hop_late *l)
+{
+    struct far_name n = {(uint64_t)(uintptr_t)l->key, l->slice};
+    uint64_t hash = sq_hash_mix(n.key ^ sq_hash_mix((uint64_t)l->slice));
+    struct sq_view view = sq_view_of((const char *)&n, sizeof n);
+    struct sq_entry *e;
+
+    sq_hashtab_find(&x->far, 1, &hash, &view, NULL, &e);
+    if (e)
+        sq_hashtab_remove(&x->far, e);
+}
+
 void sq_hop_late_done(struct hop *x, struct hop_late *l)
 {
+    if (l->far)
+        forget_far(x, l);
     hop_key(l->key)->late--;
     sq_agg_drop(&x->a, hop_entry(hop_late_group(l)));
     sq_slab_put(&x->slab, l, sizeof *l + x->group);
