@@ -220,13 +220,17 @@ $(foreach f,$(FUZZ),$(eval $(call fuzzer,$(f))))
 
 # ---- what people run ----
 
-.PHONY: deps-build demo demo-kafka demo-handover test bench check tidy install uninstall help
+.PHONY: deps-build demo demo-windows demo-kafka demo-handover test bench check tidy install uninstall help
 deps-build:
 	$(Q)tools/deps install build features run
 
 demo: deps-build
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)sql/demo
+
+demo-windows: deps-build
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)sql/demo-windows
 
 demo-kafka: deps-build
 	$(Q)tools/deps install services
@@ -251,6 +255,7 @@ bench: deps-build
 	$(Q)tools/deps install bench services
 	$(Q)$(MAKE) --no-print-directory all $(BENCH) $(BUILD)/bench/kafka_consume $(BUILD)/bench/latency $(BUILD)/tests/services/produce $(BUILD)/tests/services/jdbc_sink
 	$(Q)bench/run.py --build $(BUILD) --rows $(BENCH_ROWS)
+	$(Q)bench/windows.py --build $(BUILD) --rows $(BENCH_ROWS)
 	$(Q)bench/kafka.py --build $(BUILD)
 	$(Q)$(BUILD)/bench/store $(BUILD)
 	$(Q)bench/checkpoints.py --build $(BUILD)
@@ -297,6 +302,7 @@ uninstall:
 
 help:
 	@sed -n '3,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
+	@echo "make demo-windows two streams joined by the minute into SQLite"
 	@echo "make demo-kafka the user's job, unchanged, on a real Kafka broker and a real MariaDB, started and stopped"
 	@echo "make demo-handover  files, a stream and a report, joined by two topics of a real Kafka broker"
 	@echo "make check      the test suite without installing anything"

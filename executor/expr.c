@@ -115,7 +115,7 @@ static sq_rc compile_call(struct sq_program *p, const struct sq_expr *e, struct 
     if (!n->kernel)
         return sq_fail_at(p->ctx, SQ_INTERNAL, e->span, "the function %s has no kernel", e->fn->name);
     if (nested(e->type) != ((e->fn->flags & SQ_NESTED) != 0))
-        return sq_fail_at(p->ctx, SQ_INTERNAL, e->span, "%s with a result that is nested where it says it is not", e->fn->name);
+        return sq_fail_at(p->ctx, SQ_UNSUPPORTED, e->span, "%s of ARRAY, MAP or ROW values is not supported", e->fn->name);
     if (!(e->fn->flags & SQ_PURE))
         n->pure = false;
     if (!e->fn->prepare)

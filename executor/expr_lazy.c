@@ -428,6 +428,11 @@ sq_rc sq_lazy_field(struct sq_program *p, struct node *n)
 {
     const struct sq_vec *row, *kid;
 
+    SQ_TRY(sq_node_eval(p, n->args[0], &row));
+    if (row->enc == SQ_DICT && !row->child->valid) {             /* no row is NULL: the field goes by the same index */
+        n->val = (struct sq_vec){.type = n->type, .enc = SQ_DICT, .index = row->index, .child = &row->child->child[n->col], .nchild = 1};
+        return SQ_OK;
+    }
     SQ_TRY(sq_node_flat(p, n->args[0], &row));
     if (row->type->id == SQ_T_NULL || (row->enc == SQ_CONST && sq_vec_null(row, 0))) {
         SQ_TRY(piece_begin(p, n));

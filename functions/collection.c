@@ -721,9 +721,10 @@ static sq_rc sort_match(MATCH)
 {
     bool may = n >= 1 && n <= 3 && is_list(args, n, SQ_T_ARRAY) && args[0]->child[0].type->id != SQ_T_MAP && args[0]->child[0].type->id != SQ_T_MULTISET;
 
-    (void)param;
-    for (uint32_t i = 1; i < n; i++)
-        may = may && args[i]->id == SQ_T_BOOLEAN;
+    for (uint32_t i = 1; i < n; i++) {
+        may = may && (args[i]->id == SQ_T_BOOLEAN || args[i]->id == SQ_T_NULL);
+        param[i] = args[i]->id == SQ_T_NULL ? &sq_type_boolean : args[i];
+    }
     return may ? done(ctx, sq_type_nullable(a, args[0], any_null(args, n)), ret, fits) : SQ_OK;
 }
 
@@ -732,7 +733,7 @@ static sq_rc slice_match(MATCH)
     bool may = (n == 2 || n == 3) && is_list(args, n, SQ_T_ARRAY);
 
     for (uint32_t i = 1; may && i < n; i++) {
-        may = sq_tid_is_int(args[i]->id) && args[i]->id <= SQ_T_INT;
+        may = args[i]->id == SQ_T_NULL || (sq_tid_is_int(args[i]->id) && args[i]->id <= SQ_T_INT);
         SQ_TRY(as(a, &sq_type_int, args[i], &param[i]));
     }
     return may ? done(ctx, sq_type_nullable(a, args[0], any_null(args, n)), ret, fits) : SQ_OK;
@@ -800,9 +801,10 @@ static sq_rc join_match(MATCH)
 {
     bool may = (n == 2 || n == 3) && is_list(args, n, SQ_T_ARRAY) && sq_tid_is_string(args[0]->child[0].type->id);
 
-    (void)param;
-    for (uint32_t i = 1; may && i < n; i++)
-        may = sq_tid_is_string(args[i]->id);
+    for (uint32_t i = 1; may && i < n; i++) {
+        may = sq_tid_is_string(args[i]->id) || args[i]->id == SQ_T_NULL;
+        param[i] = args[i]->id == SQ_T_NULL ? &sq_type_string : args[i];
+    }
     return may ? done(ctx, sq_type_nullable(a, &sq_type_string, any_null(args, n)), ret, fits) : SQ_OK;
 }
 

@@ -198,14 +198,7 @@ struct sq_ptype *sq_ptype_array(struct sq_parse *P, uint32_t at, struct sq_ptype
 
 struct sq_ptype *sq_ptype_multiset(struct sq_parse *P, uint32_t at, struct sq_ptype *t)
 {
-    struct sq_type *m;
-
-    if (P->rc != SQ_OK)
-        return made(P, at, NULL);
-    m = (struct sq_type *)(uintptr_t)sq_type_array(P->arena, true, t->type);   /* the same shape: one child */
-    if (m)
-        m->id = SQ_T_MULTISET;
-    return taller(P, made(P, at, m), t->height);
+    return taller(P, made(P, at, P->rc == SQ_OK ? sq_type_multiset(P->arena, true, t->type) : NULL), t->height);
 }
 
 struct sq_ptype *sq_ptype_map(struct sq_parse *P, uint32_t at, struct sq_ptype *k, struct sq_ptype *v)

@@ -207,6 +207,8 @@ sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, cons
 bool sq_groups_by_window(const struct sq_plan *);
 /* Aggregates by windows become aggregates of windows. Annotates time. */
 sq_rc sq_find_windows(struct sq_arena *, struct sq_plan **);
+/* Refuses windows of processing time that have not become an aggregate. */
+sq_rc sq_check_windows(struct sq_ctx *, const struct sq_plan *);
 
 /* ---- rewriting (rewrite.c, pushdown.c) ---- */
 

@@ -356,6 +356,8 @@ static sq_rc bind_in(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
             constants = false;
     }
     struct sq_expr *e;
+    if (args[0]->type->id == SQ_T_MAP || args[0]->type->id == SQ_T_MULTISET)     /* their order means nothing: "=" knows */
+        constants = false;
     if (!constants || a->nargs == 2) {
         SQ_TRY(or_of_equals(x, args[0], args + 1, a->nargs - 1, a, &e));
         return negate(x, a->negated, e, a->span, out);

@@ -474,7 +474,7 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
     SQ_TRY(from_any(b, f->left, &l, &ls));
     if (f->right->kind == SQ_F_UNNEST)
         return join_unnest(b, f, l, &ls, plan, scope);
-    if (f->right->kind == SQ_F_SUBQUERY && f->right->lateral) {
+    if ((f->right->kind == SQ_F_SUBQUERY || f->right->kind == SQ_F_VALUES) && f->right->lateral) {
         bool alone;
         SQ_TRY(bind_alone(b, f->right->query, &alone));
         if (!alone)

@@ -77,13 +77,11 @@ static sq_rc plain_set(struct group_binder *g, const struct sq_ast_group *a, uin
 
 static sq_rc rollup(struct group_binder *g, const struct sq_ast_group *a, struct sets *out)
 {
-    uint64_t *parts = SQ_NEW_ARRAY(g->arena, uint64_t, a->nsub + 1), all = 0;
+    uint64_t *parts = SQ_NEW_ARRAY(g->arena, uint64_t, a->nsub + 1);
     if (!parts)
         return SQ_NOMEM;
-    for (uint32_t i = 0; i < a->nsub; i++) {
+    for (uint32_t i = 0; i < a->nsub; i++)
         SQ_TRY(plain_set(g, a->sub[i], &parts[i]));
-        all |= parts[i];
-    }
     for (uint32_t n = a->nsub; n > 0; n--) {
         uint64_t set = 0;
         for (uint32_t i = 0; i < n; i++)

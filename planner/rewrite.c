@@ -359,6 +359,7 @@ sq_rc sq_rewrite_plan(struct sq_bind_env *env, struct sq_plan *p, struct sq_plan
     SQ_TRY(sq_merge_projects(env->arena, p, &p));
     SQ_TRY(sq_widen_joins(env->arena, p, false));
     SQ_TRY(sq_find_windows(env->arena, &p));
+    SQ_TRY(sq_check_windows(env->ctx, p));
     SQ_TRY(sq_merge_projects(env->arena, p, &p));
     SQ_TRY(sq_time_annotate(env->arena, p));
     SQ_TRY(sq_check_overs(env, p));

@@ -5,7 +5,7 @@
  *   [NOT] EXISTS (…)            SEMI or ANTI join
  *   x [NOT] IN (SELECT y …)     SEMI join on x = y; ANTI join on x = y, or, where one of them may be NULL, on (x = y) IS NOT FALSE: no row comes out where the answer is unknown
  *   x op ANY|SOME (…)           SEMI join on x op y;   x op ALL (…)   ANTI join on (x op y) IS NOT TRUE
- *   t, LATERAL (SELECT …)       a query that names columns of t: a join on its conditions, aggregated before where it has aggregates
+ *   t, LATERAL (SELECT …)       a query that names columns of t: a join on its conditions, aggregated before where it has aggregates, ranked where it has ORDER BY and LIMIT
  *   (SELECT …) as a value       LEFT join with the one row; where it says column = outer column, an aggregate for each value of the column, joined by it
  *
  * They are taken where they stand alone or between ANDs; values anywhere in WHERE. A query may name columns of the one it stands in (it is *correlated*) in the conditions of its own
@@ -324,45 +324,6 @@ static bool equalities(const struct sub *s, struct sq_expr **inner, struct sq_ex
     return true;
 }
 
-/* (SELECT agg(…) FROM … WHERE inner = outer): aggregated by the inner column, and joined by it. */
-static sq_rc correlated(struct sub *s, const struct sq_ast_query *q, struct sq_span span, struct sq_plan **value, bool *counts)
-{
-    struct sq_binder *b = s->b;
-    struct sq_aggs aggs = {.grouped = true};
-    struct sq_expr *e, **outer = SQ_NEW_ARRAY(b->arena, struct sq_expr *, s->on.n + 1);
-    if (!outer || !(aggs.group = SQ_NEW_ARRAY(b->arena, struct sq_expr *, s->on.n + 1)))
-        return SQ_NOMEM;
-    if (!equalities(s, aggs.group, outer))
-        return SQ_REFUSE(b, span, "a correlated query as a value must compare its columns with those outside by = alone");
-    aggs.ngroup = s->on.n;
-    for (uint32_t i = 0; i < aggs.ngroup; i++)
-        SQ_TRY(sq_expr_shift(b->arena, aggs.group[i], -(int64_t)s->nouter, &aggs.group[i]));
-    struct sq_bind_x x = {.b = b, .scope = &s->scope, .aggs = &aggs, .clause = "SELECT"};
-    const struct sq_plan *from = s->plan;
-    SQ_TRY(sq_bind_expr(&x, q->items[0].expr, &e));
-    *counts = e->kind == SQ_X_COL && e->col >= SQ_AGG_COL && strcmp(aggs.uses[e->col - SQ_AGG_COL].agg->name, "COUNT") == 0;
-    if (!*counts)
-        for (uint32_t i = 0; i < aggs.n; i++)
-            if (strcmp(aggs.uses[i].agg->name, "COUNT") == 0)
-                return SQ_REFUSE(b, span, "an expression with COUNT in a correlated query is not supported: COUNT alone is");
-    SQ_TRY(sq_agg_place(b, &aggs, from, e, &e));
-    SQ_TRY(sq_agg_plan(b, &aggs, s->plan, sq_bind_span(b, span), &s->plan));
-    struct sq_expr **exprs = SQ_NEW_ARRAY(b->arena, struct sq_expr *, aggs.ngroup + 1);
-    if (!exprs)
-        return SQ_NOMEM;
-    exprs[0] = e;
-    s->on.n = 0;
-    for (uint32_t i = 0; i < aggs.ngroup; i++) {
-        struct sq_expr *in = sq_expr_col(b->arena, s->nouter + 1 + i, s->plan->cols[i].type, (struct sq_span){0, 0}), *args[2] = {outer[i], in}, *eq;
-        if (!in || !(exprs[1 + i] = sq_expr_col(b->arena, i, s->plan->cols[i].type, (struct sq_span){0, 0})))
-            return SQ_NOMEM;
-        SQ_TRY(sq_bind_call(b, SQ_STR("="), args, 2, span, &eq));
-        SQ_TRY(sq_exprs_add(b->arena, &s->on, eq));
-    }
-    *value = sq_node_project(b->arena, s->plan, exprs, 1 + aggs.ngroup, NULL);
-    return *value ? SQ_OK : SQ_NOMEM;
-}
-
 static sq_rc zero_for_null(struct sq_binder *b, struct sq_expr *e, struct sq_expr **out)
 {
     int64_t zero = 0;
@@ -375,40 +336,7 @@ static sq_rc zero_for_null(struct sq_binder *b, struct sq_expr *e, struct sq_exp
     return SQ_OK;
 }
 
-sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
-{
-    struct sq_binder *b = x->b;
-    const struct sq_ast_query *q = a->query;
-    if (!x->values)
-        return SQ_REFUSE(b, a->span, "a query as a value is supported in WHERE only");
-    struct sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
-    struct sq_plan *value = NULL;
-    bool counts = false, shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
-                                  !q->distinct && sq_ast_has_aggregate(q->items[0].expr);
-    if (shaped) {
-        SQ_TRY(bind_plain(&s, q));
-        if (s.on.n)
-            SQ_TRY(correlated(&s, q, a->span, &value, &counts));
-    }
-    if (!value)
-        SQ_TRY(sq_bind_select_query(b, q, false, &value));
-    if (!s.on.n && value->ncols != 1)
-        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
-    if (!s.on.n && !one_row(value)) {
-        SQ_REFUSE(b, a->span, "this query may have more than one row, so it is no value");
-        return sq_hint(b->ctx, "an aggregate without GROUP BY has one row: MAX, COUNT, …");
-    }
-    struct sq_plan *j = join_of(b, *x->values, value, SQ_JOIN_LEFT, a->span);
-    if (!j)
-        return SQ_NOMEM;
-    SQ_TRY(sq_expr_conjunction(b->arena, &s.on, &j->u.join.residual));
-    *x->values = j;
-    if (!(*out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span))))
-        return SQ_NOMEM;
-    return counts ? zero_for_null(b, *out, out) : SQ_OK;
-}
-
-/* ---- LATERAL ---- */
+/* ---- LATERAL, and values of correlated queries ---- */
 
 /* A query whose rows can be aggregated by the columns that its conditions compare with those outside. */
 static bool is_grouped(const struct sq_ast_query *q)
@@ -511,7 +439,7 @@ static sq_rc over_one(void *arg, struct sq_expr *e, struct sq_expr **out)
     if (!o->padded || !(o->aggs->uses[i].agg->flags & SQ_NEVER_NULL))
         return SQ_OK;
     if (strcmp(o->aggs->uses[i].agg->name, "COUNT") != 0)
-        return SQ_REFUSE(b, e->span, "%s in a correlated LATERAL query needs a GROUP BY", o->aggs->uses[i].agg->name);
+        return SQ_REFUSE(b, e->span, "%s in a correlated query needs a GROUP BY", o->aggs->uses[i].agg->name);
     return zero_for_null(b, col, out);
 }
 
@@ -574,6 +502,52 @@ static sq_rc lateral_grouped(struct sub *s, const struct sq_ast_query *q, bool *
     return SQ_OK;
 }
 
+/* A correlated aggregate of one value: *out over the join. */
+static sq_rc value_of_group(struct sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_expr **out)
+{
+    struct sq_exprs items = {0};
+    struct sq_str *names;
+    bool left = true;
+    SQ_TRY(lateral_grouped(s, q, &left, &items, &names));
+    struct sq_plan *j = join_of(s->b, *plan, s->plan, SQ_JOIN_LEFT, q->span);
+    if (!j)
+        return SQ_NOMEM;
+    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &j->u.join.residual));
+    *plan = j;
+    *out = items.p[0];
+    return SQ_OK;
+}
+
+sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    struct sq_binder *b = x->b;
+    const struct sq_ast_query *q = a->query;
+    if (!x->values)
+        return SQ_REFUSE(b, a->span, "a query as a value is supported in WHERE only");
+    struct sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
+    struct sq_plan *value = NULL;
+    bool shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
+                  !q->distinct && !q->qualify && sq_ast_has_aggregate(q->items[0].expr);
+    if (shaped) {
+        SQ_TRY(bind_plain(&s, q));
+        if (s.on.n)
+            return value_of_group(&s, q, x->values, out);
+    }
+    SQ_TRY(sq_bind_select_query(b, q, false, &value));
+    if (value->ncols != 1)
+        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
+    if (!one_row(value)) {
+        SQ_REFUSE(b, a->span, "this query may have more than one row, so it is no value");
+        return sq_hint(b->ctx, "an aggregate without GROUP BY has one row: MAX, COUNT, …");
+    }
+    struct sq_plan *j = join_of(b, *x->values, value, SQ_JOIN_LEFT, a->span);
+    if (!j)
+        return SQ_NOMEM;
+    *x->values = j;
+    *out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span));
+    return *out ? SQ_OK : SQ_NOMEM;
+}
+
 static bool groups(const struct sq_ast_query *q)
 {
     bool some = q->grouped || q->ngroup || q->having;
@@ -582,15 +556,151 @@ static bool groups(const struct sq_ast_query *q)
     return some;
 }
 
+/* ORDER BY … LIMIT n: the first rows for each row outside. */
+static bool is_top(const struct sq_ast_query *q)
+{
+    struct sq_ast_query all = *q;
+    all.limit = all.offset = NULL;
+    return q->limit && q->norder && !q->distinct && is_plain(&all);
+}
+
+static sq_rc count_of(struct sub *s, const struct sq_ast_expr *a, const char *what, int64_t *v)
+{
+    *v = 0;
+    if (a && (a->kind != SQ_A_NUMBER || !sq_parse_int(a->text, v)))
+        return SQ_WRONG(s->b, a->span, "%s of a correlated query must be a whole number that is written out", what);
+    return SQ_OK;
+}
+
+/* What ORDER BY means: an item by its number or alias, or an expression. */
+static const struct sq_ast_expr *ordered_by(const struct sq_ast_query *q, const struct sq_ast_expr *a)
+{
+    int64_t at;
+    if (a->kind == SQ_A_NUMBER && sq_parse_int(a->text, &at) && at >= 1 && at <= q->nitems)
+        return q->items[at - 1].expr;
+    for (uint32_t i = 0; a->kind == SQ_A_NAME && a->name.n == 1 && i < q->nitems; i++)
+        if (q->items[i].alias.p && sq_str_eq(q->items[i].alias, a->name.part[0]))
+            return q->items[i].expr;
+    return a;
+}
+
+static sq_rc column_for(struct sub *s, struct sq_exprs *l, struct sq_expr *e, uint32_t *at)
+{
+    for (*at = 0; *at < l->n; ++*at)
+        if (sq_expr_equal(l->p[*at], e))
+            return SQ_OK;
+    return sq_exprs_add(s->b->arena, l, e);
+}
+
+/* A rank by the inner columns of the equalities; the inner query's columns stay in front. */
+static sq_rc lateral_top(struct sub *s, const struct sq_ast_query *q)
+{
+    struct sq_arena *a = s->b->arena;
+    struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .clause = "ORDER BY"};
+    struct sq_expr *e, **inner = SQ_NEW_ARRAY(a, struct sq_expr *, s->on.n + 1), **outer = SQ_NEW_ARRAY(a, struct sq_expr *, s->on.n + 1);
+    uint32_t *partition = SQ_NEW_ARRAY(a, uint32_t, s->on.n + 1);
+    struct sq_sort_key *keys = SQ_NEW_ARRAY(a, struct sq_sort_key, q->norder);
+    struct sq_exprs l = {0};
+    int64_t limit, offset;
+    if (!inner || !outer || !partition || !keys)
+        return SQ_NOMEM;
+    SQ_TRY(count_of(s, q->limit, "LIMIT", &limit));
+    SQ_TRY(count_of(s, q->offset, "OFFSET", &offset));
+    if (!equalities(s, inner, outer))
+        return SQ_REFUSE(s->b, q->span, "a correlated query with ORDER BY and LIMIT must compare its columns with those outside by = alone");
+    for (uint32_t i = 0; i < s->plan->ncols; i++)
+        SQ_TRY(sq_exprs_add(a, &l, sq_expr_col(a, i, s->plan->cols[i].type, (struct sq_span){0, 0})));
+    for (uint32_t i = 0; i < s->on.n; i++) {
+        SQ_TRY(sq_expr_shift(a, inner[i], -(int64_t)s->nouter, &e));
+        SQ_TRY(column_for(s, &l, e, &partition[i]));
+    }
+    for (uint32_t i = 0; i < q->norder; i++) {
+        const struct sq_ast_order *o = &q->order[i];
+        SQ_TRY(sq_bind_expr(&x, ordered_by(q, o->expr), &e));
+        SQ_TRY(column_for(s, &l, e, &keys[i].col));
+        keys[i].desc = o->desc;
+        keys[i].nulls_first = o->nulls_given ? o->nulls_first : !o->desc;
+    }
+    struct sq_str *names = SQ_NEW_ARRAY(a, struct sq_str, l.n);
+    if (!names)
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < l.n; i++)
+        SQ_TRY(sq_expr_label(a, l.p[i], s->plan, &names[i]));
+    struct sq_plan *in = l.n > s->plan->ncols ? sq_node_project(a, s->plan, l.p, l.n, names) : s->plan;
+    struct sq_plan *p = in ? sq_node_new(a, SQ_N_RANK, in, sq_bind_span(s->b, q->order_span)) : NULL;
+    if (!p)
+        return SQ_NOMEM;
+    p->u.rank.partition = partition;
+    p->u.rank.npartition = s->on.n;
+    p->u.rank.keys = keys;
+    p->u.rank.nkeys = q->norder;
+    p->u.rank.from = offset + 1;
+    p->u.rank.to = limit > INT64_MAX - 1 - offset ? INT64_MAX - 1 : offset + limit;
+    s->plan = p;
+    return SQ_OK;
+}
+
+/* SELECT without FROM: computed columns beside those outside. */
+static bool is_bare(const struct sq_ast_query *q)
+{
+    return q->kind == SQ_Q_SELECT && !q->from && !q->distinct && !groups(q) && !q->limit && !q->offset && !q->nwith && !q->qualify;
+}
+
+static sq_rc beside(struct sub *s, struct sq_plan **plan, const struct sq_exprs *items, const struct sq_str *own, struct sq_plan *below, struct sq_field **fields, uint32_t *n)
+{
+    struct sq_arena *a = s->b->arena;
+    struct sq_exprs all = {0};
+    struct sq_str *names = SQ_NEW_ARRAY(a, struct sq_str, s->nouter + items->n + 1);
+    if (!names || !(*fields = SQ_NEW_ARRAY(a, struct sq_field, items->n + 1)))
+        return SQ_NOMEM;
+    for (uint32_t i = 0; i < s->nouter; i++) {
+        names[i] = (*plan)->cols[i].name;
+        SQ_TRY(sq_exprs_add(a, &all, sq_expr_col(a, i, (*plan)->cols[i].type, (struct sq_span){0, 0})));
+    }
+    for (uint32_t i = 0; i < items->n; i++) {
+        names[s->nouter + i] = own[i];
+        (*fields)[i] = (struct sq_field){own[i], items->p[i]->type};
+        SQ_TRY(sq_exprs_add(a, &all, items->p[i]));
+    }
+    *n = items->n;
+    *plan = sq_node_project(a, below, all.p, all.n, names);
+    return *plan ? SQ_OK : SQ_NOMEM;
+}
+
+static sq_rc lateral_bare(struct sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
+{
+    struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .outer = s->outer, .clause = "WHERE"};
+    struct sq_exprs items = {0};
+    struct sq_str *own;
+    struct sq_plan *below = *plan;
+    struct sq_expr *e;
+    if (q->where) {
+        SQ_TRY(sq_bind_predicate(&x, q->where, &e));
+        SQ_TRY(to_join(s, e, &e));
+        if (!(below = sq_node_filter(s->b->arena, below, e)))
+            return SQ_NOMEM;
+    }
+    SQ_TRY(lateral_items(s, q, &items, &own));
+    return beside(s, plan, &items, own, below, fields, n);
+}
+
 sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
 {
     const struct sq_ast_query *q = f->query;
     struct sub s = {.b = b, .outer = outer, .nouter = (*plan)->ncols};
-    struct sq_exprs items = {0}, all = {0};
-    struct sq_str *own = NULL, *names;
-    if (groups(q) ? !is_grouped(q) : !is_plain(q) || q->distinct)
-        return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, but not DISTINCT, LIMIT, WITH or set operations");
+    struct sq_exprs items = {0};
+    struct sq_str *own = NULL;
+    if (q->kind == SQ_Q_VALUES) {
+        SQ_REFUSE(b, q->span, "VALUES that name columns from outside are not supported");
+        return sq_hint(b->ctx, "UNNEST(ARRAY[ROW(…), …]) gives such rows");
+    }
+    if (is_bare(q) && (!left || !q->where))                     /* one row for each */
+        return lateral_bare(&s, q, plan, fields, n);
+    if (groups(q) ? !is_grouped(q) : !is_top(q) && (!is_plain(q) || q->distinct))
+        return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, or ORDER BY with LIMIT; not DISTINCT, WITH or set operations");
     SQ_TRY(bind_plain(&s, q));
+    if (is_top(q))
+        SQ_TRY(lateral_top(&s, q));
     if (groups(q)) {
         SQ_TRY(lateral_grouped(&s, q, &left, &items, &own));
     } else {
@@ -599,22 +709,11 @@ sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool lef
             SQ_TRY(below_join(&s, &items, q->span));
     }
     struct sq_plan *j = join_of(b, *plan, s.plan, left ? SQ_JOIN_LEFT : SQ_JOIN_INNER, f->span);
-    if (!j || !(names = SQ_NEW_ARRAY(b->arena, struct sq_str, s.nouter + items.n + 1)) || !(*fields = SQ_NEW_ARRAY(b->arena, struct sq_field, items.n + 1)))
+    if (!j)
         return SQ_NOMEM;
     if (!left)
         for (uint32_t i = s.nouter; i < j->ncols; i++)
             ((struct sq_field *)(uintptr_t)j->cols)[i].type = s.plan->cols[i - s.nouter].type;
     SQ_TRY(sq_expr_conjunction(b->arena, &s.on, &j->u.join.residual));
-    for (uint32_t i = 0; i < s.nouter; i++) {
-        names[i] = (*plan)->cols[i].name;
-        SQ_TRY(sq_exprs_add(b->arena, &all, sq_expr_col(b->arena, i, (*plan)->cols[i].type, (struct sq_span){0, 0})));
-    }
-    for (uint32_t i = 0; i < items.n; i++) {
-        names[s.nouter + i] = own[i];
-        (*fields)[i] = (struct sq_field){own[i], items.p[i]->type};
-        SQ_TRY(sq_exprs_add(b->arena, &all, items.p[i]));
-    }
-    *n = items.n;
-    *plan = sq_node_project(b->arena, j, all.p, all.n, names);
-    return *plan ? SQ_OK : SQ_NOMEM;
+    return beside(&s, plan, &items, own, j, fields, n);
 }

@@ -100,8 +100,6 @@ static sq_rc check_time(struct sq_binder *b, struct sq_plan *in, uint32_t col, s
     spec->zoned = in->cols[col].type->id == SQ_T_TIMESTAMP_LTZ;
     if (sq_tid_is_timestamp(in->cols[col].type->id) && b->env->session.batch && spec->time == SQ_TIME_NONE)
         spec->time = SQ_TIME_ROW;
-    if (spec->time == SQ_TIME_PROC)
-        return SQ_REFUSE(b, span, "windows on processing time are not supported yet: use a WATERMARK column");
     if (spec->time != SQ_TIME_NONE)
         return SQ_OK;
     SQ_WRONG(b, span, "%s needs a time attribute, and '%.*s' is %s", function, SQ_FMT(in->cols[col].name),
@@ -522,4 +520,14 @@ sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
         return sq_time_annotate(a, p);
     }
     return SQ_OK;
+}
+
+sq_rc sq_check_windows(struct sq_ctx *ctx, const struct sq_plan *p)
+{
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        SQ_TRY(sq_check_windows(ctx, p->inputs[i]));
+    if (p->kind != SQ_N_WINDOW || p->u.window.spec->time != SQ_TIME_PROC)
+        return SQ_OK;
+    sq_fail_at(ctx, SQ_UNSUPPORTED, p->span, "windows of processing time are for GROUP BY window_start, window_end directly over them");
+    return sq_hint(ctx, "the clock says in which window a row is, and closes it: for anything else use windows of a WATERMARK column");
 }

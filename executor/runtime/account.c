@@ -232,6 +232,11 @@ static struct sq_str name_of(const struct sq_plan *p, uint32_t input)
         return p->u.scan.table->name;
     if (p->kind == SQ_N_SINK)
         return p->u.sink.table->name;
+    if (p->kind == SQ_N_WINDOW_AGGREGATE) {                      /* whose windows, where they are of one table */
+        while (p->ninputs == 1)
+            p = p->inputs[0];
+        return p->kind == SQ_N_SCAN ? p->u.scan.table->name : SQ_STR("");
+    }
     if (p->kind == SQ_N_JOIN)
         return input == 0 ? SQ_STR("left") : SQ_STR("right");
     return SQ_STR("");

@@ -320,11 +320,130 @@ static void cumulate_distinct(void **state) { (void)state; each(SQ_WINDOW_CUMULA
 static void session(void **state) { (void)state; each(SQ_WINDOW_SESSION, false); }
 static void session_distinct(void **state) { (void)state; each(SQ_WINDOW_SESSION, true); }
 
+/* ---- processing time: the clock moves by four seconds a turn, and a row comes in each ---- */
+
+static int64_t held_us;
+static int64_t held(void *arg)
+{
+    (void)arg;
+    return held_us;
+}
+
+static void by_clock(enum sq_window_kind kind, int64_t size, int64_t step, int cut, const char *want)
+{
+    struct setup s = {.spec = {.kind = kind, .time = SQ_TIME_PROC, .size = size * 1000000, .step = step * 1000000}, .aggs = COUNT_STAR | SUM};
+    struct kit_rows rows = {0};
+    struct sq_os os = sq_os_posix;
+    struct kit_table got;
+    struct sq_job *job;
+    struct kit k;
+    bool done = false;
+    uint64_t before = 0;
+
+    os.now_us = held;
+    held_us = 0;
+    for (int i = 0; i < 8; i++)
+        kit_add(&rows, (struct kit_row){SQ_INSERT, {0, i, 0}});
+    kit_init(&k);
+    k.ctx.os = &os;
+    kit_root(&k, window_aggregate(&k, kit_values(&k, "slT", &rows, 1, SQ_MODE_INSERT), &s));
+    kit_table_init(&k, &got, 0);
+    kit_ok(&k, sq_job_open(&k.ctx, &k.plan, kit_collect, &got, &job));
+    for (int turn = 0; !done; turn++, held_us += 4000000) {
+        if (turn == cut) {
+            struct sq_buf snap;
+            sq_buf_init(&snap, &k.ctx);
+            kit_ok(&k, sq_job_snapshot(job, &snap));
+            sq_job_close(job);
+            kit_ok(&k, sq_job_open(&k.ctx, &k.plan, kit_collect, &got, &job));
+            kit_ok(&k, sq_job_restore(job, sq_buf_view(&snap)));
+            sq_buf_free(&snap);
+        }
+        before = got.changes;
+        kit_ok(&k, sq_job_turn(job, 0, &done));
+    }
+    sq_job_close(job);
+    assert_true(before > 0);                                 /* not only at the end */
+    assert_string_equal(got.log.p, want);
+    kit_table_free(&got);
+    kit_free(&k);
+    free(rows.r);
+}
+
+static void clock_tumble(void **state)
+{
+    const char *want = "+I(3|3|1970-01-01 00:00:00.000|1970-01-01 00:00:10.000|1970-01-01 00:00:09.999) +I(2|7|1970-01-01 00:00:10.000|1970-01-01 00:00:20.000|1970-01-01 00:00:19.999) "
+                       "+I(3|18|1970-01-01 00:00:20.000|1970-01-01 00:00:30.000|1970-01-01 00:00:29.999)";
+    (void)state;
+    for (int cut = -1; cut < 8; cut += 3)
+        by_clock(SQ_WINDOW_TUMBLE, 10, 10, cut, want);
+}
+
+static void clock_hop(void **state)
+{
+    const char *want = "+I(3|3|1969-12-31 23:59:50.000|1970-01-01 00:00:10.000|1970-01-01 00:00:09.999) +I(5|10|1970-01-01 00:00:00.000|1970-01-01 00:00:20.000|1970-01-01 00:00:19.999) "
+                       "+I(5|25|1970-01-01 00:00:10.000|1970-01-01 00:00:30.000|1970-01-01 00:00:29.999) +I(3|18|1970-01-01 00:00:20.000|1970-01-01 00:00:40.000|1970-01-01 00:00:39.999)";
+    (void)state;
+    for (int cut = -1; cut < 8; cut += 3)
+        by_clock(SQ_WINDOW_HOP, 20, 10, cut, want);
+}
+
+static void clock_session(void **state)
+{
+    const char *want = "+I(1|0|1970-01-01 00:00:00.000|1970-01-01 00:00:03.000|1970-01-01 00:00:02.999) +I(1|1|1970-01-01 00:00:04.000|1970-01-01 00:00:07.000|1970-01-01 00:00:06.999)";
+    (void)state;
+    char text[4096] = "";
+    for (int i = 0; i < 8; i++)
+        kit_say(text, sizeof text, "%s+I(1|%d|1970-01-01 00:00:%02d.000|1970-01-01 00:00:%02d.000|1970-01-01 00:00:%02d.999)", i ? " " : "", i, 4 * i, 4 * i + 3, 4 * i + 2);
+    assert_memory_equal(text, want, strlen(want));
+    for (int cut = -1; cut < 8; cut += 3)
+        by_clock(SQ_WINDOW_SESSION, 3, 0, cut, text);
+}
+
+/* ---- memory ---- */
+
+static void out_of_memory(void **state)
+{
+    static const struct { enum sq_window_kind kind; int64_t size, step; unsigned aggs; } kinds[] = {
+        {SQ_WINDOW_TUMBLE, 5, 5, 15}, {SQ_WINDOW_HOP, 6, 2, 7}, {SQ_WINDOW_HOP, 6, 2, 15}, {SQ_WINDOW_CUMULATE, 6, 2, 15}, {SQ_WINDOW_SESSION, 2, 0, 15},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        int failures = 0;
+        for (int64_t n = 1; n < 900; n += n < 300 ? 1 : 7) {
+            struct setup s = {.spec = {.kind = kinds[i].kind, .time = SQ_TIME_ROW, .size = kinds[i].size * 1000000, .step = kinds[i].step * 1000000}, .delay = 500, .jitter = 3000,
+                              .pace = 200, .keys = 4, .aggs = kinds[i].aggs};
+            struct kit_rows rows = {0};
+            struct sq_job *job = NULL;
+            uint64_t seed = 5;
+            bool done = false;
+            struct kit k;
+
+            generate(&rows, &s, 120, &seed);
+            kit_init(&k);
+            kit_root(&k, window_aggregate(&k, watermark(&k, kit_values(&k, "slT", &rows, 20, SQ_MODE_INSERT), s.delay, false), &s));
+            k.budget.fail_at = n;
+            sq_rc rc = sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job);
+            while (rc == SQ_OK && !done)
+                rc = sq_job_turn(job, 0, &done);
+            failures += rc != SQ_OK;
+            assert_true(rc == SQ_OK || rc == SQ_NOMEM);
+            k.budget.fail_at = 0;
+            if (job)
+                sq_job_close(job);
+            kit_free(&k);
+            free(rows.r);
+        }
+        assert_in_range(failures, 30, 900);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tumble), cmocka_unit_test(tumble_distinct), cmocka_unit_test(hop), cmocka_unit_test(hop_distinct),
         cmocka_unit_test(cumulate), cmocka_unit_test(cumulate_distinct), cmocka_unit_test(session), cmocka_unit_test(session_distinct),
+        cmocka_unit_test(clock_tumble), cmocka_unit_test(clock_hop), cmocka_unit_test(clock_session), cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
