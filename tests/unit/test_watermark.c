@@ -411,6 +411,31 @@ static void no_time(void **state)
     kit_free(&k);
 }
 
+/* Of upserts, a key that is taken away may come without a time; any other row may not. */
+static void upserts(void **state)
+{
+    struct kit_rows good = ROWS(ROW(SQ_INSERT, 1, 5000), ROW(SQ_DELETE, 1, KIT_NULL), ROW(SQ_INSERT, 2, 9000)), bad = ROWS(ROW(SQ_INSERT, 1, KIT_NULL));
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct kit_table t;
+        struct sq_job *job;
+        struct kit k;
+        kit_init(&k);
+        struct sq_plan *v = kit_values(&k, "lT", i ? &bad : &good, 2, SQ_MODE_UPSERT), *w = kit_node(&k, SQ_N_WATERMARK, v, NULL);
+        w->mode = SQ_MODE_UPSERT;
+        w->u.watermark.col = 1;
+        w->u.watermark.expr = kit_col(&k, v, 1);
+        kit_root(&k, w);
+        kit_table_init(&k, &t, 0);
+        kit_ok(&k, sq_job_open(&k.ctx, &k.plan, kit_collect, &t, &job));
+        assert_int_equal(sq_job_run(job), i ? SQ_DATA : SQ_OK);
+        assert_int_equal(t.changes, i ? 0 : 3);
+        sq_job_close(job);
+        kit_table_free(&t);
+        kit_free(&k);
+    }
+}
+
 /* ---- processing time ---- */
 
 static int64_t called[8];
@@ -474,7 +499,7 @@ static void timers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_of_splits), cmocka_unit_test(restored), cmocka_unit_test(holds_back), cmocka_unit_test(unread_splits), cmocka_unit_test(no_time), cmocka_unit_test(timers),
+        cmocka_unit_test(rows_of_splits), cmocka_unit_test(restored), cmocka_unit_test(holds_back), cmocka_unit_test(unread_splits), cmocka_unit_test(no_time), cmocka_unit_test(upserts), cmocka_unit_test(timers),
     };
     return cmocka_run_group_tests_name("watermark", tests, NULL, NULL);
 }
