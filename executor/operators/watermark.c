@@ -264,11 +264,19 @@ static bool run_on(const struct sq_batch *in, const struct sq_vec *time, const s
 /* Each row with what it is judged by. */
 static void judge(struct watermark *w, struct sq_batch *out, const struct sq_vec *value, int64_t max)
 {
-    for (uint32_t i = 0; i < out->nsel; i++) {
-        uint32_t r = sq_row(out, i);
-        w->wm[r] = max;
-        max = later(value, r, max);
-    }
+    const int64_t *v = value->data;
+
+    if (!out->sel && flat8(value))
+        for (uint32_t r = 0; r < out->rows; r++) {
+            w->wm[r] = max;
+            max = v[r] > max ? v[r] : max;
+        }
+    else
+        for (uint32_t i = 0; i < out->nsel; i++) {
+            uint32_t r = sq_row(out, i);
+            w->wm[r] = max;
+            max = later(value, r, max);
+        }
     out->wm = w->wm;
 }
 
@@ -278,15 +286,18 @@ static sq_rc emit_piece(struct watermark *w, const struct sq_batch *all, uint32_
     struct sq_batch out = *all;
     uint32_t own[SQ_BATCH_ROWS];
 
-    for (uint32_t i = from; i < to && !all->sel; i++)
-        own[i - from] = i;
-    out.sel = all->sel ? all->sel + from : own;
-    out.nsel = to - from;
+    if (to - from < all->nsel) {
+        for (uint32_t i = from; i < to && !all->sel; i++)
+            own[i - from] = i;
+        out.sel = all->sel ? all->sel + from : own;
+        out.nsel = to - from;
+    }
     SQ_TRY(sq_emit_batch(&w->base, &out));
     return tell(w);
 }
 
-/* A batch with rows that may be late for some of their windows: the watermark goes on before each of them, as it would if rows came one by one. */
+/* A batch with rows that may be late for some of their windows, as none is whose time is the watermark itself: the watermark goes on before each of them, as it would if rows came one
+ * by one. */
 static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *out, const struct sq_vec *time, const struct sq_vec *value, struct clock *c)
 {
     uint32_t from = 0;
@@ -294,7 +305,7 @@ static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *out, const 
 
     for (uint32_t i = 0; i < out->nsel; i++) {
         uint32_t r = sq_row(out, i);
-        if (time_at(time, r) <= max && max > c->max && i > from) {
+        if (out->wm[r] > c->max && i > from && time_at(time, r) < out->wm[r]) {
             c->max = max;
             SQ_TRY(emit_piece(w, out, from, i));
             from = i;
