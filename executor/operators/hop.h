@@ -40,6 +40,7 @@ struct hop {
     size_t group;                          /* bytes of a group with its accumulators */
     struct sq_hashtab slices;
     struct sq_slab slab;                   /* records */
+    struct hop_record *free;               /* those that are free, by `next` */
     struct sq_window_heap coming, entered; /* slices by their start: behind the window, in it; `of`: the slice's entry */
     struct sq_window_heap late;            /* struct hop_late by the window they are for */
     uint64_t lates;

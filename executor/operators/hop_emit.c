@@ -183,7 +183,10 @@ static void fill_place(struct hop *x, uint32_t at)
         struct sq_col *c = i < x->a.ngroup ? &x->key_cols[i] : &x->val_cols[i - x->a.ngroup];
         if (at != last)
             put_value(c, at, c, last, x->sizes[i]);
-        sq_col_truncate(c, last);
+        if (i < x->a.ngroup)
+            sq_col_truncate(c, last);
+        else
+            c->n = last;                         /* whoever comes there says whether it is NULL */
     }
     x->live[at] = x->live[last];
     hop_key(x->live[at])->place = at + 1;

@@ -107,8 +107,10 @@ sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice
     *out = before;
     if (before && before->slice == slice->start)
         return SQ_OK;
-    r = sq_slab_get(&x->slab, record_size(x));
-    if (!r)
+    r = x->free;
+    if (r)
+        x->free = r->next;
+    else if (!(r = sq_slab_get(&x->slab, record_size(x))))
         return SQ_NOMEM;
     hop_zero(hop_own(r), x->group);
     if (x->both)
@@ -132,7 +134,8 @@ void sq_hop_forget(struct hop *x, struct hop_record *r)
     *(r->next ? &r->next->prev : &k->newest) = NULL;
     if (x->a.has_drop)
         drop_record(x, r);
-    sq_slab_put(&x->slab, r, record_size(x));
+    r->next = x->free;
+    x->free = r;
 }
 
 sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t from, struct hop_late **out)
