@@ -206,6 +206,17 @@ static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *
 
 static struct hop_slice *slice_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
 
+/* Records of a slice belong to keys anywhere in memory: the next one's is asked for ahead. */
+static inline void ask_ahead(const struct hop_record *r)
+{
+    const struct hop_record *next = r->more;
+
+    if (!next)
+        return;
+    __builtin_prefetch((const char *)next->owner + 32);
+    __builtin_prefetch(next->more);
+}
+
 static int later_first(const void *a, const void *b)
 {
     const struct sq_window_due *x = a, *y = b;
@@ -237,8 +248,10 @@ static sq_rc make_old(struct hop *x)
     x->turn++;
     qsort(h->v, h->n, sizeof *h->v, later_first);
     for (size_t i = 0; i < h->n && h->v[i].end >= x->middle; i++) {
-        for (struct hop_record *r = slice_of(h->v[i].of)->first; r; r = r->more)
+        for (struct hop_record *r = slice_of(h->v[i].of)->first; r; r = r->more) {
+            ask_ahead(r);
             SQ_TRY(make_record_old(x, r));
+        }
         SQ_TRY(sq_hop_added(x));                 /* the slice before builds on it */
     }
     for (size_t i = 0; i < h->n / 2; i++) {      /* in the order of time it is a heap again */
@@ -254,6 +267,7 @@ static sq_rc drop_slice(struct hop *x, struct sq_entry *slice)
 {
     for (struct hop_record *r = slice_of(slice)->first, *more; r; r = more) {
         more = r->more;
+        ask_ahead(r);
         SQ_TRY(sq_hop_touch(x, r->owner));
         sq_hop_forget(x, r);
     }
@@ -264,6 +278,7 @@ static sq_rc drop_slice(struct hop *x, struct sq_entry *slice)
 static sq_rc enter_slice(struct hop *x, struct sq_entry *slice)
 {
     for (struct hop_record *r = slice_of(slice)->first; r; r = r->more) {
+        ask_ahead(r);
         SQ_TRY(sq_hop_touch(x, r->owner));
         if (SQ_LIKELY(!r->old))
             SQ_TRY(sq_hop_add(x, hop_group(r->owner), hop_own(r)));
