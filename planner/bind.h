@@ -203,6 +203,7 @@ sq_rc sq_group_window_keys(struct sq_binder *, const struct sq_group_window *, s
 /* TUMBLE_START(…) and so on, and the window's call itself; *out NULL for any other name. */
 sq_rc sq_bind_window_part(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
 sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
+bool sq_window_same(const struct sq_window_spec *, const struct sq_window_spec *);
 /* An AGGREGATE by the window_start and window_end of its input (annotated). */
 bool sq_groups_by_window(const struct sq_plan *);
 /* Aggregates by windows become aggregates of windows. Annotates time. */

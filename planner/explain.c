@@ -358,6 +358,33 @@ static void bound(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
         sq_buf_printf(b, ", %s; %s", grows, ttl_hint);
 }
 
+/* Aggregates that remember values, not only what they come to. */
+static bool kept_values(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    bool values = false;
+    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
+        const struct sq_agg_item *it = &p->u.agg.items[i];
+        bool extreme = strcmp(it->agg->name, "MIN") == 0 || strcmp(it->agg->name, "MAX") == 0;
+        if (it->distinct || (extreme && in->mode == SQ_MODE_RETRACT)) {
+            sq_buf_printf(b, "%s%.*s", values ? ", " : " and every different value of ", SQ_FMT(in->cols[it->arg].name));
+            values = true;
+        }
+    }
+    return values;
+}
+
+static void window_aggregate_state(struct sq_buf *b, const struct sq_plan *p)
+{
+    static const char *const of[] = {[SQ_WINDOW_TUMBLE] = "open window", [SQ_WINDOW_HOP] = "slice of open windows", [SQ_WINDOW_CUMULATE] = "open window", [SQ_WINDOW_SESSION] = "open session"};
+    const struct sq_window_spec *w = p->u.agg.window;
+    sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each ");
+    columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
+    sq_buf_printf(b, "%s%s", p->u.agg.ngroup ? ") and " : "", p->u.agg.attached ? "open window" : of[w->kind]);
+    kept_values(b, p);
+    sq_buf_printf(b, ", until the %s is at its end", w->time == SQ_TIME_PROC ? "clock" : "watermark");
+}
+
 static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
 {
     const struct sq_plan *in = p->inputs[0];
@@ -369,14 +396,7 @@ static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const str
         columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
         sq_buf_putc(b, ')');
     }
-    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
-        const struct sq_agg_item *it = &p->u.agg.items[i];
-        bool extreme = strcmp(it->agg->name, "MIN") == 0 || strcmp(it->agg->name, "MAX") == 0;
-        if (it->distinct || (extreme && in->mode == SQ_MODE_RETRACT)) {
-            sq_buf_printf(b, "%s%.*s", values ? ", " : " and every different value of ", SQ_FMT(in->cols[it->arg].name));
-            values = true;
-        }
-    }
+    values = kept_values(b, p);
     if (!p->u.agg.global || values)
         bound(b, p, c, "kept for good");
 }
@@ -417,9 +437,7 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
         bound(b, p, c, "kept for good");
         return;
     case SQ_N_WINDOW_AGGREGATE:
-        sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each open window");
-        columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
-        sq_buf_puts(b, p->u.agg.ngroup ? ") and open window, until the watermark is at its end" : ", until the watermark is at its end");
+        window_aggregate_state(b, p);
         return;
     case SQ_N_WINDOW:
         if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
