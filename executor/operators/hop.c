@@ -152,13 +152,13 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
     if (done)
         return SQ_OK;
     if (!r || r->slice != p->from) {
-        struct hop_late *l;
-        if (sq_hop_is_far(x, key, p->from)) {
-            SQ_TRY(sq_hop_far(x, key, p->from, &l));
-            return add_to(x, in, hop_late_group(l), i, n);
-        }
         if (!p->slice)
             SQ_TRY(sq_hop_slice(x, p->from, &p->slice));
+        if (sq_hop_is_far(x, key, p->from)) {
+            void *group;
+            SQ_TRY(sq_hop_far(x, key, p->slice, &group));
+            return add_to(x, in, group, i, n);
+        }
         SQ_TRY(sq_hop_record(x, key, p->slice, &r, &made));
     }
     if (SQ_LIKELY((!x->placed || p->from >= x->until) && !is_old(x, r, made)))
@@ -265,6 +265,7 @@ static sq_rc make_old(struct hop *x)
 
 static sq_rc drop_slice(struct hop *x, struct sq_entry *slice)
 {
+    SQ_TRY(sq_hop_far_done(x, slice_of(slice), false));
     for (struct hop_record *r = slice_of(slice)->first, *more; r; r = more) {
         more = r->more;
         ask_ahead(r);
@@ -277,6 +278,7 @@ static sq_rc drop_slice(struct hop *x, struct sq_entry *slice)
 
 static sq_rc enter_slice(struct hop *x, struct sq_entry *slice)
 {
+    SQ_TRY(sq_hop_far_done(x, slice_of(slice), true));
     for (struct hop_record *r = slice_of(slice)->first; r; r = r->more) {
         ask_ahead(r);
         SQ_TRY(sq_hop_touch(x, r->owner));
@@ -324,6 +326,7 @@ static sq_rc move_to(struct hop *x, int64_t start)
         x->middle = start;
     x->start = start;
     x->until = start + x->w.spec.size;
+    x->front = x->until > x->front ? x->until : x->front;
     x->placed = true;
     while (sq_window_heap_take(&x->coming, x->until - 1, &d))
         SQ_TRY(d.end < start ? drop_slice(x, d.of) : enter_slice(x, d.of));

@@ -19,11 +19,12 @@ struct hop_record {
 };
 _Static_assert(sizeof(struct hop_record) == 48, "records keep their groups aligned to 16");
 
-/* Rows of a key and slice that wait for a window, the first one that they are in: because those before it are over for the row, though not put out; or because the slice is far behind
- * the key's newest, so that its place in the key's list would have to be looked for (`far`: there is one for each key and slice). Their group lies behind. */
-struct hop_late { int64_t from, slice; struct sq_entry *key; uint64_t far; };
+/* A row of a slice for windows from a certain one on: those before it are over for the row, and not yet put out. Its group lies behind it. */
+struct hop_late { int64_t from, slice; struct sq_entry *key; int64_t pad; };
 
-struct hop_slice { int64_t start; struct hop_record *first, *last; };   /* payload of hop.slices */
+/* Payload of hop.slices. `far`, until the slice comes into the window: key's entry -> group, of keys whose newest slice is far from this one, so that the place in their lists would have
+ * to be looked for; NULL: there are none. */
+struct hop_slice { int64_t start; struct hop_record *first, *last; struct sq_hashtab *far; };
 
 /* Of a key; its own group, the sum of its records in new slices, lies behind it. In front, because it is looked at whenever the key is. */
 struct hop_key {
@@ -44,7 +45,7 @@ struct hop {
     struct sq_window_heap coming, entered; /* slices by their start: behind the window, in it; `of`: the slice's entry */
     struct sq_window_heap late;            /* struct hop_late by the window they are for */
     uint64_t lates;
-    struct sq_hashtab far;                 /* (key, slice) -> struct hop_late * */
+    int64_t front, reach;                  /* the newest slice that is in keys' lists; what lies further apart from it is far */
     int64_t watermark;                     /* in wall clock time */
     bool placed;                           /* a window has been put out: [start, until) */
     int64_t start, until;
@@ -106,9 +107,12 @@ void sq_hop_drop_key(struct hop *, struct sq_entry *);
 sq_rc sq_hop_slice(struct hop *, int64_t start, struct hop_slice **);
 /* The key's record in a slice, made where need be; *made says so. */
 sq_rc sq_hop_record(struct hop *, struct sq_entry *key, struct hop_slice *, struct hop_record **, bool *made);
-/* It would have to be looked for. */
-bool sq_hop_is_far(const struct hop *, struct sq_entry *key, int64_t slice);
-sq_rc sq_hop_far(struct hop *, struct sq_entry *key, int64_t slice, struct hop_late **);
+/* It would have to be looked for, or lies far ahead: another split of the source is there already. */
+bool sq_hop_is_far(struct hop *, struct sq_entry *key, int64_t slice);
+/* The key's group in the slice's far ones. */
+sq_rc sq_hop_far(struct hop *, struct sq_entry *key, struct hop_slice *, void **group);
+/* The slice comes into the window: its far groups go to records. Or it is dropped, and they with it. */
+sq_rc sq_hop_far_done(struct hop *, struct hop_slice *, bool enter);
 /* A group for a row of the key that counts from a window on. */
 sq_rc sq_hop_late(struct hop *, struct sq_entry *key, int64_t slice, int64_t from, struct hop_late **);
 void sq_hop_late_done(struct hop *, struct hop_late *);

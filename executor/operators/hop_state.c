@@ -9,7 +9,7 @@
  */
 #include "executor/operators/hop.h"
 
-enum { FAR = 32 };                         /* records of a key that are looked through */
+enum { FAR = 32 /* records of a key that are looked through */, REACH = 256 /* slices */ };
 
 sq_rc sq_hop_state_open(struct hop *x)
 {
@@ -17,6 +17,8 @@ sq_rc sq_hop_state_open(struct hop *x)
 
     x->coming.ctx = x->entered.ctx = x->late.ctx = ctx;
     x->mark = 1;
+    x->front = SQ_TS_MIN;
+    x->reach = 4 * x->w.spec.size > REACH * x->w.slice ? 4 * x->w.spec.size : REACH * x->w.slice;
     x->turn = 1;
     x->both = sq_window_by_clock(&x->w);
     SQ_TRY(sq_agg_state_open(&x->a));
@@ -34,18 +36,33 @@ static void drop_record(struct hop *x, struct hop_record *r)
         sq_agg_drop(&x->a, hop_entry(hop_sum(x, r)));
 }
 
+static void drop_far(struct hop *x, const struct sq_hashtab *far)
+{
+    struct sq_hashtab_iter it = {0};
+    struct sq_entry *e;
+
+    while (x->a.has_drop && (e = sq_hashtab_next(far, &it)))
+        sq_agg_drop(&x->a, hop_entry(SQ_PAYLOAD(e)));
+}
+
 void sq_hop_state_close(struct hop *x)
 {
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
 
-    while (x->a.has_drop && x->slices.ctx && (e = sq_hashtab_next(&x->slices, &it)))
-        for (struct hop_record *r = ((struct hop_slice *)SQ_PAYLOAD(e))->first; r; r = r->more)
+    while (x->slices.ctx && (e = sq_hashtab_next(&x->slices, &it))) {
+        struct hop_slice *s = SQ_PAYLOAD(e);
+        for (struct hop_record *r = s->first; x->a.has_drop && r; r = r->more)
             drop_record(x, r);
+        if (s->far && s->far->ctx)
+            drop_far(x, s->far);
+        if (s->far)
+            sq_hashtab_free(s->far);
+        sq_free(x->a.base.ctx, s->far);
+    }
     for (size_t i = 0; x->a.has_drop && i < x->late.n; i++)
         sq_agg_drop(&x->a, hop_entry(hop_late_group(x->late.v[i].of)));
     sq_window_heap_free(&x->late);
-    sq_hashtab_free(&x->far);
     sq_window_heap_free(&x->coming);
     sq_window_heap_free(&x->entered);
     sq_hashtab_free(&x->slices);
@@ -68,8 +85,14 @@ void sq_hop_drop_key(struct hop *x, struct sq_entry *e)
 size_t sq_hop_bytes(const struct sq_op *op)
 {
     const struct hop *x = (const struct hop *)op;
+    struct sq_hashtab_iter it = {0};
+    struct sq_entry *e;
+    size_t far = 0;
 
-    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + (x->far.ctx ? sq_hashtab_bytes(&x->far) : 0) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live + (x->late.cap + x->coming.cap + x->entered.cap) * sizeof *x->late.v;
+    while (x->slices.ctx && (e = sq_hashtab_next(&x->slices, &it)))
+        if (((struct hop_slice *)SQ_PAYLOAD(e))->far)
+            far += sq_hashtab_bytes(((struct hop_slice *)SQ_PAYLOAD(e))->far);
+    return far + sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live + (x->late.cap + x->coming.cap + x->entered.cap) * sizeof *x->late.v;
 }
 
 /* ---- slices and records ---- */
@@ -156,53 +179,79 @@ sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t fr
     return SQ_OK;
 }
 
-bool sq_hop_is_far(const struct hop *x, struct sq_entry *key, int64_t slice)
+bool sq_hop_is_far(struct hop *x, struct sq_entry *key, int64_t slice)
 {
     const struct hop_record *r = hop_key(key)->newest;
 
-    for (uint32_t i = 0; i < FAR; i++, r = r->prev)
-        if (!r || r->slice <= slice)
-            return false;
-    return !x->placed || slice >= x->until;
+    if (x->placed && slice < x->until)
+        return false;
+    if (x->front == SQ_TS_MIN || (slice > x->front && slice - x->front <= x->reach))
+        x->front = slice;
+    if (slice > x->front)
+        return true;
+    for (uint32_t i = 0; r && r->slice > slice; i++, r = r->prev)
+        if (i == FAR || x->front - slice > x->reach)
+            return true;
+    return false;
 }
 
-struct far_name { uint64_t key; int64_t slice; };
-
-sq_rc sq_hop_far(struct hop *x, struct sq_entry *key, int64_t slice, struct hop_late **out)
+sq_rc sq_hop_far(struct hop *x, struct sq_entry *key, struct hop_slice *slice, void **group)
 {
-    struct far_name n = {(uint64_t)(uintptr_t)key, slice};
-    uint64_t hash = sq_hash_mix(n.key ^ sq_hash_mix((uint64_t)slice));
-    struct sq_view view = sq_view_of((const char *)&n, sizeof n);
+    struct sq_ctx *ctx = x->a.base.ctx;
+    uint64_t name = (uint64_t)(uintptr_t)key, hash = sq_hash_mix(name);
+    struct sq_view view = sq_view_of((const char *)&name, sizeof name);
     struct sq_entry *e;
 
-    if (!x->far.ctx)
-        SQ_TRY(sq_hashtab_init(&x->far, x->a.base.ctx, sizeof(struct hop_late *)));
-    SQ_TRY(sq_hashtab_upsert(&x->far, 1, &hash, &view, NULL, &e));
-    struct hop_late **l = SQ_PAYLOAD(e);
-    if (!*l) {
-        SQ_TRY(sq_hop_late(x, key, slice, sq_window_first(&x->w, slice + x->w.slice, x->watermark), l));
-        (*l)->far = 1;
+    if (!slice->far) {
+        if (!(slice->far = sq_calloc(ctx, sizeof *slice->far)))
+            return SQ_NOMEM;
+        SQ_TRY(sq_hashtab_init(slice->far, ctx, x->group));
     }
-    *out = *l;
+    size_t had = slice->far->count;
+    SQ_TRY(sq_hashtab_upsert(slice->far, 1, &hash, &view, NULL, &e));
+    hop_key(key)->late += slice->far->count - had;
+    *group = SQ_PAYLOAD(e);
     return SQ_OK;
 }
 
-static void forget_far(struct hop *x, const struct hop_late *l)
+static struct sq_entry *far_key(const struct sq_entry *e)
 {
-    struct far_name n = {(uint64_t)(uintptr_t)l->key, l->slice};
-    uint64_t hash = sq_hash_mix(n.key ^ sq_hash_mix((uint64_t)l->slice));
-    struct sq_view view = sq_view_of((const char *)&n, sizeof n);
-    struct sq_entry *e;
+    uint64_t name;
 
-    sq_hashtab_find(&x->far, 1, &hash, &view, NULL, &e);
-    if (e)
-        sq_hashtab_remove(&x->far, e);
+    memcpy(&name, sq_view_ptr(&e->key), sizeof name);
+    return (struct sq_entry *)(uintptr_t)name;
+}
+
+sq_rc sq_hop_far_done(struct hop *x, struct hop_slice *slice, bool enter)
+{
+    struct sq_hashtab_iter it = {0};
+    struct sq_hashtab *far = slice->far;
+    struct sq_entry *e;
+    sq_rc rc = SQ_OK;
+    bool made;
+
+    slice->far = NULL;
+    while (far && far->ctx && (e = sq_hashtab_next(far, &it))) {
+        struct sq_entry *key = far_key(e);
+        struct hop_record *r = NULL;
+        hop_key(key)->late--;
+        if (rc == SQ_OK)
+            rc = enter ? sq_hop_record(x, key, slice, &r, &made) : sq_hop_touch(x, key);
+        if (rc == SQ_OK && r)
+            rc = sq_hop_add(x, hop_own(r), SQ_PAYLOAD(e));
+    }
+    if (rc == SQ_OK)
+        rc = sq_hop_added(x);
+    if (far && far->ctx)
+        drop_far(x, far);
+    if (far)
+        sq_hashtab_free(far);
+    sq_free(x->a.base.ctx, far);
+    return rc;
 }
 
 void sq_hop_late_done(struct hop *x, struct hop_late *l)
 {
-    if (l->far)
-        forget_far(x, l);
     hop_key(l->key)->late--;
     sq_agg_drop(&x->a, hop_entry(hop_late_group(l)));
     sq_slab_put(&x->slab, l, sizeof *l + x->group);
@@ -258,6 +307,17 @@ static int64_t goes_on_from(const struct hop *x, const struct hop_record *r)
     return sq_window_by_clock(&x->w) && from > sq_window_first(&x->w, r->slice + x->w.slice, SQ_TS_MIN) ? from : SQ_TS_MIN;
 }
 
+/* As rows that wait for the first window of their slice. */
+static sq_rc save_far(struct hop *x, const struct hop_slice *slice, struct sq_snapshot_out *out)
+{
+    struct sq_hashtab_iter it = {0};
+    struct sq_entry *e;
+
+    while (slice->far && (e = sq_hashtab_next(slice->far, &it)))
+        SQ_TRY(save_group(x, far_key(e), false, slice->start, sq_window_first(&x->w, slice->start + x->w.slice, x->watermark), SQ_PAYLOAD(e), out));
+    return SQ_OK;
+}
+
 sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 {
     struct hop *x = SQ_OP(op, struct hop);
@@ -267,6 +327,9 @@ sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     while ((e = sq_hashtab_next(&x->a.groups, &it)))
         for (struct hop_record *r = hop_key(e)->oldest; r; r = r->next)
             SQ_TRY(save_group(x, e, r->old && !x->both, r->slice, goes_on_from(x, r), hop_own(r), out));
+    it = (struct sq_hashtab_iter){0};
+    while ((e = sq_hashtab_next(&x->slices, &it)))
+        SQ_TRY(save_far(x, SQ_PAYLOAD(e), out));
     for (size_t i = 0; i < x->late.n; i++) {
         struct hop_late *l = x->late.v[i].of;
         SQ_TRY(save_group(x, l->key, false, l->slice, l->from, hop_late_group(l), out));
