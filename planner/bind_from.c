@@ -485,6 +485,7 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->span), "the join has more than %d columns", SQ_COLUMNS_MAX);
     SQ_TRY(joined_scope(b, f, &ls, &rs, l->ncols, scope));
     SQ_TRY(join_node(b, f, l, r, plan));
+    sq_ttl_join(b, f, *plan);
     if (!f->on && !f->nusing && !f->natural && !f->comma && f->join != SQ_JOIN_CROSS)
         return SQ_WRONG(b, f->span, "the join has no condition: write ON, USING or CROSS JOIN");
     SQ_TRY(join_condition(b, f, ls.ncols, scope, &on));

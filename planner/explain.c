@@ -348,14 +348,32 @@ static void sink(struct sq_buf *b, const struct sq_plan *p)
 
 /* ---- what it remembers ---- */
 
+static void dropped(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, uint32_t input)
+{
+    sq_buf_printf(b, "dropped when not written for %lld ms (%s)", (long long)sq_state_ttl_ms(p, c, input), p->ttl_hint[input] ? "STATE_TTL" : "'table.exec.state.ttl'");
+}
+
 static void bound(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, const char *grows)
 {
-    if (p->bounded)
+    if (sq_state_ttl_ms(p, c, 0) > 0) {
+        sq_buf_puts(b, ", ");
+        dropped(b, p, c, 0);
+    } else if (p->bounded)
         sq_buf_puts(b, ", until the end of input");
-    else if (c->state_ttl_ms > 0)
-        sq_buf_printf(b, ", dropped when not touched for %lld ms ('table.exec.state.ttl')", (long long)c->state_ttl_ms);
     else
         sq_buf_printf(b, ", %s; %s", grows, ttl_hint);
+}
+
+/* Of a join whose sides are kept for unequal times. */
+static void bound_sides(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        sq_buf_puts(b, i ? ", the right ones " : ", the left ones ");
+        if (sq_state_ttl_ms(p, c, i) > 0)
+            dropped(b, p, c, i);
+        else
+            sq_buf_puts(b, p->bounded ? "until the end of input" : "kept for good");
+    }
 }
 
 static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
@@ -377,7 +395,7 @@ static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const str
             values = true;
         }
     }
-    if (!p->u.agg.global || values)
+    if (!p->u.agg.global || values || sq_state_ttl_ms(p, c, 0) > 0)
         bound(b, p, c, "kept for good");
 }
 
@@ -400,7 +418,7 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
     case SQ_N_OVER:
         sq_buf_puts(b, "  state: the rows that wait for the watermark, and ");
         sq_buf_puts(b, p->u.over.preceding == INT64_MAX ? "one row for each partition" : "those that later rows' windows hold");
-        bound(b, p, c, "kept for good");
+        sq_buf_puts(b, p->bounded ? ", until the end of input" : ", kept for good");
         return;
     case SQ_N_WINDOW_AGGREGATE:
         sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each open window");
@@ -417,7 +435,10 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
             sq_buf_puts(b, " in open windows, until the watermark is at their end");
             return;
         }
-        bound(b, p, c, "kept for good");
+        if (sq_state_ttl_ms(p, c, 0) == sq_state_ttl_ms(p, c, 1))
+            bound(b, p, c, "kept for good");
+        else
+            bound_sides(b, p, c);
         return;
     case SQ_N_NORMALIZE:
         sq_buf_puts(b, "  state: the last row of each (");

@@ -285,7 +285,8 @@ struct sq_job_config {
 /* For how long after the last write the node keeps what came on that input; 0: for good. */
 static inline int64_t sq_state_ttl_ms(const struct sq_plan *p, const struct sq_job_config *c, uint32_t input)
 {
-    if (p->final || (p->kind == SQ_N_JOIN && p->u.join.how != SQ_JOIN_REGULAR))
+    bool regular = p->kind == SQ_N_JOIN ? p->u.join.how == SQ_JOIN_REGULAR : p->kind == SQ_N_RANK ? !p->u.rank.windowed : p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_NORMALIZE;
+    if (p->final || !regular)
         return 0;
     return p->ttl_hint[input] ? (int64_t)(p->ttl_hint[input] - 1) : c->state_ttl_ms;
 }
