@@ -350,7 +350,12 @@ static void sink(struct sq_buf *b, const struct sq_plan *p)
 
 static void dropped(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, uint32_t input)
 {
-    sq_buf_printf(b, "dropped when not written for %lld ms (%s)", (long long)sq_state_ttl_ms(p, c, input), p->ttl_hint[input] ? "STATE_TTL" : "'table.exec.state.ttl'");
+    static const struct { int64_t ms; const char *name; } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    int64_t ms = sq_state_ttl_ms(p, c, input);
+    uint32_t u = 0;
+    while (ms % units[u].ms)
+        u++;
+    sq_buf_printf(b, "dropped when not written for %lld %s (%s)", (long long)(ms / units[u].ms), units[u].name, p->ttl_hint[input] ? "STATE_TTL" : "'table.exec.state.ttl'");
 }
 
 static void bound(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, const char *grows)
