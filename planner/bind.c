@@ -394,6 +394,7 @@ static sq_rc bind_items(struct select *s)
 {
     struct sq_bind_x x = over_context(s, "SELECT");
     x.nitems = 0;
+    x.values = &s->plan;
     for (uint32_t i = 0; i < s->q->nitems; i++) {
         const struct sq_ast_item *it = &s->q->items[i];
         if (it->expr->kind == SQ_A_STAR) {
@@ -503,6 +504,7 @@ static sq_rc select_clauses(struct select *s)
     }
     s->aggs.grouped = q->grouped || q->ngroup || q->having || has_aggregates(q);
     SQ_TRY(bind_items(s));
+    s->from = s->plan;                                           /* with what queries as values are joined to */
     if (q->having) {
         struct sq_bind_x x = context(s, "HAVING", true);
         SQ_TRY(sq_bind_predicate(&x, q->having, &s->having));

@@ -469,8 +469,10 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
     struct sq_plan *l, *r;
     struct sq_scope ls = {0}, rs = {0};
     struct sq_exprs on = {0};
-    if (f->join == SQ_JOIN_SEMI || f->join == SQ_JOIN_ANTI)
-        return SQ_REFUSE(b, f->span, "SEMI and ANTI joins are not supported yet");
+    if (f->join == SQ_JOIN_SEMI || f->join == SQ_JOIN_ANTI) {
+        SQ_REFUSE(b, f->span, "SEMI and ANTI joins are written as conditions");
+        return sq_hint(b->ctx, "WHERE EXISTS (SELECT 1 FROM … WHERE …), or WHERE NOT EXISTS (…)");
+    }
     SQ_TRY(from_any(b, f->left, &l, &ls));
     if (f->right->kind == SQ_F_UNNEST)
         return join_unnest(b, f, l, &ls, plan, scope);

@@ -162,6 +162,24 @@ static void describe_over(struct sq_buf *b, const struct sq_plan *p)
     aggregates(b, p->inputs[0], p->u.over.items, p->u.over.nitems);
 }
 
+/* Over the columns of both sides: SEMI and ANTI joins put out those of the left one. */
+static void residual(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
+    struct sq_field *cols = sq_alloc(b->ctx, (l->ncols + r->ncols + 1) * sizeof *cols);
+    struct sq_plan both = *p;
+    if (!cols) {
+        b->rc = SQ_NOMEM;
+        return;
+    }
+    for (uint32_t i = 0; i < l->ncols + r->ncols; i++)
+        cols[i] = i < l->ncols ? l->cols[i] : r->cols[i - l->ncols];
+    both.cols = cols;
+    both.ncols = l->ncols + r->ncols;
+    condition(b, p->u.join.residual, &both);
+    sq_free(b->ctx, cols);
+}
+
 static void describe_join(struct sq_buf *b, const struct sq_plan *p)
 {
     static const char *const kinds[] = {"INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI"};
@@ -174,7 +192,7 @@ static void describe_join(struct sq_buf *b, const struct sq_plan *p)
     }
     if (p->u.join.residual) {
         sq_buf_puts(b, p->u.join.nkeys ? ", where " : " where ");
-        condition(b, p->u.join.residual, p);
+        residual(b, p);
     }
 }
 

@@ -156,7 +156,7 @@ class Maker:
         where = self.where(cols, depth)
         if r.random() < 0.5:
             return self.grouped(source, cols, where)
-        items = [self.item(cols) for _ in range(r.randrange(1, 4))]
+        items = [self.told(cols, depth - 1) if depth > 0 and r.random() < 0.12 else self.item(cols) for _ in range(r.randrange(1, 4))]
         names = [(f'c{i}', t) for i, (_, t) in enumerate(items)]
         chosen = ', '.join(f'{e} AS c{i}' for i, (e, _) in enumerate(items))
         return f"SELECT {'DISTINCT ' if r.random() < 0.25 else ''}{chosen} FROM {source}{where}", names
@@ -165,7 +165,7 @@ class Maker:
         r = self.r
         parts = [self.predicate(cols)] if r.random() < 0.5 else []
         while depth > 0 and r.random() < 0.25 and len(parts) < 3:
-            parts.append(r.choice([self.exists, self.within, self.within, self.quantified, self.compared])(cols, depth - 1))
+            parts.append(r.choice([self.exists, self.within, self.within, self.quantified, self.compared, self.either])(cols, depth - 1))
         r.shuffle(parts)
         return ' WHERE ' + ' AND '.join(parts) if parts else ''
 
@@ -219,6 +219,31 @@ class Maker:
         test = f"({a} {op} {b}) IS NOT {'TRUE' if every else 'FALSE'}" if every != negated else f"({a} {op} {b}) IS {'FALSE' if every else 'TRUE'}"
         judge = f"{'NOT ' if every != negated else ''}EXISTS (SELECT 1 FROM (SELECT {test} AS hit FROM {source}) WHERE hit)"
         return ours(f"{'NOT ' if negated else ''}{a} {op} {'ALL' if every else r.choice(['ANY', 'SOME'])} (SELECT {b} FROM {source})", judge)
+
+    def marked(self, outer, depth):
+        """EXISTS or IN that can stand anywhere"""
+        r = self.r
+        source, cols, _ = self.inner(outer, depth, True)
+        pairs = [(a, b) for a, t in outer for b, u in cols if t == u != 'x']
+        if not pairs or r.random() < 0.4:
+            return f"{r.choice(['', 'NOT '])}EXISTS (SELECT 1 FROM {source})"
+        a, b = r.choice(pairs)
+        if r.random() < 0.2:
+            every = r.random() < 0.5
+            return ours(f"{a} {'<> ALL' if every else '= ANY'} (SELECT {b} FROM {source})", f"{a} {'NOT ' if every else ''}IN (SELECT {b} FROM {source})")
+        return f"{a} {r.choice(['', 'NOT '])}IN (SELECT {b} FROM {source})"
+
+    def either(self, outer, depth):
+        r = self.r
+        test = f'({self.marked(outer, depth)} OR {self.predicate(outer, 1)})'
+        return r.choice([test, f'NOT {test}', f'({self.marked(outer, depth)}) IS {r.choice(["", "NOT "])}NULL'])
+
+    def told(self, outer, depth):
+        """an item of SELECT that a query tells"""
+        if self.r.random() < 0.5:
+            return self.value(outer, depth)
+        test = self.marked(outer, depth)
+        return f'CASE WHEN {test} THEN 1 WHEN NOT ({test}) THEN 2 END', 'n'
 
     def value(self, outer, depth):
         """a query as a value, and its kind; COUNT over nothing is 0 where it is correlated (else, as in Flink, there is nothing in streaming mode)"""

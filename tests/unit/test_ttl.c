@@ -83,8 +83,9 @@ static void sort_changes(char *log)
     for (char *save, *w = strtok_r(copy, " ", &save); w && n < SQ_LEN(words); w = strtok_r(NULL, " ", &save))
         words[n++] = w;
     qsort(words, n, sizeof *words, kit_cmp);
+    *log = 0;
     for (size_t i = 0; i < n; i++)
-        log += sprintf(log, "%s%s", i ? " " : "", words[i]);
+        kit_say(log, 2048, "%s%s", i ? " " : "", words[i]);
 }
 
 static void golden(maker *make, unsigned mode, int ttl, int nturns, const char *want)
