@@ -47,6 +47,8 @@ struct sq_cte {
     struct sq_cte *next;                   /* those it may see itself */
 };
 
+struct sq_ttl_hints;
+
 struct sq_binder {
     struct sq_bind_env *env;
     struct sq_ctx *ctx;
@@ -54,6 +56,7 @@ struct sq_binder {
     uint32_t depth, view_depth;
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
     struct sq_cte *ctes;
+    struct sq_ttl_hints *ttl;              /* STATE_TTL of the SELECT that is being bound; NULL: none */
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
 };
 
@@ -163,6 +166,15 @@ sq_rc sq_bind_lateral(struct sq_binder *, const struct sq_ast_from *, bool left,
 sq_rc sq_bind_unnest(struct sq_binder *, const struct sq_ast_from *, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_scope *own);
 /* The condition of the join with it. */
 sq_rc sq_bind_unnest_on(struct sq_binder *, const struct sq_ast_from *join, const char *what, const struct sq_scope *, struct sq_plan **);
+
+/* ---- STATE_TTL (state_ttl.c) ---- */
+
+/* Before a SELECT is bound; and behind it: every name was of use. */
+sq_rc sq_ttl_begin(struct sq_binder *, const struct sq_ast_query *);
+sq_rc sq_ttl_check(struct sq_binder *);
+void sq_ttl_join(struct sq_binder *, const struct sq_ast_from *, struct sq_plan *join);
+/* The aggregate or DISTINCT at the top of p, below filters and projections. */
+void sq_ttl_aggregate(struct sq_binder *, const struct sq_ast_query *, struct sq_plan *p);
 
 /* ---- OVER (over.c) ---- */
 
