@@ -381,9 +381,23 @@ static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const str
         bound(b, p, c, "kept for good");
 }
 
+/* What the watermark waits for: said where it does not wait for everything. */
+static void waiting(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+
+    while (in->ninputs == 1)
+        in = in->inputs[0];
+    if (in->kind == SQ_N_SCAN && in->u.scan.idle_ms > 0)
+        sq_buf_printf(b, "  a part that gives nothing for %lld ms does not hold it back", (long long)in->u.scan.idle_ms);
+}
+
 static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
 {
     switch (p->kind) {
+    case SQ_N_WATERMARK:
+        waiting(b, p);
+        return;
     case SQ_N_AGGREGATE:
         aggregate_state(b, p, c);
         return;

@@ -389,6 +389,8 @@ static sq_rc describe_column(struct show *s, const struct sq_table *t, uint32_t 
     SQ_TRY(sq_type_print(b, type));
     if (t->rowtime == (int32_t)i)
         SQ_TRY(sq_buf_puts(b, " *ROWTIME*"));
+    else if (c->kind == SQ_COLUMN_COMPUTED && c->expr && c->expr->kind == SQ_A_CALL && sq_str_iis(c->expr->text, "PROCTIME"))
+        SQ_TRY(sq_buf_puts(b, " *PROCTIME*"));
     SQ_TRY(put_text(s, sq_buf_view(b)));
     SQ_TRY(put_flag(s, c->type->nullable));
     SQ_TRY(key_text(t, i, b));

@@ -351,9 +351,10 @@ static void holds_back(void **state)
     kit_free(&k);
 }
 
-/* Of a bounded table, splits that nobody has read yet hold back what has been read. */
+/* Of a bounded table, splits that nobody has read yet hold back what has been read, however long they wait for their turn. */
 static void unread_splits(void **state)
 {
+    struct sq_os os = sq_os_posix;
     struct feed f = {.splits = 4, .rows = 10, .bounded = true, .one_by_one = true};
     struct kit_table t;
     struct sq_job *job;
@@ -362,8 +363,11 @@ static void unread_splits(void **state)
     for (uint32_t i = 0; i < 4; i++)
         f.give[i] = 10;
     kit_init(&k);
+    os.mono_ns = read_mono;
+    k.ctx.os = &os;
     k.plan.config.batch_rows = 5;
     struct sq_plan *w = plan(&k, &f, 1);
+    w->inputs[0]->u.scan.idle_ms = 200;
     kit_table_init(&k, &t, 0);
     kit_ok(&k, sq_job_open(&k.ctx, &k.plan, kit_collect, &t, &job));
     for (int i = 0; i < 9; i++)                  /* three turns each: two batches, the end */
