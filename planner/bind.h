@@ -188,6 +188,17 @@ sq_rc sq_bind_setop(struct sq_binder *, const struct sq_ast_query *, struct sq_p
 /* SEMI and ANTI joins with their right side's columns (while the tree is rewritten), or without. */
 sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
 
+/* ---- joins in time (interval.c) ---- */
+
+struct sq_interval { uint32_t left, right; int64_t low, high; };   /* as in sq_plan.u.join */
+/* A REGULAR join (inputs annotated) whose conditions, `more` (over its columns; NULL: none) among them, bound the distance of two time attributes on both sides. `rest`, where not NULL,
+ * gets what is left of the residual, `bounds` the rest of it. */
+sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_expr *more, struct sq_interval *, bool *found, struct sq_exprs *bounds, struct sq_exprs *rest);
+/* Makes a join in time of it, where it is one. */
+sq_rc sq_find_interval(struct sq_arena *, struct sq_plan *join);
+/* A REGULAR join again. */
+sq_rc sq_drop_interval(struct sq_arena *, struct sq_plan *join);
+
 /* ---- windows (window.c) ---- */
 
 enum { SQ_WINDOWS_MOST = 1000000 };        /* that a row may lie in */

@@ -207,6 +207,8 @@ struct sq_plan {
             enum sq_join_how how;
             uint32_t left_time, right_time;       /* INTERVAL: columns of the sides */
             int64_t low, high;             /* INTERVAL: low <= left time - right time <= high, in microseconds */
+            struct sq_expr *bounds;        /* INTERVAL: the conditions that say so: parts of the residual, should it become a REGULAR one after all */
+            bool settled;                  /* a REGULAR join that has to stay one: a side is updated */
             const struct sq_join_key *keys;
             uint32_t nkeys;
             const bool *null_safe;         /* per key; NULL: none */

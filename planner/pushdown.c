@@ -758,6 +758,10 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     memcpy(all, needed, p->ncols);
     if (p->u.join.residual)
         sq_expr_cols(p->u.join.residual, all);
+    if (p->u.join.bounds)
+        sq_expr_cols(p->u.join.bounds, all);
+    if (p->u.join.how == SQ_JOIN_INTERVAL)
+        all[p->u.join.left_time] = all[nleft + p->u.join.right_time] = true;
     for (uint32_t i = 0; i < p->u.join.nkeys; i++)
         all[p->u.join.keys[i].left] = all[nleft + p->u.join.keys[i].right] = true;
     if (nleft && !count(all, nleft))
@@ -768,6 +772,10 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     SQ_TRY(prune_exact(a, p->inputs[1], all + nleft, map + nleft, &p->inputs[1]));
     for (uint32_t i = 0; i < p->u.join.nkeys; i++)
         keys[i] = (struct sq_join_key){map[p->u.join.keys[i].left], map[nleft + p->u.join.keys[i].right]};
+    if (p->u.join.how == SQ_JOIN_INTERVAL) {
+        p->u.join.left_time = map[p->u.join.left_time];
+        p->u.join.right_time = map[nleft + p->u.join.right_time];
+    }
     uint32_t n = p->inputs[0]->ncols;
     struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, n + p->inputs[1]->ncols + 1);
     if (!cols)
@@ -781,6 +789,8 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     p->u.join.keys = keys;
     p->cols = cols;
     p->ncols = n + p->inputs[1]->ncols;
+    if (p->u.join.bounds)
+        SQ_TRY(sq_expr_remap(a, p->u.join.bounds, map, &p->u.join.bounds));
     return p->u.join.residual ? sq_expr_remap(a, p->u.join.residual, map, &p->u.join.residual) : SQ_OK;
 }
 
