@@ -53,6 +53,7 @@ struct sq_binder {
     struct sq_arena *arena;
     uint32_t depth, view_depth;
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
+    bool temporal;                         /* the table that is bound next is the right side of a temporal join */
     struct sq_cte *ctes;
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
 };
@@ -198,6 +199,14 @@ sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_ex
 sq_rc sq_find_interval(struct sq_arena *, struct sq_plan *join);
 /* A REGULAR join again. */
 sq_rc sq_drop_interval(struct sq_arena *, struct sq_plan *join);
+
+/* ---- temporal joins (temporal.c) ---- */
+
+/* Makes one of a join whose right side says FOR SYSTEM_TIME AS OF. */
+sq_rc sq_bind_temporal(struct sq_binder *, const struct sq_ast_from *, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan *join);
+/* When its keys are known and time is annotated: finds the versions. */
+sq_rc sq_find_temporal(struct sq_arena *, struct sq_plan *join);
+sq_rc sq_check_temporal(struct sq_ctx *, const struct sq_plan *join, bool left_updates, bool right_updates);
 
 /* ---- windows (window.c) ---- */
 

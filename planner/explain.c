@@ -183,7 +183,7 @@ static void interval(struct sq_buf *b, const struct sq_plan *p)
 static void describe_join(struct sq_buf *b, const struct sq_plan *p)
 {
     static const char *const kinds[] = {"INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI"};
-    static const char *const hows[] = {[SQ_JOIN_REGULAR] = "", [SQ_JOIN_OF_WINDOWS] = "Window", [SQ_JOIN_INTERVAL] = "Interval"};
+    static const char *const hows[] = {[SQ_JOIN_REGULAR] = "", [SQ_JOIN_OF_WINDOWS] = "Window", [SQ_JOIN_INTERVAL] = "Interval", [SQ_JOIN_TEMPORAL] = "Temporal"};
     sq_buf_printf(b, "%sJoin %s", hows[p->u.join.how], p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
     for (uint32_t i = 0; i < p->u.join.nkeys; i++) {
         sq_buf_puts(b, i ? " AND " : " on ");
@@ -193,6 +193,8 @@ static void describe_join(struct sq_buf *b, const struct sq_plan *p)
     }
     if (p->u.join.how == SQ_JOIN_INTERVAL)
         interval(b, p);
+    if (p->u.join.how == SQ_JOIN_TEMPORAL)
+        sq_buf_printf(b, ", as of %.*s, versions from %.*s on", SQ_FMT(p->inputs[0]->cols[p->u.join.left_time].name), SQ_FMT(p->inputs[1]->cols[p->u.join.right_time].name));
     if (p->u.join.residual) {
         sq_buf_puts(b, p->u.join.nkeys ? ", where " : " where ");
         condition(b, p->u.join.residual, p);
@@ -447,6 +449,10 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
             sq_buf_puts(b, "  state: the rows of open sessions, until the watermark is at their end");
         return;
     case SQ_N_JOIN:
+        if (p->u.join.how == SQ_JOIN_TEMPORAL) {
+            sq_buf_puts(b, "  state: the left rows that wait for the watermark; of each key the last version, and those ahead of the watermark");
+            return;
+        }
         sq_buf_puts(b, "  state: the rows of both sides");
         if (p->u.join.how == SQ_JOIN_OF_WINDOWS) {
             sq_buf_puts(b, " in open windows, until the watermark is at their end");

@@ -163,7 +163,7 @@ static sq_rc of_join(struct sq_arena *a, struct sq_plan *p, struct sq_expr *more
     if (!t)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < p->ncols; i++)
-        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : sq_plan_time(r, i - l->ncols));
+        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : p->u.join.how == SQ_JOIN_TEMPORAL ? SQ_TIME_NONE : sq_plan_time(r, i - l->ncols));
     p->time = t;
     if (p->u.join.how == SQ_JOIN_OF_WINDOWS && p->u.join.kind != SQ_JOIN_RIGHT && p->u.join.kind != SQ_JOIN_FULL)
         p->window = l->window;
