@@ -7,7 +7,8 @@
  * that are behind the watermark go, all but the last one (and that too, if it is a deletion); a second heap says when there is something to go.
  * State: the left rows that wait; of each key the last version, and those that are ahead of the watermark.
  *
- * A late version (below the watermark of its split) is valid from that watermark on, so it depends on nothing but its split what it counts for. A late left row goes out with the next
+ * A late version (below the watermark of its split) is valid from that watermark on, so it depends on nothing but its split what it counts for; but a deletion that the
+ * watermark is behind is forgotten, and a version that comes later still and says it is older is valid. A late left row goes out with the next
  * watermark: with its version, if that is still kept, else as one that has none.
  *
  * FLINK: as TemporalRowTimeJoinOperator, but for late versions, which count for whatever left rows still wait; left rows come out by time here, in the order they came there.
@@ -155,13 +156,13 @@ static sq_rc more_versions(struct temporal_join *j, struct history *h)
     return SQ_OK;
 }
 
-/* Puts a version where its time is; of one time the last one that came counts. */
+/* Puts a version where its time is; of those of one time the last one that came counts, from when it is valid. */
 static sq_rc put_version(struct temporal_join *j, struct sq_entry *e, const struct version *new)
 {
     struct history *h = SQ_PAYLOAD(e);
     uint32_t at = upto(h, new->t);
 
-    if (at > 0 && h->v[at - 1].t == new->t) {
+    if (at > 0 && h->v[at - 1].t == new->t && h->v[at - 1].from == new->from) {
         sq_slab_put(&j->slab, h->v[at - 1].bytes, h->v[at - 1].len + 1);
         h->v[at - 1] = *new;
     } else {
