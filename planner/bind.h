@@ -55,6 +55,7 @@ struct sq_binder {
     struct sq_arena *arena;
     uint32_t depth, view_depth;
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
+    bool temporal;                         /* the table that is bound next is the right side of a temporal join */
     struct sq_cte *ctes;
     struct sq_ttl_hints *ttl;              /* STATE_TTL of the SELECT that is being bound; NULL: none */
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
@@ -199,6 +200,25 @@ sq_rc sq_half_join(struct sq_binder *, struct sq_plan *l, struct sq_plan *r, enu
 sq_rc sq_bind_setop(struct sq_binder *, const struct sq_ast_query *, struct sq_plan **);
 /* SEMI and ANTI joins with their right side's columns (while the tree is rewritten), or without. */
 sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
+
+/* ---- joins in time (interval.c) ---- */
+
+struct sq_interval { uint32_t left, right; int64_t low, high; };   /* as in sq_plan.u.join */
+/* A REGULAR join (inputs annotated) whose conditions, `more` (over its columns; NULL: none) among them, bound the distance of two time attributes on both sides. `rest`, where not NULL,
+ * gets what is left of the residual, `bounds` the rest of it. */
+sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_expr *more, struct sq_interval *, bool *found, struct sq_exprs *bounds, struct sq_exprs *rest);
+/* Makes a join in time of it, where it is one. */
+sq_rc sq_find_interval(struct sq_arena *, struct sq_plan *join);
+/* A REGULAR join again. */
+sq_rc sq_drop_interval(struct sq_arena *, struct sq_plan *join);
+
+/* ---- temporal joins (temporal.c) ---- */
+
+/* Makes one of a join whose right side says FOR SYSTEM_TIME AS OF. */
+sq_rc sq_bind_temporal(struct sq_binder *, const struct sq_ast_from *, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan *join);
+/* When its keys are known and time is annotated: finds the versions. */
+sq_rc sq_find_temporal(struct sq_arena *, struct sq_plan *join);
+sq_rc sq_check_temporal(struct sq_ctx *, const struct sq_plan *join, bool left_updates, bool right_updates);
 
 /* ---- windows (window.c) ---- */
 
