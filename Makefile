@@ -149,6 +149,7 @@ LAYERS_test_kafka_write := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_normalize := executor functions base
 LAYERS_test_window := executor functions base
+LAYERS_test_time_join := executor functions base
 LAYERS_test_runtime   := executor functions base
 LAYERS_test_checkpoints := executor functions base
 LAYERS_test_expr      := executor functions base

@@ -47,13 +47,17 @@ struct sq_cte {
     struct sq_cte *next;                   /* those it may see itself */
 };
 
+struct sq_ttl_hints;
+
 struct sq_binder {
     struct sq_bind_env *env;
     struct sq_ctx *ctx;
     struct sq_arena *arena;
     uint32_t depth, view_depth;
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
+    bool temporal;                         /* the table that is bound next is the right side of a temporal join */
     struct sq_cte *ctes;
+    struct sq_ttl_hints *ttl;              /* STATE_TTL of the SELECT that is being bound; NULL: none */
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
 };
 
@@ -164,6 +168,15 @@ sq_rc sq_bind_unnest(struct sq_binder *, const struct sq_ast_from *, bool left, 
 /* The condition of the join with it. */
 sq_rc sq_bind_unnest_on(struct sq_binder *, const struct sq_ast_from *join, const char *what, const struct sq_scope *, struct sq_plan **);
 
+/* ---- STATE_TTL (state_ttl.c) ---- */
+
+/* Before a SELECT is bound; and behind it: every name was of use. */
+sq_rc sq_ttl_begin(struct sq_binder *, const struct sq_ast_query *);
+sq_rc sq_ttl_check(struct sq_binder *);
+void sq_ttl_join(struct sq_binder *, const struct sq_ast_from *, struct sq_plan *join);
+/* The aggregate or DISTINCT at the top of p, below filters and projections. */
+void sq_ttl_aggregate(struct sq_binder *, const struct sq_ast_query *, struct sq_plan *p);
+
 /* ---- OVER (over.c) ---- */
 
 sq_rc sq_bind_over(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_expr **);
@@ -187,6 +200,25 @@ sq_rc sq_half_join(struct sq_binder *, struct sq_plan *l, struct sq_plan *r, enu
 sq_rc sq_bind_setop(struct sq_binder *, const struct sq_ast_query *, struct sq_plan **);
 /* SEMI and ANTI joins with their right side's columns (while the tree is rewritten), or without. */
 sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
+
+/* ---- joins in time (interval.c) ---- */
+
+struct sq_interval { uint32_t left, right; int64_t low, high; };   /* as in sq_plan.u.join */
+/* A REGULAR join (inputs annotated) whose conditions, `more` (over its columns; NULL: none) among them, bound the distance of two time attributes on both sides. `rest`, where not NULL,
+ * gets what is left of the residual, `bounds` the rest of it. */
+sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_expr *more, struct sq_interval *, bool *found, struct sq_exprs *bounds, struct sq_exprs *rest);
+/* Makes a join in time of it, where it is one. */
+sq_rc sq_find_interval(struct sq_arena *, struct sq_plan *join);
+/* A REGULAR join again. */
+sq_rc sq_drop_interval(struct sq_arena *, struct sq_plan *join);
+
+/* ---- temporal joins (temporal.c) ---- */
+
+/* Makes one of a join whose right side says FOR SYSTEM_TIME AS OF. */
+sq_rc sq_bind_temporal(struct sq_binder *, const struct sq_ast_from *, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan *join);
+/* When its keys are known and time is annotated: finds the versions. */
+sq_rc sq_find_temporal(struct sq_arena *, struct sq_plan *join);
+sq_rc sq_check_temporal(struct sq_ctx *, const struct sq_plan *join, bool left_updates, bool right_updates);
 
 /* ---- windows (window.c) ---- */
 

@@ -37,6 +37,8 @@ static bool updates(const struct sq_plan *p)
     case SQ_N_AGGREGATE:
         return input || p->u.agg.nitems > 0 || p->u.agg.global;
     case SQ_N_JOIN:
+        if (p->u.join.how == SQ_JOIN_TEMPORAL)
+            return updates(p->inputs[0]);
         return input || (p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI && p->u.join.how == SQ_JOIN_REGULAR);
     case SQ_N_SORT:
     case SQ_N_WINDOW_AGGREGATE:
@@ -51,7 +53,7 @@ static bool updates(const struct sq_plan *p)
 static const struct sq_plan *culprit(const struct sq_plan *p)
 {
     for (;;) {
-        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_RANK && !p->u.rank.windowed) || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
+        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_RANK && !p->u.rank.windowed) || (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_REGULAR && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
             return p;
         const struct sq_plan *next = NULL;
         for (uint32_t i = 0; i < p->ninputs && !next; i++)
@@ -127,6 +129,10 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
         return sq_fail_at(c->ctx, SQ_UNSUPPORTED, p->span, "OVER takes rows that only come, and its input is updated (%s)", reason(culprit(p->inputs[0])));
     if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS && (updates(p->inputs[0]) || updates(p->inputs[1])))
         p->u.join.how = SQ_JOIN_REGULAR;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_INTERVAL && (c->config->batch || updates(p->inputs[0]) || updates(p->inputs[1])))
+        SQ_TRY(sq_drop_interval(c->arena, p));
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)
+        SQ_TRY(sq_check_temporal(c->ctx, p, updates(p->inputs[0]), updates(p->inputs[1])));
     if (p->kind == SQ_N_SCAN)
         SQ_TRY(check_scan(c, p));
     if (p->kind == SQ_N_LIMIT && !c->config->batch && updates(p->inputs[0])) {
@@ -231,7 +237,7 @@ static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert)
         break;
     }
     for (uint32_t i = 0; i < p->ninputs; i++)
-        SQ_TRY(downward(c, &p->inputs[i], below));
+        SQ_TRY(downward(c, &p->inputs[i], below || (i == 1 && p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)));
     return SQ_OK;
 }
 

@@ -89,7 +89,7 @@ static void describe_aggregate(struct sq_buf *b, const struct sq_plan *p)
 
 static void duration(struct sq_buf *b, int64_t us)
 {
-    static const struct { int64_t us; const char *unit; } units[] = {{INT64_C(86400000000), "d"}, {INT64_C(3600000000), "h"}, {60000000, "min"}, {1000000, "s"}, {1000, "ms"}};
+    static const struct { int64_t us; const char *unit; } units[] = {{INT64_C(86400000000), "d"}, {INT64_C(3600000000), "h"}, {60000000, "min"}, {1000000, "s"}, {1000, "ms"}, {1, "us"}};
     size_t i = 0;
     while (i + 1 < SQ_LEN(units) && us % units[i].us != 0)
         i++;
@@ -162,19 +162,60 @@ static void describe_over(struct sq_buf *b, const struct sq_plan *p)
     aggregates(b, p->inputs[0], p->u.over.items, p->u.over.nitems);
 }
 
+/* Over the columns of both sides: SEMI and ANTI joins put out those of the left one. */
+static void residual(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
+    struct sq_field *cols = sq_alloc(b->ctx, (l->ncols + r->ncols + 1) * sizeof *cols);
+    struct sq_plan both = *p;
+    if (!cols) {
+        b->rc = SQ_NOMEM;
+        return;
+    }
+    for (uint32_t i = 0; i < l->ncols + r->ncols; i++)
+        cols[i] = i < l->ncols ? l->cols[i] : r->cols[i - l->ncols];
+    both.cols = cols;
+    both.ncols = l->ncols + r->ncols;
+    condition(b, p->u.join.residual, &both);
+    sq_free(b->ctx, cols);
+}
+
+/* A distance of times, with its sign. */
+static void distance(struct sq_buf *b, int64_t us)
+{
+    if (us == 0)
+        return;
+    sq_buf_puts(b, us < 0 ? " - " : " + ");
+    duration(b, us < 0 ? -us : us);
+}
+
+static void interval(struct sq_buf *b, const struct sq_plan *p)
+{
+    struct sq_str right = p->inputs[1]->cols[p->u.join.right_time].name;
+    sq_buf_printf(b, "%s%.*s between %.*s", p->u.join.nkeys ? ", " : " on ", SQ_FMT(p->inputs[0]->cols[p->u.join.left_time].name), SQ_FMT(right));
+    distance(b, p->u.join.low);
+    sq_buf_printf(b, " and %.*s", SQ_FMT(right));
+    distance(b, p->u.join.high);
+}
+
 static void describe_join(struct sq_buf *b, const struct sq_plan *p)
 {
     static const char *const kinds[] = {"INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI"};
-    sq_buf_printf(b, "%sJoin %s", p->u.join.how == SQ_JOIN_OF_WINDOWS ? "Window" : "", p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
+    static const char *const hows[] = {[SQ_JOIN_REGULAR] = "", [SQ_JOIN_OF_WINDOWS] = "Window", [SQ_JOIN_INTERVAL] = "Interval", [SQ_JOIN_TEMPORAL] = "Temporal"};
+    sq_buf_printf(b, "%sJoin %s", hows[p->u.join.how], p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
     for (uint32_t i = 0; i < p->u.join.nkeys; i++) {
         sq_buf_puts(b, i ? " AND " : " on ");
         sq_buf_str(b, p->inputs[0]->cols[p->u.join.keys[i].left].name);
         sq_buf_puts(b, p->u.join.null_safe && p->u.join.null_safe[i] ? " IS NOT DISTINCT FROM " : " = ");
         sq_buf_str(b, p->inputs[1]->cols[p->u.join.keys[i].right].name);
     }
+    if (p->u.join.how == SQ_JOIN_INTERVAL)
+        interval(b, p);
+    if (p->u.join.how == SQ_JOIN_TEMPORAL)
+        sq_buf_printf(b, ", as of %.*s, versions from %.*s on", SQ_FMT(p->inputs[0]->cols[p->u.join.left_time].name), SQ_FMT(p->inputs[1]->cols[p->u.join.right_time].name));
     if (p->u.join.residual) {
         sq_buf_puts(b, p->u.join.nkeys ? ", where " : " where ");
-        condition(b, p->u.join.residual, p);
+        residual(b, p);
     }
 }
 
@@ -348,12 +389,23 @@ static void sink(struct sq_buf *b, const struct sq_plan *p)
 
 /* ---- what it remembers ---- */
 
+static void dropped(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, uint32_t input)
+{
+    static const struct { int64_t ms; const char *name; } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    int64_t ms = sq_state_ttl_ms(p, c, input);
+    uint32_t u = 0;
+    while (ms % units[u].ms)
+        u++;
+    sq_buf_printf(b, "dropped when not written for %lld %s (%s)", (long long)(ms / units[u].ms), units[u].name, p->ttl_hint[input] ? "STATE_TTL" : "'table.exec.state.ttl'");
+}
+
 static void bound(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, const char *grows)
 {
-    if (p->bounded)
+    if (sq_state_ttl_ms(p, c, 0) > 0) {
+        sq_buf_puts(b, ", ");
+        dropped(b, p, c, 0);
+    } else if (p->bounded)
         sq_buf_puts(b, ", until the end of input");
-    else if (c->state_ttl_ms > 0)
-        sq_buf_printf(b, ", dropped when not touched for %lld ms ('table.exec.state.ttl')", (long long)c->state_ttl_ms);
     else
         sq_buf_printf(b, ", %s; %s", grows, ttl_hint);
 }
@@ -385,6 +437,18 @@ static void window_aggregate_state(struct sq_buf *b, const struct sq_plan *p)
     sq_buf_printf(b, ", until the %s is at its end", w->time == SQ_TIME_PROC ? "clock" : "watermark");
 }
 
+/* Of a join whose sides are kept for unequal times. */
+static void bound_sides(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        sq_buf_puts(b, i ? ", the right ones " : ", the left ones ");
+        if (sq_state_ttl_ms(p, c, i) > 0)
+            dropped(b, p, c, i);
+        else
+            sq_buf_puts(b, p->bounded ? "until the end of input" : "kept for good");
+    }
+}
+
 static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
 {
     const struct sq_plan *in = p->inputs[0];
@@ -397,7 +461,7 @@ static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const str
         sq_buf_putc(b, ')');
     }
     values = kept_values(b, p);
-    if (!p->u.agg.global || values)
+    if (!p->u.agg.global || values || sq_state_ttl_ms(p, c, 0) > 0)
         bound(b, p, c, "kept for good");
 }
 
@@ -434,7 +498,7 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
     case SQ_N_OVER:
         sq_buf_puts(b, "  state: the rows that wait for the watermark, and ");
         sq_buf_puts(b, p->u.over.preceding == INT64_MAX ? "one row for each partition" : "those that later rows' windows hold");
-        bound(b, p, c, "kept for good");
+        sq_buf_puts(b, p->bounded ? ", until the end of input" : ", kept for good");
         return;
     case SQ_N_WINDOW_AGGREGATE:
         window_aggregate_state(b, p);
@@ -444,12 +508,23 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
             sq_buf_puts(b, "  state: the rows of open sessions, until the watermark is at their end");
         return;
     case SQ_N_JOIN:
+        if (p->u.join.how == SQ_JOIN_TEMPORAL) {
+            sq_buf_puts(b, "  state: the left rows that wait for the watermark; of each key the last version, and those ahead of the watermark");
+            return;
+        }
         sq_buf_puts(b, "  state: the rows of both sides");
         if (p->u.join.how == SQ_JOIN_OF_WINDOWS) {
             sq_buf_puts(b, " in open windows, until the watermark is at their end");
             return;
         }
-        bound(b, p, c, "kept for good");
+        if (p->u.join.how == SQ_JOIN_INTERVAL) {
+            sq_buf_printf(b, ", until %s", sq_plan_time(p->inputs[0], p->u.join.left_time) == SQ_TIME_PROC ? "no partner can come by the clock" : "the watermark says that no partner can come");
+            return;
+        }
+        if (sq_state_ttl_ms(p, c, 0) == sq_state_ttl_ms(p, c, 1))
+            bound(b, p, c, "kept for good");
+        else
+            bound_sides(b, p, c);
         return;
     case SQ_N_NORMALIZE:
         sq_buf_puts(b, "  state: the last row of each (");

@@ -41,7 +41,7 @@ static const struct row rows[] = {
     {"table.dml-sync", NULL, SQ_OPT_BOOL, "false", NULL, EFFECT, "an INSERT ends before the next statement begins"},
     {"table.local-time-zone", "table.exec.local-time-zone", SQ_OPT_STRING, "default", NULL, EFFECT, "the session's time zone: 'Europe/Berlin', 'GMT+02:00', 'UTC'"},
     /* state and checkpoints */
-    {"table.exec.state.ttl", NULL, SQ_OPT_DURATION, "0 ms", NULL, LATER, "how long state of a key is kept that nothing has touched"},
+    {"table.exec.state.ttl", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "how long joins, aggregates, DISTINCT, upserts and Top-N keep what is not written again, by the clock; 0: for good"},
     {"execution.checkpointing.interval", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "how often state, positions and results are committed together; 0: no checkpoints"},
     {"execution.checkpointing.dir", "state.checkpoints.dir|execution.checkpointing.directory|state.checkpoint-storage.dir|state.backend.fs.checkpointdir", SQ_OPT_STRING, NULL, NULL, EFFECT, "where checkpoints are kept, a directory of its own for each job; not given: ./sqluice-checkpoints"},
     {"execution.checkpointing.mode", NULL, SQ_OPT_ENUM, "EXACTLY_ONCE", "EXACTLY_ONCE|AT_LEAST_ONCE", EFFECT, "what a restart promises of the sinks"},

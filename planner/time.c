@@ -167,16 +167,21 @@ static sq_rc of_aggregate(struct sq_arena *a, struct sq_plan *p)
     return set_window(a, p, w->spec, grouped_as(p, w->start), grouped_as(p, w->end), time);
 }
 
-static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
+/* `more`: a condition above it. */
+static sq_rc of_join(struct sq_arena *a, struct sq_plan *p, struct sq_expr *more)
 {
     const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
-    if (p->u.join.how == SQ_JOIN_REGULAR)
+    bool in_time = p->u.join.how != SQ_JOIN_REGULAR;
+    struct sq_interval in;
+    if (!in_time && !p->u.join.settled)                          /* one that will be an interval join (interval.c) */
+        SQ_TRY(sq_interval_of(a, p, more, &in, &in_time, NULL, NULL));
+    if (!in_time)
         return SQ_OK;
     uint8_t *t = flags(a, p);
     if (!t)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < p->ncols; i++)
-        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : sq_plan_time(r, i - l->ncols));
+        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : p->u.join.how == SQ_JOIN_TEMPORAL ? SQ_TIME_NONE : sq_plan_time(r, i - l->ncols));
     p->time = t;
     if (p->u.join.how == SQ_JOIN_OF_WINDOWS && p->u.join.kind != SQ_JOIN_RIGHT && p->u.join.kind != SQ_JOIN_FULL)
         p->window = l->window;
@@ -242,6 +247,16 @@ static sq_rc of_unnest(struct sq_arena *a, struct sq_plan *p)
     return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, unnested_as(p, in->window->time)) : SQ_OK;
 }
 
+/* The bounds of an inner join may stand in WHERE. */
+static sq_rc of_filter(struct sq_arena *a, struct sq_plan *p)
+{
+    struct sq_plan *in = p->inputs[0];
+    uint8_t *t;
+    if (in->kind == SQ_N_JOIN && in->u.join.kind == SQ_JOIN_INNER && !in->time)
+        SQ_TRY(of_join(a, in, p->u.filter.pred));
+    return of_input(a, p, &t);
+}
+
 static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t;
@@ -257,12 +272,14 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
         SQ_TRY(of_input(a, p, &t));
         t[p->u.watermark.col] = SQ_TIME_ROW;
         return SQ_OK;
+    case SQ_N_FILTER:
+        return of_filter(a, p);
     case SQ_N_PROJECT:
         return of_project(a, p);
     case SQ_N_UNION:
         return of_union(a, p);
     case SQ_N_JOIN:
-        return of_join(a, p);
+        return of_join(a, p, NULL);
     case SQ_N_RANK:
         SQ_TRY(of_input(a, p, &t));
         p->window = ranks_windows(p) ? p->window : NULL;

@@ -514,7 +514,9 @@ sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
         p->u.join.how = SQ_JOIN_OF_WINDOWS;                      /* a regular join again, where a side is updated: changelog.c */
         return sq_time_annotate(a, p);
     }
-    return SQ_OK;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)
+        return sq_find_temporal(a, p);
+    return p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_REGULAR ? sq_find_interval(a, p) : SQ_OK;
 }
 
 sq_rc sq_check_windows(struct sq_ctx *ctx, const struct sq_plan *p)
