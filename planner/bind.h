@@ -98,6 +98,8 @@ struct sq_group_window {
     uint32_t at;                           /* its column window_start; window_end and window_time behind it */
 };
 
+struct sq_lates;
+
 struct sq_bind_x {
     struct sq_binder *b;
     const struct sq_scope *scope;
@@ -115,6 +117,7 @@ struct sq_bind_x {
     const struct sq_ast_window *windows;   /* of the WINDOW clause */
     uint32_t nwindows;
     struct sq_plan **values;               /* where queries as values are joined to; NULL: refused here */
+    struct sq_lates *lates;                /* with GROUP BY: queries that are joined to the aggregate (subquery.h); NULL: refused here */
     struct sq_plan *from;                  /* what the scope's columns are of, where time attributes can be asked for; NULL: nowhere */
 };
 

@@ -492,54 +492,46 @@ static sq_rc lateral_grouped(struct sq_sub *s, const struct sq_ast_query *q, boo
 }
 
 /* A correlated aggregate of one value: *out over the join. */
-static sq_rc value_of_group(struct sq_sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_expr **out)
+static sq_rc value_of_group(struct sq_bind_x *x, struct sq_sub *s, const struct sq_ast_query *q, struct sq_expr **out)
 {
     struct sq_exprs items = {0};
     struct sq_str *names;
     bool left = true;
     SQ_TRY(lateral_grouped(s, q, &left, &items, &names));
-    struct sq_plan *j = sq_sub_join(s->b, *plan, s->plan, SQ_JOIN_LEFT, q->span);
-    if (!j)
-        return SQ_NOMEM;
-    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &j->u.join.residual));
-    *plan = j;
     *out = items.p[0];
-    return SQ_OK;
+    return sq_sub_put(x, s, q->span);
+}
+
+/* A query of one value that is bound alone. */
+static sq_rc value_alone(struct sq_bind_x *x, struct sq_sub *s, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    struct sq_binder *b = x->b;
+    *s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s->nouter};
+    SQ_TRY(sq_bind_select_query(b, a->query, false, &s->plan));
+    if (s->plan->ncols != 1)
+        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", s->plan->ncols);
+    const struct sq_type *t = sq_type_nullable(b->arena, s->plan->cols[0].type, true);
+    if (!t || !(*out = sq_expr_col(b->arena, s->nouter, t, sq_bind_span(b, a->span))))
+        return SQ_NOMEM;
+    return one_row(s->plan) ? sq_sub_put(x, s, a->span) : sq_single_value(x, s, *out, a->span, out);
 }
 
 sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
-    struct sq_binder *b = x->b;
     const struct sq_ast_query *q = a->query;
     SQ_TRY(sq_sub_place(x, a, "a query as a value"));
-    struct sq_sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
-    struct sq_plan *value = NULL;
+    struct sq_sub s = {.b = x->b, .outer = x->scope, .nouter = sq_sub_base(x)};
     bool shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
                   !q->distinct && !q->qualify && sq_ast_has_aggregate(q->items[0].expr);
     if (shaped) {
         SQ_TRY(sq_sub_bind(&s, q));
         if (s.on.n)
-            return value_of_group(&s, q, x->values, out);
+            return value_of_group(x, &s, q, out);
     }
-    if (sq_sub_plain(q) && q->nitems == 1 && q->items[0].expr->kind != SQ_A_STAR && !q->distinct) {
-        s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s.nouter};
-        SQ_TRY(sq_sub_items(&s, q, 1, a->span, out));
-        return sq_single_value(&s, *out, a->span, x->values, out);
-    }
-    SQ_TRY(sq_bind_select_query(b, q, false, &value));
-    if (value->ncols != 1)
-        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
-    if (!one_row(value)) {
-        s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s.nouter, .plan = value};
-        struct sq_expr *item = sq_expr_col(b->arena, s.nouter, value->cols[0].type, (struct sq_span){0, 0});
-        return item ? sq_single_value(&s, item, a->span, x->values, out) : SQ_NOMEM;
-    }
-    struct sq_plan *j = sq_sub_join(b, *x->values, value, SQ_JOIN_LEFT, a->span);
-    if (!j)
-        return SQ_NOMEM;
-    *x->values = j;
-    *out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span));
-    return *out ? SQ_OK : SQ_NOMEM;
+    if (!sq_sub_plain(q) || q->nitems != 1 || q->items[0].expr->kind == SQ_A_STAR || q->distinct)
+        return value_alone(x, &s, a, out);
+    SQ_TRY(sq_sub_items(&s, q, 1, a->span, out));
+    return sq_single_value(x, &s, *out, a->span, out);
 }
 
 static bool groups(const struct sq_ast_query *q)
