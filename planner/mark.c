@@ -185,10 +185,7 @@ sq_rc sq_mark_exists(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
     struct keys k;
     SQ_TRY(sq_sub_place(x, a, "EXISTS"));
     struct sq_sub s = {.b = x->b, .outer = x->scope, .nouter = sq_sub_base(x)};
-    if (sq_sub_plain(a->query))
-        SQ_TRY(sq_sub_bind(&s, a->query));
-    else
-        SQ_TRY(sq_bind_select_query(x->b, a->query, true, &s.plan));
+    SQ_TRY(sq_sub_exists(&s, a->query));
     SQ_TRY(find_keys(&s, 0, "EXISTS in OR, CASE or SELECT", a->span, &k));
     return mark(x, &s, &k, a->span, out);
 }

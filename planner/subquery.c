@@ -77,6 +77,9 @@ sq_rc sq_half_join(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, en
 
 /* ---- the query and its conditions ---- */
 
+static bool is_grouped(const struct sq_ast_query *);
+static sq_rc lateral_grouped(struct sq_sub *, const struct sq_ast_query *, bool *left, struct sq_exprs *items, struct sq_str **names);
+
 /* Its rows can be taken one by one: conditions may be moved out of it. */
 bool sq_sub_plain(const struct sq_ast_query *q)
 {
@@ -146,22 +149,55 @@ sq_rc sq_sub_bind(struct sq_sub *s, const struct sq_ast_query *q)
     return SQ_OK;
 }
 
-/* The inner query's items, over the columns of the join; a query that is not plain is bound as it stands. */
+sq_rc sq_sub_alone(struct sq_sub *s, const struct sq_ast_query *q, bool sub)
+{
+    const struct sq_scope *around = s->b->around;
+    s->on = (struct sq_exprs){0};
+    s->b->around = s->outer;
+    sq_rc rc = sq_bind_select_query(s->b, q, sub, &s->plan);
+    s->b->around = around;
+    return rc;
+}
+
+static sq_rc check_count(struct sq_sub *s, uint32_t have, uint32_t n, struct sq_span span)
+{
+    return have == n ? SQ_OK : SQ_WRONG(s->b, span, "the query has %u column%s, and %u %s compared", have, have == 1 ? "" : "s", n, n == 1 ? "is" : "are");
+}
+
+/* A query with GROUP BY whose WHERE names columns outside: *fits, and its items over the columns of the join. */
+static sq_rc grouped_items(struct sq_sub *s, const struct sq_ast_query *q, struct sq_exprs *items, bool *fits)
+{
+    struct sq_str *names;
+    bool left = false;
+    *fits = q->where && q->ngroup && is_grouped(q);
+    if (!*fits)
+        return SQ_OK;
+    SQ_TRY(sq_sub_bind(s, q));
+    *fits = s->on.n > 0;
+    return *fits ? lateral_grouped(s, q, &left, items, &names) : SQ_OK;
+}
+
+/* The inner query's items, over the columns of the join; a query that is neither plain nor grouped is bound as it stands. */
 sq_rc sq_sub_items(struct sq_sub *s, const struct sq_ast_query *q, uint32_t n, struct sq_span span, struct sq_expr **items)
 {
     struct sq_binder *b = s->b;
-    bool plain = sq_sub_plain(q);
+    struct sq_exprs of_groups = {0};
+    bool plain = sq_sub_plain(q), fits = false;
     for (uint32_t i = 0; plain && i < q->nitems; i++)
         plain = q->items[i].expr->kind != SQ_A_STAR;
     if (plain)
         SQ_TRY(sq_sub_bind(s, q));
     else
-        SQ_TRY(sq_bind_select_query(b, q, true, &s->plan));
-    uint32_t have = plain ? q->nitems : s->plan->ncols;
-    if (have != n)
-        return SQ_WRONG(b, span, "the query has %u column%s, and %u %s compared", have, have == 1 ? "" : "s", n, n == 1 ? "is" : "are");
+        SQ_TRY(grouped_items(s, q, &of_groups, &fits));
+    if (!plain && !fits)
+        SQ_TRY(sq_sub_alone(s, q, true));
+    SQ_TRY(check_count(s, plain ? q->nitems : fits ? of_groups.n : s->plan->ncols, n, span));
     struct sq_bind_x x = {.b = b, .scope = &s->scope, .outer = s->outer, .clause = "SELECT"};
     for (uint32_t i = 0; i < n; i++) {
+        if (fits) {
+            items[i] = of_groups.p[i];
+            continue;
+        }
         if (plain)
             SQ_TRY(sq_bind_expr(&x, q->items[i].expr, &items[i]));
         else if (!(items[i] = sq_expr_col(b->arena, i, s->plan->cols[i].type, (struct sq_span){0, 0})))
@@ -180,12 +216,38 @@ static sq_rc put_join(struct sq_sub *s, enum sq_join_kind kind, struct sq_span s
 
 /* ---- EXISTS, IN, ANY, ALL ---- */
 
+/* What EXISTS asks of a query: the first n rows of some are there if the rows are, and groups are where rows are. */
+static struct sq_ast_query for_exists(const struct sq_ast_query *q)
+{
+    struct sq_ast_query some = *q;
+    int64_t n;
+    if (some.limit && !some.offset && some.limit->kind == SQ_A_NUMBER && sq_parse_int(some.limit->text, &n) && n > 0)
+        some.limit = NULL;
+    some.norder = some.limit || some.offset ? some.norder : 0;
+    return some;
+}
+
+sq_rc sq_sub_exists(struct sq_sub *s, const struct sq_ast_query *query)
+{
+    struct sq_ast_query q = for_exists(query);
+    struct sq_exprs items = {0};
+    struct sq_expr *e;
+    bool fits;
+    if (sq_sub_plain(&q)) {
+        SQ_TRY(sq_sub_bind(s, &q));
+        struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .outer = s->outer, .clause = "SELECT"};
+        for (uint32_t i = 0; i < q.nitems; i++)          /* nobody reads them, but they must be there */
+            if (q.items[i].expr->kind != SQ_A_STAR)
+                SQ_TRY(sq_bind_expr(&x, q.items[i].expr, &e));
+        return SQ_OK;
+    }
+    SQ_TRY(grouped_items(s, &q, &items, &fits));
+    return fits ? SQ_OK : sq_sub_alone(s, &q, true);
+}
+
 static sq_rc bind_exists(struct sq_sub *s, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
 {
-    if (sq_sub_plain(a->query))
-        SQ_TRY(sq_sub_bind(s, a->query));
-    else
-        SQ_TRY(sq_bind_select_query(s->b, a->query, true, &s->plan));
+    SQ_TRY(sq_sub_exists(s, a->query));
     return put_join(s, negated ? SQ_JOIN_ANTI : SQ_JOIN_SEMI, a->span, plan);
 }
 
@@ -507,7 +569,7 @@ static sq_rc value_alone(struct sq_bind_x *x, struct sq_sub *s, const struct sq_
 {
     struct sq_binder *b = x->b;
     *s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s->nouter};
-    SQ_TRY(sq_bind_select_query(b, a->query, false, &s->plan));
+    SQ_TRY(sq_sub_alone(s, a->query, false));
     if (s->plan->ncols != 1)
         return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", s->plan->ncols);
     const struct sq_type *t = sq_type_nullable(b->arena, s->plan->cols[0].type, true);

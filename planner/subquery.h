@@ -24,6 +24,10 @@ struct sq_plan *sq_sub_join(struct sq_binder *, struct sq_plan *l, struct sq_pla
 bool sq_sub_plain(const struct sq_ast_query *);
 /* FROM and WHERE of a plain query; correlated conditions to s->on. */
 sq_rc sq_sub_bind(struct sq_sub *, const struct sq_ast_query *);
+/* The query alone, which cannot name columns outside. */
+sq_rc sq_sub_alone(struct sq_sub *, const struct sq_ast_query *, bool sub);
+/* A query of EXISTS: its rows, or groups, as far as conditions are not in s->on. */
+sq_rc sq_sub_exists(struct sq_sub *, const struct sq_ast_query *);
 /* The query's items, over the columns of the join; a query that is not plain is bound as it stands. */
 sq_rc sq_sub_items(struct sq_sub *, const struct sq_ast_query *, uint32_t n, struct sq_span, struct sq_expr **items);
 /* The inner and outer expressions that s->on says are equal; false: it says something else. */
