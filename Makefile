@@ -149,6 +149,7 @@ LAYERS_test_kafka_write := connectors base
 LAYERS_test_executor  := executor functions base
 LAYERS_test_normalize := executor functions base
 LAYERS_test_window := executor functions base
+LAYERS_test_time_join := executor functions base
 LAYERS_test_runtime   := executor functions base
 LAYERS_test_checkpoints := executor functions base
 LAYERS_test_expr      := executor functions base
@@ -182,7 +183,7 @@ asan:
 TSAN_FLAGS := OPT=-O1 DEBUG=1 SAN='-fsanitize=thread -fno-omit-frame-pointer'
 .PHONY: tsan
 tsan:
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_checkpoints test_jobs test_epochs) $(BUILD)/tsan/sqluice
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan $(TSAN_FLAGS) $(addprefix $(BUILD)/tsan/unit/,test_workers test_runtime test_watermark test_checkpoints test_jobs test_epochs) $(BUILD)/tsan/sqluice
 
 # ---- builds with fault points (base/fault.h): the command to be killed; to have its calls fail there is the one under ASan and UBSan ----
 

@@ -19,6 +19,10 @@ static const struct sq_op_class *class_of(const struct sq_plan *p)
 {
     if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS)
         return &sq_op_window_join;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_INTERVAL)
+        return &sq_op_interval_join;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)
+        return &sq_op_temporal_join;
     if (p->kind == SQ_N_WINDOW_AGGREGATE && p->u.agg.window->kind == SQ_WINDOW_SESSION && !p->u.agg.attached)
         return &sq_op_session_aggregate;
     if (p->kind == SQ_N_WINDOW_AGGREGATE && sq_hop_can(p))

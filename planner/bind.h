@@ -55,6 +55,7 @@ struct sq_binder {
     struct sq_arena *arena;
     uint32_t depth, view_depth;
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
+    bool temporal;                         /* the table that is bound next is the right side of a temporal join */
     struct sq_cte *ctes;
     const struct sq_scope *around;         /* of a query that is bound alone: the columns of the one it stands in, which it cannot name; NULL: none */
     struct sq_ttl_hints *ttl;              /* STATE_TTL of the SELECT that is being bound; NULL: none */
@@ -204,6 +205,25 @@ sq_rc sq_bind_setop(struct sq_binder *, const struct sq_ast_query *, struct sq_p
 /* SEMI and ANTI joins with their right side's columns (while the tree is rewritten), or without. */
 sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
 
+/* ---- joins in time (interval.c) ---- */
+
+struct sq_interval { uint32_t left, right; int64_t low, high; };   /* as in sq_plan.u.join */
+/* A REGULAR join (inputs annotated) whose conditions, `more` (over its columns; NULL: none) among them, bound the distance of two time attributes on both sides. `rest`, where not NULL,
+ * gets what is left of the residual, `bounds` the rest of it. */
+sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_expr *more, struct sq_interval *, bool *found, struct sq_exprs *bounds, struct sq_exprs *rest);
+/* Makes a join in time of it, where it is one. */
+sq_rc sq_find_interval(struct sq_arena *, struct sq_plan *join);
+/* A REGULAR join again. */
+sq_rc sq_drop_interval(struct sq_arena *, struct sq_plan *join);
+
+/* ---- temporal joins (temporal.c) ---- */
+
+/* Makes one of a join whose right side says FOR SYSTEM_TIME AS OF. */
+sq_rc sq_bind_temporal(struct sq_binder *, const struct sq_ast_from *, struct sq_plan *l, const struct sq_scope *ls, struct sq_plan *join);
+/* When its keys are known and time is annotated: finds the versions. */
+sq_rc sq_find_temporal(struct sq_arena *, struct sq_plan *join);
+sq_rc sq_check_temporal(struct sq_ctx *, const struct sq_plan *join, bool left_updates, bool right_updates);
+
 /* ---- windows (window.c) ---- */
 
 enum { SQ_WINDOWS_MOST = 1000000 };        /* that a row may lie in */
@@ -219,6 +239,7 @@ sq_rc sq_group_window_keys(struct sq_binder *, const struct sq_group_window *, s
 /* TUMBLE_START(…) and so on, and the window's call itself; *out NULL for any other name. */
 sq_rc sq_bind_window_part(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
 sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
+bool sq_window_same(const struct sq_window_spec *, const struct sq_window_spec *);
 /* An AGGREGATE by the window_start and window_end of its input (annotated). */
 bool sq_groups_by_window(const struct sq_plan *);
 /* Aggregates by windows become aggregates of windows. Annotates time. */

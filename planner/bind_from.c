@@ -235,6 +235,9 @@ static sq_rc bind_cte(struct sq_binder *b, const struct sq_ast_from *f, const st
 static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct sq_plan **plan, struct sq_scope *scope)
 {
     struct sq_table *t = NULL;
+    if (f->as_of && !b->temporal)
+        return SQ_REFUSE(b, f->as_of->span, "FOR SYSTEM_TIME AS OF can stand only on the right side of a join: reading a table as it was at a time is not supported");
+    b->temporal = false;
     if (f->name.n == 1)
         for (struct sq_cte *c = b->ctes; c; c = c->next)
             if (sq_str_eq(c->name, f->name.part[0])) {
@@ -244,8 +247,6 @@ static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct
     struct sq_name name = f->name;
     name.span = sq_bind_span(b, f->name.span);
     SQ_TRY(sq_catalog_table(b->ctx, b->env->catalog, &name, &t));
-    if (f->as_of)
-        return SQ_REFUSE(b, f->as_of->span, "temporal joins (FOR SYSTEM_TIME AS OF) are not supported yet");
     if (t->is_view) {
         SQ_TRY(bind_view(b, f, t, plan));
     } else {
@@ -485,12 +486,15 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
         if (!alone)
             return join_lateral(b, f, l, &ls, plan, scope);
     }
+    b->temporal = f->right->as_of != NULL;
     SQ_TRY(from_any(b, f->right, &r, &rs));
     if (l->ncols + r->ncols > SQ_COLUMNS_MAX)
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->span), "the join has more than %d columns", SQ_COLUMNS_MAX);
     SQ_TRY(joined_scope(b, f, &ls, &rs, l->ncols, scope));
     SQ_TRY(join_node(b, f, l, r, plan));
     sq_ttl_join(b, f, *plan);
+    if (f->right->as_of)
+        SQ_TRY(sq_bind_temporal(b, f, l, &ls, *plan));
     if (!f->on && !f->nusing && !f->natural && !f->comma && f->join != SQ_JOIN_CROSS)
         return SQ_WRONG(b, f->span, "the join has no condition: write ON, USING or CROSS JOIN");
     SQ_TRY(join_condition(b, f, ls.ncols, scope, &on));

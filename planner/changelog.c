@@ -10,7 +10,7 @@
  * A filter over updated rows asks for RETRACT: an update may leave it, and that is then a retraction alone. The sink operator
  * turns RETRACT into UPSERT for a writer that wants it.
  *
- * A scan that gives upserts (upsert-kafka) gets a node over it that makes RETRACT of them, unless a sink of that key takes them as they are. FLINK: does
+ * A scan that gives upserts (upsert-kafka) gets a node over it, and over its watermark, that makes RETRACT of them, unless a sink of that key takes them as they are. FLINK: does
  * so too since 2.1 (before, the node was always there).
  *
  * Emission: one change of each key and batch (net) where the consumer keeps last rows, every change (each) where it shows them. In batch mode every
@@ -37,6 +37,8 @@ static bool updates(const struct sq_plan *p)
     case SQ_N_AGGREGATE:
         return input || p->u.agg.nitems > 0 || p->u.agg.global;
     case SQ_N_JOIN:
+        if (p->u.join.how == SQ_JOIN_TEMPORAL)
+            return updates(p->inputs[0]);
         return input || (p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI && p->u.join.how == SQ_JOIN_REGULAR);
     case SQ_N_SORT:
     case SQ_N_WINDOW_AGGREGATE:
@@ -51,7 +53,7 @@ static bool updates(const struct sq_plan *p)
 static const struct sq_plan *culprit(const struct sq_plan *p)
 {
     for (;;) {
-        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_RANK && !p->u.rank.windowed) || (p->kind == SQ_N_JOIN && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
+        if (p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_SCAN || (p->kind == SQ_N_RANK && !p->u.rank.windowed) || (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_REGULAR && p->u.join.kind != SQ_JOIN_INNER && p->u.join.kind != SQ_JOIN_SEMI))
             return p;
         const struct sq_plan *next = NULL;
         for (uint32_t i = 0; i < p->ninputs && !next; i++)
@@ -127,6 +129,10 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
         return sq_fail_at(c->ctx, SQ_UNSUPPORTED, p->span, "OVER takes rows that only come, and its input is updated (%s)", reason(culprit(p->inputs[0])));
     if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_OF_WINDOWS && (updates(p->inputs[0]) || updates(p->inputs[1])))
         p->u.join.how = SQ_JOIN_REGULAR;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_INTERVAL && (c->config->batch || updates(p->inputs[0]) || updates(p->inputs[1])))
+        SQ_TRY(sq_drop_interval(c->arena, p));
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)
+        SQ_TRY(sq_check_temporal(c->ctx, p, updates(p->inputs[0]), updates(p->inputs[1])));
     if (p->kind == SQ_N_SCAN)
         SQ_TRY(check_scan(c, p));
     if (p->kind == SQ_N_LIMIT && !c->config->batch && updates(p->inputs[0])) {
@@ -167,28 +173,43 @@ static sq_rc upsert_key(struct sq_infer *c, const struct sq_plan *p, struct sq_k
     }
 }
 
-/* Puts a node over a scan of upserts that keeps the last row of each key. */
-static sq_rc normalize(struct sq_infer *c, struct sq_plan **slot)
+/* Puts a node over one of upserts that keeps the last row of each key. */
+static sq_rc normalize(struct sq_infer *c, struct sq_plan **slot, const struct sq_key *key)
 {
-    struct sq_plan *scan = *slot, *p = sq_node_new(c->arena, SQ_N_NORMALIZE, scan, scan->span);
+    struct sq_plan *in = *slot, *p = sq_node_new(c->arena, SQ_N_NORMALIZE, in, in->span);
     if (!p)
         return SQ_NOMEM;
-    if (!scan->nkeys)
-        return sq_fail_at(c->ctx, SQ_INTERNAL, scan->span, "table '%.*s' gives upserts and has no key", SQ_FMT(scan->u.scan.table->name));
-    p->u.normalize.key = scan->keys[0];
+    p->u.normalize.key = *key;
     p->mode = SQ_MODE_RETRACT;
-    p->keys = scan->keys;
-    p->nkeys = scan->nkeys;
-    p->bounded = scan->bounded;
-    p->final = scan->final;
+    p->keys = in->keys;
+    p->nkeys = in->nkeys;
+    p->bounded = in->bounded;
+    p->final = in->final;
     *slot = p;
     return SQ_OK;
+}
+
+static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert);
+
+/* Watermarks are of splits, so they are found before rows are sorted out by key: the node goes over them. *done false: the key is not all there. */
+static sq_rc normalize_over_time(struct sq_infer *c, struct sq_plan **slot, bool *done)
+{
+    struct sq_plan *p = *slot;
+    struct sq_key key;
+    SQ_TRY(upsert_key(c, p, &key, done));
+    if (!*done)
+        return SQ_OK;
+    p->mode = SQ_MODE_UPSERT;
+    p->upsert_key = key;
+    p->u.watermark.every = true;                                 /* what a row was before may be late where the row is not */
+    SQ_TRY(downward(c, &p->inputs[0], true));
+    return normalize(c, slot, &key);
 }
 
 static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert)
 {
     struct sq_plan *p = *slot;
-    bool changes = !c->config->batch && updates(p), below = false;
+    bool changes = !c->config->batch && updates(p), below = false, done = false;
     if (changes && upsert)
         SQ_TRY(upsert_key(c, p, &p->upsert_key, &upsert));
     p->mode = !changes ? SQ_MODE_INSERT : upsert ? SQ_MODE_UPSERT : SQ_MODE_RETRACT;
@@ -197,16 +218,26 @@ static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert)
         p->mode = p->u.scan.info.mode;
         if (p->mode == SQ_MODE_UPSERT && p->nkeys)
             p->upsert_key = p->keys[0];
-        return p->mode == SQ_MODE_UPSERT && !upsert ? normalize(c, slot) : SQ_OK;
-    case SQ_N_PROJECT:
+        if (p->mode != SQ_MODE_UPSERT || upsert)
+            return SQ_OK;
+        if (!p->nkeys)
+            return sq_fail_at(c->ctx, SQ_INTERNAL, p->span, "table '%.*s' gives upserts and has no key", SQ_FMT(p->u.scan.table->name));
+        return normalize(c, slot, &p->keys[0]);
     case SQ_N_WATERMARK:
+        if (changes && !upsert)
+            SQ_TRY(normalize_over_time(c, slot, &done));
+        if (done)
+            return SQ_OK;
+        below = upsert;
+        break;
+    case SQ_N_PROJECT:
         below = upsert;
         break;
     default:
         break;
     }
     for (uint32_t i = 0; i < p->ninputs; i++)
-        SQ_TRY(downward(c, &p->inputs[i], below));
+        SQ_TRY(downward(c, &p->inputs[i], below || (i == 1 && p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)));
     return SQ_OK;
 }
 

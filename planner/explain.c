@@ -89,7 +89,7 @@ static void describe_aggregate(struct sq_buf *b, const struct sq_plan *p)
 
 static void duration(struct sq_buf *b, int64_t us)
 {
-    static const struct { int64_t us; const char *unit; } units[] = {{INT64_C(86400000000), "d"}, {INT64_C(3600000000), "h"}, {60000000, "min"}, {1000000, "s"}, {1000, "ms"}};
+    static const struct { int64_t us; const char *unit; } units[] = {{INT64_C(86400000000), "d"}, {INT64_C(3600000000), "h"}, {60000000, "min"}, {1000000, "s"}, {1000, "ms"}, {1, "us"}};
     size_t i = 0;
     while (i + 1 < SQ_LEN(units) && us % units[i].us != 0)
         i++;
@@ -180,16 +180,39 @@ static void residual(struct sq_buf *b, const struct sq_plan *p)
     sq_free(b->ctx, cols);
 }
 
+/* A distance of times, with its sign. */
+static void distance(struct sq_buf *b, int64_t us)
+{
+    if (us == 0)
+        return;
+    sq_buf_puts(b, us < 0 ? " - " : " + ");
+    duration(b, us < 0 ? -us : us);
+}
+
+static void interval(struct sq_buf *b, const struct sq_plan *p)
+{
+    struct sq_str right = p->inputs[1]->cols[p->u.join.right_time].name;
+    sq_buf_printf(b, "%s%.*s between %.*s", p->u.join.nkeys ? ", " : " on ", SQ_FMT(p->inputs[0]->cols[p->u.join.left_time].name), SQ_FMT(right));
+    distance(b, p->u.join.low);
+    sq_buf_printf(b, " and %.*s", SQ_FMT(right));
+    distance(b, p->u.join.high);
+}
+
 static void describe_join(struct sq_buf *b, const struct sq_plan *p)
 {
     static const char *const kinds[] = {"INNER", "LEFT", "RIGHT", "FULL", "CROSS", "SEMI", "ANTI"};
-    sq_buf_printf(b, "%sJoin %s", p->u.join.how == SQ_JOIN_OF_WINDOWS ? "Window" : "", p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
+    static const char *const hows[] = {[SQ_JOIN_REGULAR] = "", [SQ_JOIN_OF_WINDOWS] = "Window", [SQ_JOIN_INTERVAL] = "Interval", [SQ_JOIN_TEMPORAL] = "Temporal"};
+    sq_buf_printf(b, "%sJoin %s", hows[p->u.join.how], p->u.join.kind == SQ_JOIN_INNER && !p->u.join.nkeys && !p->u.join.residual ? "CROSS" : kinds[p->u.join.kind]);
     for (uint32_t i = 0; i < p->u.join.nkeys; i++) {
         sq_buf_puts(b, i ? " AND " : " on ");
         sq_buf_str(b, p->inputs[0]->cols[p->u.join.keys[i].left].name);
         sq_buf_puts(b, p->u.join.null_safe && p->u.join.null_safe[i] ? " IS NOT DISTINCT FROM " : " = ");
         sq_buf_str(b, p->inputs[1]->cols[p->u.join.keys[i].right].name);
     }
+    if (p->u.join.how == SQ_JOIN_INTERVAL)
+        interval(b, p);
+    if (p->u.join.how == SQ_JOIN_TEMPORAL)
+        sq_buf_printf(b, ", as of %.*s, versions from %.*s on", SQ_FMT(p->inputs[0]->cols[p->u.join.left_time].name), SQ_FMT(p->inputs[1]->cols[p->u.join.right_time].name));
     if (p->u.join.residual) {
         sq_buf_puts(b, p->u.join.nkeys ? ", where " : " where ");
         residual(b, p);
@@ -387,6 +410,33 @@ static void bound(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
         sq_buf_printf(b, ", %s; %s", grows, ttl_hint);
 }
 
+/* Aggregates that remember values, not only what they come to. */
+static bool kept_values(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    bool values = false;
+    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
+        const struct sq_agg_item *it = &p->u.agg.items[i];
+        bool extreme = strcmp(it->agg->name, "MIN") == 0 || strcmp(it->agg->name, "MAX") == 0;
+        if (it->distinct || (extreme && in->mode == SQ_MODE_RETRACT)) {
+            sq_buf_printf(b, "%s%.*s", values ? ", " : " and every different value of ", SQ_FMT(in->cols[it->arg].name));
+            values = true;
+        }
+    }
+    return values;
+}
+
+static void window_aggregate_state(struct sq_buf *b, const struct sq_plan *p)
+{
+    static const char *const of[] = {[SQ_WINDOW_TUMBLE] = "open window", [SQ_WINDOW_HOP] = "slice of open windows", [SQ_WINDOW_CUMULATE] = "open window", [SQ_WINDOW_SESSION] = "open session"};
+    const struct sq_window_spec *w = p->u.agg.window;
+    sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each ");
+    columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
+    sq_buf_printf(b, "%s%s", p->u.agg.ngroup ? ") and " : "", p->u.agg.attached ? "open window" : of[w->kind]);
+    kept_values(b, p);
+    sq_buf_printf(b, ", until the %s is at its end", w->time == SQ_TIME_PROC ? "clock" : "watermark");
+}
+
 /* Of a join whose sides are kept for unequal times. */
 static void bound_sides(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
 {
@@ -410,21 +460,28 @@ static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const str
         columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
         sq_buf_putc(b, ')');
     }
-    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
-        const struct sq_agg_item *it = &p->u.agg.items[i];
-        bool extreme = strcmp(it->agg->name, "MIN") == 0 || strcmp(it->agg->name, "MAX") == 0;
-        if (it->distinct || (extreme && in->mode == SQ_MODE_RETRACT)) {
-            sq_buf_printf(b, "%s%.*s", values ? ", " : " and every different value of ", SQ_FMT(in->cols[it->arg].name));
-            values = true;
-        }
-    }
+    values = kept_values(b, p);
     if (!p->u.agg.global || values || sq_state_ttl_ms(p, c, 0) > 0)
         bound(b, p, c, "kept for good");
+}
+
+/* What the watermark waits for: said where it does not wait for everything. */
+static void waiting(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+
+    while (in->ninputs == 1)
+        in = in->inputs[0];
+    if (in->kind == SQ_N_SCAN && in->u.scan.idle_ms > 0)
+        sq_buf_printf(b, "  a part that gives nothing for %lld ms does not hold it back", (long long)in->u.scan.idle_ms);
 }
 
 static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
 {
     switch (p->kind) {
+    case SQ_N_WATERMARK:
+        waiting(b, p);
+        return;
     case SQ_N_AGGREGATE:
         aggregate_state(b, p, c);
         return;
@@ -444,18 +501,24 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
         sq_buf_puts(b, p->bounded ? ", until the end of input" : ", kept for good");
         return;
     case SQ_N_WINDOW_AGGREGATE:
-        sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each open window");
-        columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
-        sq_buf_puts(b, p->u.agg.ngroup ? ") and open window, until the watermark is at its end" : ", until the watermark is at its end");
+        window_aggregate_state(b, p);
         return;
     case SQ_N_WINDOW:
         if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
             sq_buf_puts(b, "  state: the rows of open sessions, until the watermark is at their end");
         return;
     case SQ_N_JOIN:
+        if (p->u.join.how == SQ_JOIN_TEMPORAL) {
+            sq_buf_puts(b, "  state: the left rows that wait for the watermark; of each key the last version, and those ahead of the watermark");
+            return;
+        }
         sq_buf_puts(b, "  state: the rows of both sides");
         if (p->u.join.how == SQ_JOIN_OF_WINDOWS) {
             sq_buf_puts(b, " in open windows, until the watermark is at their end");
+            return;
+        }
+        if (p->u.join.how == SQ_JOIN_INTERVAL) {
+            sq_buf_printf(b, ", until %s", sq_plan_time(p->inputs[0], p->u.join.left_time) == SQ_TIME_PROC ? "no partner can come by the clock" : "the watermark says that no partner can come");
             return;
         }
         if (sq_state_ttl_ms(p, c, 0) == sq_state_ttl_ms(p, c, 1))

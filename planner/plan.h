@@ -103,7 +103,8 @@ enum sq_plan_kind {
 enum sq_join_how {
     SQ_JOIN_REGULAR,     /* each row with every row there is, now or later */
     SQ_JOIN_OF_WINDOWS,  /* rows of the same window, when it is over */
-    SQ_JOIN_INTERVAL     /* rows whose times are not further apart than `low` and `high` say */
+    SQ_JOIN_INTERVAL,    /* rows whose times are not further apart than `low` and `high` say */
+    SQ_JOIN_TEMPORAL     /* each left row with the version of its key on the right that was valid at its time */
 };
 
 struct sq_agg_item {                       /* one aggregate call */
@@ -206,8 +207,10 @@ struct sq_plan {
         struct {                           /* SQ_N_JOIN: output = left columns, then right columns (SEMI, ANTI: left only) */
             enum sq_join_kind kind;
             enum sq_join_how how;
-            uint32_t left_time, right_time;       /* INTERVAL: columns of the sides */
+            uint32_t left_time, right_time;       /* INTERVAL, TEMPORAL: columns of the sides */
             int64_t low, high;             /* INTERVAL: low <= left time - right time <= high, in microseconds */
+            struct sq_expr *bounds;        /* INTERVAL: the conditions that say so: parts of the residual, should it become a REGULAR one after all */
+            bool settled;                  /* a REGULAR join that has to stay one: a side is updated */
             const struct sq_join_key *keys;
             uint32_t nkeys;
             const bool *null_safe;         /* per key; NULL: none */

@@ -12,6 +12,8 @@
  *   RIGHT      from O                 from A                 rest of O           rest of A
  *   FULL       nothing                nothing                O                   A
  *
+ * Of a temporal join nothing goes to the right side: it would find other versions.
+ *
  * An outer join becomes an inner one (or FULL a LEFT or RIGHT) when a condition above is never TRUE for the rows padded with NULLs.
  *
  * Keys. What is left in ON and says `expression of the left = expression of the right` (or IS NOT DISTINCT FROM) is a key; expressions that are
@@ -201,7 +203,7 @@ static sq_rc sort_out(struct sq_arena *a, const struct sq_plan *p, const struct 
     if (k == SQ_JOIN_SEMI || k == SQ_JOIN_ANTI)                  /* nobody above sees the right side */
         k = SQ_JOIN_LEFT;
     bool to_left = k == SQ_JOIN_INNER || k == (from_on ? SQ_JOIN_RIGHT : SQ_JOIN_LEFT);
-    bool to_right = k == SQ_JOIN_INNER || k == (from_on ? SQ_JOIN_LEFT : SQ_JOIN_RIGHT);
+    bool to_right = (k == SQ_JOIN_INNER || k == (from_on ? SQ_JOIN_LEFT : SQ_JOIN_RIGHT)) && p->u.join.how != SQ_JOIN_TEMPORAL;
     for (uint32_t i = 0; i < list->n; i++) {
         struct sq_expr *e = list->p[i];
         bool pure = sq_expr_pure(e);
@@ -346,7 +348,7 @@ static sq_rc find_keys(struct sq_arena *a, struct sq_plan *p, struct sq_exprs *o
     for (uint32_t i = 0; i < on->n; i++) {
         bool taken;
         SQ_TRY(take_key(a, p, on->p[i], &keys, &taken));
-        if (!taken)
+        if (!taken || p->u.join.how == SQ_JOIN_TEMPORAL)         /* there only the key of the right side is one of the join: temporal.c */
             SQ_TRY(sq_exprs_add(a, &rest, on->p[i]));
     }
     uint32_t *lcols = SQ_NEW_ARRAY(a, uint32_t, keys.n ? keys.n : 1), *rcols = SQ_NEW_ARRAY(a, uint32_t, keys.n ? keys.n : 1);
@@ -525,6 +527,21 @@ static sq_rc prune_filter(struct sq_arena *a, struct sq_plan *p, const bool *nee
     return SQ_OK;
 }
 
+/* The column is of the PRIMARY KEY of a scan of upserts below: the rows above are sorted out by it. */
+static bool is_upsert_key(const struct sq_plan *p, uint32_t col)
+{
+    while (p->kind == SQ_N_PROJECT && p->u.project.exprs[col]->kind == SQ_X_COL) {
+        col = p->u.project.exprs[col]->col;
+        p = p->inputs[0];
+    }
+    if (p->kind != SQ_N_SCAN || p->u.scan.info.mode != SQ_MODE_UPSERT)
+        return false;
+    for (uint32_t i = 0; i < p->u.scan.table->npk; i++)
+        if (p->u.scan.table->pk[i] == p->u.scan.cols[col])
+            return true;
+    return false;
+}
+
 static sq_rc prune_watermark(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
     bool *below = flags(a, p->ncols);
@@ -532,6 +549,8 @@ static sq_rc prune_watermark(struct sq_arena *a, struct sq_plan *p, const bool *
         return SQ_NOMEM;
     memcpy(below, needed, p->ncols);
     below[p->u.watermark.col] = true;
+    for (uint32_t i = 0; i < p->ncols; i++)
+        below[i] |= is_upsert_key(p->inputs[0], i);
     sq_expr_cols(p->u.watermark.expr, below);
     SQ_TRY(prune(a, p->inputs[0], below, map, &p->inputs[0]));
     SQ_TRY(sq_expr_remap(a, p->u.watermark.expr, map, &p->u.watermark.expr));
@@ -747,6 +766,22 @@ static sq_rc prune_over(struct sq_arena *a, struct sq_plan *p, const bool *neede
     return own_columns(a, p, n, p->u.over.nitems, map);
 }
 
+/* What a join in time looks at. */
+static sq_rc mark_times(struct sq_arena *a, struct sq_plan *p, bool *all)
+{
+    uint32_t nleft = p->inputs[0]->ncols;
+    if (p->u.join.how != SQ_JOIN_INTERVAL && p->u.join.how != SQ_JOIN_TEMPORAL)
+        return SQ_OK;
+    all[p->u.join.left_time] = all[nleft + p->u.join.right_time] = true;
+    if (p->u.join.how == SQ_JOIN_INTERVAL)
+        return SQ_OK;
+    SQ_TRY(sq_infer_keys(a, p->inputs[1]));                      /* the key is asked for when columns have been pruned */
+    for (uint32_t i = 0; i < p->inputs[1]->nkeys; i++)
+        for (uint32_t k = 0; k < p->inputs[1]->keys[i].n; k++)
+            all[nleft + p->inputs[1]->keys[i].cols[k]] = true;
+    return SQ_OK;
+}
+
 /* A side of a join keeps exactly what is needed, because it is kept in state; at least one column. */
 static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
@@ -758,6 +793,9 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     memcpy(all, needed, p->ncols);
     if (p->u.join.residual)
         sq_expr_cols(p->u.join.residual, all);
+    if (p->u.join.bounds)
+        sq_expr_cols(p->u.join.bounds, all);
+    SQ_TRY(mark_times(a, p, all));
     for (uint32_t i = 0; i < p->u.join.nkeys; i++)
         all[p->u.join.keys[i].left] = all[nleft + p->u.join.keys[i].right] = true;
     if (nleft && !count(all, nleft))
@@ -768,6 +806,10 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     SQ_TRY(prune_exact(a, p->inputs[1], all + nleft, map + nleft, &p->inputs[1]));
     for (uint32_t i = 0; i < p->u.join.nkeys; i++)
         keys[i] = (struct sq_join_key){map[p->u.join.keys[i].left], map[nleft + p->u.join.keys[i].right]};
+    if (p->u.join.how == SQ_JOIN_INTERVAL || p->u.join.how == SQ_JOIN_TEMPORAL) {
+        p->u.join.left_time = map[p->u.join.left_time];
+        p->u.join.right_time = map[nleft + p->u.join.right_time];
+    }
     uint32_t n = p->inputs[0]->ncols;
     struct sq_field *cols = SQ_NEW_ARRAY(a, struct sq_field, n + p->inputs[1]->ncols + 1);
     if (!cols)
@@ -781,6 +823,8 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     p->u.join.keys = keys;
     p->cols = cols;
     p->ncols = n + p->inputs[1]->ncols;
+    if (p->u.join.bounds)
+        SQ_TRY(sq_expr_remap(a, p->u.join.bounds, map, &p->u.join.bounds));
     return p->u.join.residual ? sq_expr_remap(a, p->u.join.residual, map, &p->u.join.residual) : SQ_OK;
 }
 

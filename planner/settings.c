@@ -81,7 +81,7 @@ static const struct row rows[] = {
     {"table.exec.mini-batch.allow-latency", NULL, SQ_OPT_DURATION, "0 ms", NULL, TUNING, "how long rows may be held back; here a batch goes on after a few milliseconds"},
     {"table.exec.mini-batch.size", NULL, SQ_OPT_INT, "-1", NULL, TUNING, "most rows of a mini-batch; here 2,048"},
     /* time */
-    {"table.exec.source.idle-timeout", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "a part of a source (partition, file) that gives nothing for so long no longer holds the watermark back"},
+    {"table.exec.source.idle-timeout", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "a partition of a source that gives nothing for so long no longer holds the watermark back"},
     {"pipeline.auto-watermark-interval", NULL, SQ_OPT_DURATION, "200 ms", NULL, TUNING, "how often watermarks are emitted; here with every batch"},
     {"table.exec.emit.early-fire.enabled", NULL, SQ_OPT_BOOL, "false", NULL, LATER, "windows show results before they close"},
     {"table.exec.emit.early-fire.delay", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often they do"},

@@ -330,8 +330,12 @@ static sq_rc show_options(struct show *s)
     if (!want.p)
         return show_settings_known(s);
     for (size_t i = 0; (c = sq_connector_at(i)); i++) {
-        if (sq_str_is(want, c->name))
-            return put_options(s, c->options, c->noptions);
+        if (sq_str_is(want, c->name)) {
+            uint32_t common;
+            const struct sq_option *rows = sq_scan_option_rows(&common);
+            SQ_TRY(put_options(s, c->options, c->noptions));
+            return c->source ? put_options(s, rows, common) : SQ_OK;
+        }
         if (n < SQ_LEN(names))
             names[n++] = sq_str_of(c->name);
     }
@@ -389,6 +393,8 @@ static sq_rc describe_column(struct show *s, const struct sq_table *t, uint32_t 
     SQ_TRY(sq_type_print(b, type));
     if (t->rowtime == (int32_t)i)
         SQ_TRY(sq_buf_puts(b, " *ROWTIME*"));
+    else if (c->kind == SQ_COLUMN_COMPUTED && c->expr && c->expr->kind == SQ_A_CALL && sq_str_iis(c->expr->text, "PROCTIME"))
+        SQ_TRY(sq_buf_puts(b, " *PROCTIME*"));
     SQ_TRY(put_text(s, sq_buf_view(b)));
     SQ_TRY(put_flag(s, c->type->nullable));
     SQ_TRY(key_text(t, i, b));

@@ -26,6 +26,11 @@ enum sq_time_attr sq_expr_time(const struct sq_plan *in, const struct sq_expr *e
     return sq_expr_is_fn(e, "PROCTIME") ? SQ_TIME_PROC : SQ_TIME_NONE;
 }
 
+bool sq_window_same(const struct sq_window_spec *a, const struct sq_window_spec *b)
+{
+    return a->kind == b->kind && a->time == b->time && a->zoned == b->zoned && a->size == b->size && a->step == b->step && a->offset == b->offset;
+}
+
 static uint8_t *flags(struct sq_arena *a, const struct sq_plan *p)
 {
     return SQ_NEW_ARRAY(a, uint8_t, p->ncols ? p->ncols : 1);
@@ -64,6 +69,18 @@ static sq_rc of_project(struct sq_arena *a, struct sq_plan *p)
     return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, passed_on(p, in->window->time)) : SQ_OK;
 }
 
+/* The window that all inputs have, in the same columns. */
+static const struct sq_plan_window *union_window(const struct sq_plan *p)
+{
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    for (uint32_t i = 1; w && i < p->ninputs; i++) {
+        const struct sq_plan_window *o = p->inputs[i]->window;
+        if (!o || o->start != w->start || o->end != w->end || o->time != w->time || !sq_window_same(o->spec, w->spec))
+            return NULL;
+    }
+    return w;
+}
+
 static sq_rc of_union(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t = flags(a, p);
@@ -76,6 +93,7 @@ static sq_rc of_union(struct sq_arena *a, struct sq_plan *p)
                 t[i] = SQ_TIME_NONE;
     }
     p->time = t;
+    p->window = union_window(p);
     return SQ_OK;
 }
 
@@ -149,16 +167,21 @@ static sq_rc of_aggregate(struct sq_arena *a, struct sq_plan *p)
     return set_window(a, p, w->spec, grouped_as(p, w->start), grouped_as(p, w->end), time);
 }
 
-static sq_rc of_join(struct sq_arena *a, struct sq_plan *p)
+/* `more`: a condition above it. */
+static sq_rc of_join(struct sq_arena *a, struct sq_plan *p, struct sq_expr *more)
 {
     const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
-    if (p->u.join.how == SQ_JOIN_REGULAR)
+    bool in_time = p->u.join.how != SQ_JOIN_REGULAR;
+    struct sq_interval in;
+    if (!in_time && !p->u.join.settled)                          /* one that will be an interval join (interval.c) */
+        SQ_TRY(sq_interval_of(a, p, more, &in, &in_time, NULL, NULL));
+    if (!in_time)
         return SQ_OK;
     uint8_t *t = flags(a, p);
     if (!t)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < p->ncols; i++)
-        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : sq_plan_time(r, i - l->ncols));
+        t[i] = (uint8_t)(i < l->ncols ? sq_plan_time(l, i) : p->u.join.how == SQ_JOIN_TEMPORAL ? SQ_TIME_NONE : sq_plan_time(r, i - l->ncols));
     p->time = t;
     if (p->u.join.how == SQ_JOIN_OF_WINDOWS && p->u.join.kind != SQ_JOIN_RIGHT && p->u.join.kind != SQ_JOIN_FULL)
         p->window = l->window;
@@ -224,6 +247,16 @@ static sq_rc of_unnest(struct sq_arena *a, struct sq_plan *p)
     return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, unnested_as(p, in->window->time)) : SQ_OK;
 }
 
+/* The bounds of an inner join may stand in WHERE. */
+static sq_rc of_filter(struct sq_arena *a, struct sq_plan *p)
+{
+    struct sq_plan *in = p->inputs[0];
+    uint8_t *t;
+    if (in->kind == SQ_N_JOIN && in->u.join.kind == SQ_JOIN_INNER && !in->time)
+        SQ_TRY(of_join(a, in, p->u.filter.pred));
+    return of_input(a, p, &t);
+}
+
 static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t;
@@ -239,12 +272,14 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
         SQ_TRY(of_input(a, p, &t));
         t[p->u.watermark.col] = SQ_TIME_ROW;
         return SQ_OK;
+    case SQ_N_FILTER:
+        return of_filter(a, p);
     case SQ_N_PROJECT:
         return of_project(a, p);
     case SQ_N_UNION:
         return of_union(a, p);
     case SQ_N_JOIN:
-        return of_join(a, p);
+        return of_join(a, p, NULL);
     case SQ_N_RANK:
         SQ_TRY(of_input(a, p, &t));
         p->window = ranks_windows(p) ? p->window : NULL;

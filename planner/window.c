@@ -488,11 +488,6 @@ static sq_rc to_window_aggregate(struct sq_arena *a, struct sq_plan **slot)
 
 /* ---- joins of windows ---- */
 
-static bool same_window(const struct sq_window_spec *a, const struct sq_window_spec *b)
-{
-    return a->kind == b->kind && a->time == b->time && a->zoned == b->zoned && a->size == b->size && a->step == b->step && a->offset == b->offset;
-}
-
 static bool has_key(const struct sq_plan *p, uint32_t left, uint32_t right)
 {
     for (uint32_t i = 0; i < p->u.join.nkeys; i++)
@@ -504,7 +499,7 @@ static bool has_key(const struct sq_plan *p, uint32_t left, uint32_t right)
 static bool joins_windows(const struct sq_plan *p)
 {
     const struct sq_plan_window *l = p->inputs[0]->window, *r = p->inputs[1]->window;
-    return l && r && same_window(l->spec, r->spec) && has_key(p, l->start, r->start) && has_key(p, l->end, r->end);
+    return l && r && sq_window_same(l->spec, r->spec) && has_key(p, l->start, r->start) && has_key(p, l->end, r->end);
 }
 
 sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
@@ -519,7 +514,9 @@ sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)
         p->u.join.how = SQ_JOIN_OF_WINDOWS;                      /* a regular join again, where a side is updated: changelog.c */
         return sq_time_annotate(a, p);
     }
-    return SQ_OK;
+    if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)
+        return sq_find_temporal(a, p);
+    return p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_REGULAR ? sq_find_interval(a, p) : SQ_OK;
 }
 
 sq_rc sq_check_windows(struct sq_ctx *ctx, const struct sq_plan *p)

@@ -39,6 +39,8 @@ struct normalize {
     struct sq_entry *entry[SQ_BATCH_ROWS];
     struct touched touched[SQ_BATCH_ROWS];
     uint32_t ntouched;
+    int64_t wm[SQ_BATCH_ROWS];             /* of the rows of out: that of the row which they come from */
+    bool has_wm;
     struct sq_ttl ttl;
     struct sq_sweep sweep;
 };
@@ -179,6 +181,7 @@ static const struct sq_batch *in_order(struct normalize *s, struct sq_batch *vie
     for (uint32_t i = 0; i < view->ncols; i++)
         s->vecs[i] = s->out.vecs[s->place[i]];
     view->cols = s->vecs;
+    view->wm = s->has_wm ? s->wm : NULL;
     return view;
 }
 
@@ -201,6 +204,9 @@ static sq_rc add_row(struct normalize *s, const struct sq_batch *in, uint32_t r,
         SQ_TRY(sq_col_append(&s->out.cols[v], &in->cols[s->val[v]], r));
     for (uint32_t k = 0; k < s->nkey; k++)
         SQ_TRY(sq_col_append(&s->out.cols[s->nval + k], &in->cols[s->key[k]], r));
+    s->has_wm = in->wm != NULL;                  /* all rows of out come from one batch */
+    if (s->has_wm)
+        s->wm[s->out.n] = in->wm[r];
     return sq_out_row(&s->out, kind);
 }
 

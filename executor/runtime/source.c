@@ -251,13 +251,14 @@ static sq_rc rows_came(struct scan *s, uint32_t number)
 {
     struct taken *t = &s->by_number[number];
 
-    t->last_ns = s->clock_ns;
     if (!t->told)
         SQ_TRY(tell_begin(s, number));
+    t = &s->by_number[as_one(s) ? 0 : number];
+    t->last_ns = s->clock_ns;
     if (!t->idle)
         return SQ_OK;
     t->idle = false;
-    return as_one(s) ? SQ_OK : tell(s, SQ_SPLIT_ACTIVE, number);
+    return tell(s, SQ_SPLIT_ACTIVE, number);
 }
 
 /* Those that have given nothing for the time-out. Looked for now and then: eight times in it. */
@@ -265,9 +266,9 @@ static sq_rc find_idle(struct scan *s, int64_t *wait_us)
 {
     if (s->clock_ns >= s->look_ns) {
         s->look_ns = s->clock_ns + s->idle_ns / 8;
-        for (size_t i = 0; i < s->taken; i++) {
+        for (size_t i = 0; i < s->taken && (i == 0 || !as_one(s)); i++) {
             struct taken *t = &s->by_number[i];
-            if (t->ended || t->idle || !t->told || s->clock_ns - t->last_ns < s->idle_ns)
+            if ((t->ended && !as_one(s)) || t->idle || !t->told || s->clock_ns - t->last_ns < s->idle_ns)
                 continue;
             t->idle = true;
             SQ_TRY(tell(s, SQ_SPLIT_IDLE, (uint32_t)i));
@@ -340,7 +341,8 @@ static sq_rc scan_open(struct sq_op *op)
     s->spec = (struct sq_scan_spec){.table = op->plan->u.scan.table, .ext = op->plan->u.scan.ext, .session = &op->config->session,
                                     .cols = op->plan->u.scan.cols, .ncols = op->plan->ncols, .batch_rows = op->config->batch_rows,
                                     .available_now = available_now(op)};
-    s->idle_ns = op->plan->u.scan.idle_ms * 1000000;
+    if (!op->plan->u.scan.info.one_by_one)       /* where splits wait for their turn, that they give nothing means nothing */
+        s->idle_ns = op->plan->u.scan.idle_ms * 1000000;
     if (s->spec.batch_rows == 0 || s->spec.batch_rows > SQ_BATCH_ROWS)
         s->spec.batch_rows = SQ_BATCH_ROWS;
     s->pool = &SQ_OP(first_of(op), struct scan)->own;

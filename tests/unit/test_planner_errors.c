@@ -143,7 +143,7 @@ static void test_not_yet(void **state)
     WRONG("SELECT SUM(v) OVER (PARTITION BY k) FROM t",
           "OVER needs ORDER BY | OVER (PARTITION BY k) | ");
     REFUSED("SELECT * FROM t FOR SYSTEM_TIME AS OF ts",
-          "temporal joins (FOR SYSTEM_TIME AS OF) are not supported yet | ts | ");
+          "FOR SYSTEM_TIME AS OF can stand only on the right side of a join: reading a table as it was at a time is not supported | ts | ");
     REFUSED("SELECT * FROM t MATCH_RECOGNIZE (PATTERN (A) DEFINE A AS A.v > 1)",
           "MATCH_RECOGNIZE is not supported yet | MATCH_RECOGNIZE (PATTERN (A) DEFINE A AS A.v > 1) | ");
     REFUSED("SELECT id FROM t ORDER BY id",
