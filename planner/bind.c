@@ -10,7 +10,7 @@
  * FLINK: aliases are seen by ORDER BY only; a number in ORDER BY is a position, in GROUP BY a constant; output columns without a name are EXPR$n, and a name
  * that comes twice gets a number (id, id0); ORDER BY of a subquery without LIMIT means nothing.
  */
-#include "planner/bind.h"
+#include "planner/subquery.h"
 
 #include <stdio.h>
 
@@ -24,6 +24,7 @@ struct select {
     struct sq_scope scope;
     struct sq_aggs aggs;
     struct sq_overs overs;
+    struct sq_lates lates;
     struct sq_expr *qualify;
     struct sq_group_window window;
     struct sq_exprs exprs;                 /* items, then hidden ones for ORDER BY */
@@ -395,6 +396,7 @@ static sq_rc bind_items(struct select *s)
     struct sq_bind_x x = over_context(s, "SELECT");
     x.nitems = 0;
     x.values = &s->plan;
+    x.lates = &s->lates;
     for (uint32_t i = 0; i < s->q->nitems; i++) {
         const struct sq_ast_item *it = &s->q->items[i];
         if (it->expr->kind == SQ_A_STAR) {
@@ -504,11 +506,13 @@ static sq_rc select_clauses(struct select *s)
     }
     s->aggs.grouped = q->grouped || q->ngroup || q->having || has_aggregates(q);
     SQ_TRY(bind_items(s));
-    s->from = s->plan;                                           /* with what queries as values are joined to */
     if (q->having) {
         struct sq_bind_x x = context(s, "HAVING", true);
+        x.values = &s->plan;
+        x.lates = &s->lates;
         SQ_TRY(sq_bind_predicate(&x, q->having, &s->having));
     }
+    s->from = s->plan;                                           /* queries as values are joined to it now */
     if (q->qualify) {
         struct sq_bind_x x = over_context(s, "QUALIFY");
         x.aliases = s->aliased;
@@ -538,6 +542,14 @@ static sq_rc place_all(struct select *s)
     if (s->having)
         SQ_TRY(sq_agg_place(b, &s->aggs, s->from, s->having, &s->having));
     SQ_TRY(sq_agg_plan(b, &s->aggs, s->plan, group_span(s), &s->plan));
+    sq_ttl_aggregate(b, s->q, s->plan);
+    if (s->lates.n && (s->overs.n || s->qualify))
+        return SQ_REFUSE(b, s->q->span, "queries as values beside aggregates and OVER are not supported: put the query with the aggregates into FROM");
+    SQ_TRY(sq_lates_join(b, &s->lates, &s->aggs, s->from, &s->plan));
+    for (uint32_t i = 0; i < s->exprs.n; i++)
+        SQ_TRY(sq_lates_place(b, &s->lates, s->plan, &s->exprs.p[i]));
+    if (s->having)
+        SQ_TRY(sq_lates_place(b, &s->lates, s->plan, &s->having));
     if (s->having && !(s->plan = sq_node_filter(b->arena, s->plan, s->having)))
         return SQ_NOMEM;
     return SQ_OK;
@@ -571,7 +583,6 @@ static sq_rc bind_hinted(struct sq_binder *b, const struct sq_ast_query *q, bool
         SQ_TRY(bind_order(&s));
     if (s.aggs.grouped)
         SQ_TRY(place_all(&s));
-    sq_ttl_aggregate(b, q, s.plan);
     SQ_TRY(apply_overs(&s));
     SQ_TRY(output_names(&s));
     if (!(s.plan = sq_node_project(b->arena, s.plan, s.exprs.p, s.exprs.n, s.names)))

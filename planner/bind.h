@@ -57,6 +57,7 @@ struct sq_binder {
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
     bool temporal;                         /* the table that is bound next is the right side of a temporal join */
     struct sq_cte *ctes;
+    const struct sq_scope *around;         /* of a query that is bound alone: the columns of the one it stands in, which it cannot name; NULL: none */
     struct sq_ttl_hints *ttl;              /* STATE_TTL of the SELECT that is being bound; NULL: none */
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
 };
@@ -99,6 +100,8 @@ struct sq_group_window {
     uint32_t at;                           /* its column window_start; window_end and window_time behind it */
 };
 
+struct sq_lates;
+
 struct sq_bind_x {
     struct sq_binder *b;
     const struct sq_scope *scope;
@@ -116,6 +119,7 @@ struct sq_bind_x {
     const struct sq_ast_window *windows;   /* of the WINDOW clause */
     uint32_t nwindows;
     struct sq_plan **values;               /* where queries as values are joined to; NULL: refused here */
+    struct sq_lates *lates;                /* with GROUP BY: queries that are joined to the aggregate (subquery.h); NULL: refused here */
     struct sq_plan *from;                  /* what the scope's columns are of, where time attributes can be asked for; NULL: nowhere */
 };
 

@@ -424,8 +424,11 @@ static sq_rc join_condition(struct sq_binder *b, const struct sq_ast_from *f, ui
 static sq_rc bind_alone(struct sq_binder *b, const struct sq_ast_query *q, bool *alone)
 {
     struct sq_error kept = b->ctx->err;
+    const struct sq_scope *around = b->around;
     struct sq_plan *p;
+    b->around = NULL;
     sq_rc rc = sq_bind_select_query(b, q, true, &p);
+    b->around = around;
     *alone = rc != SQ_SEMANTIC;
     if (*alone)
         return rc;

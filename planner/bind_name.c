@@ -201,6 +201,15 @@ sq_rc sq_bind_name(struct sq_bind_x *x, const struct sq_ast_expr *ast, struct sq
         if (found)
             return SQ_OK;
     }
+    if (x->b->around && x->b->around != s) {
+        struct sq_bind_x o = {.b = x->b, .scope = x->b->around, .clause = x->clause};
+        const struct sq_scope *around = x->b->around;
+        x->b->around = NULL;
+        sq_rc rc = sq_bind_name(&o, ast, out);
+        x->b->around = around;
+        if (rc == SQ_OK)
+            return SQ_REFUSE(x->b, ast->span, "'%.*s' is a column outside of this query: it can be named in a query with FROM and WHERE, and in some with aggregates", SQ_FMT(n->part[n->n - 1]));
+    }
     if (named != many)
         return not_found(x, n, named, n->part[named_parts]);
     return n->n == 1 ? not_found(x, n, many, n->part[0]) : no_table(x, n);

@@ -15,6 +15,97 @@
 
 #include <string.h>
 
+/* ---- where they are joined ---- */
+
+/* Beside aggregates: to the aggregate. */
+static bool is_late(const struct sq_bind_x *x) { return x->aggs && x->aggs->grouped && !x->inside_agg; }
+
+sq_rc sq_sub_place(const struct sq_bind_x *x, const struct sq_ast_expr *a, const char *what)
+{
+    bool sets = is_late(x) && x->aggs->sets;
+    if ((is_late(x) ? x->lates != NULL : x->values != NULL) && !sets)
+        return SQ_OK;
+    if (sets)
+        SQ_REFUSE(x->b, a->span, "%s beside aggregates of GROUPING SETS is not supported", what);
+    else
+        SQ_REFUSE(x->b, a->span, "%s can stand in WHERE, SELECT and HAVING, not in %s", what, x->clause);
+    return sq_hint(x->b->ctx, "put the query into FROM, and this into a WHERE around it");
+}
+
+uint32_t sq_sub_base(const struct sq_bind_x *x)
+{
+    if (!is_late(x))
+        return (*x->values)->ncols;
+    const struct sq_late *last = x->lates->n ? &x->lates->p[x->lates->n - 1] : NULL;
+    return last ? last->base + last->r->ncols : SQ_LATE_COL;
+}
+
+static sq_rc add_late(struct sq_bind_x *x, const struct sq_sub *s, struct sq_span span)
+{
+    struct sq_lates *l = x->lates;
+    if (l->n == l->cap) {
+        uint32_t cap = l->cap ? 2 * l->cap : 4;
+        struct sq_late *p = SQ_NEW_ARRAY(x->b->arena, struct sq_late, cap);
+        if (!p)
+            return SQ_NOMEM;
+        if (l->n)
+            memcpy(p, l->p, sizeof(*p) * l->n);
+        l->p = p;
+        l->cap = cap;
+    }
+    l->p[l->n++] = (struct sq_late){s->plan, s->on, s->nouter, span};
+    return SQ_OK;
+}
+
+sq_rc sq_sub_put(struct sq_bind_x *x, const struct sq_sub *s, struct sq_span span)
+{
+    if (is_late(x))
+        return add_late(x, s, span);
+    struct sq_plan *j = sq_sub_join(s->b, *x->values, s->plan, SQ_JOIN_LEFT, span);
+    if (!j)
+        return SQ_NOMEM;
+    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &j->u.join.residual));
+    *x->values = j;
+    return SQ_OK;
+}
+
+struct to_late { struct sq_arena *a; uint32_t first; };   /* first: of all their columns, which stand one behind the other */
+
+static sq_rc late_column(void *arg, struct sq_expr *e, struct sq_expr **out)
+{
+    const struct to_late *t = arg;
+    if (e->kind != SQ_X_COL || e->col < SQ_LATE_COL || e->col >= SQ_AGG_COL)
+        return SQ_OK;
+    *out = sq_expr_col(t->a, t->first + (e->col - SQ_LATE_COL), e->type, e->span);
+    return *out ? SQ_OK : SQ_NOMEM;
+}
+
+sq_rc sq_lates_join(struct sq_binder *b, const struct sq_lates *l, const struct sq_aggs *aggs, const struct sq_plan *from, struct sq_plan **plan)
+{
+    struct to_late t = {b->arena, (*plan)->ncols};
+    struct sq_expr *on;
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct sq_plan *j = sq_sub_join(b, *plan, l->p[i].r, SQ_JOIN_LEFT, l->p[i].span);
+        if (!j)
+            return SQ_NOMEM;
+        SQ_TRY(sq_expr_conjunction(b->arena, &l->p[i].on, &on));
+        if (on) {
+            SQ_TRY(sq_agg_place(b, aggs, from, on, &on));
+            SQ_TRY(sq_expr_map(b->arena, on, late_column, &t, &on));
+        }
+        j->u.join.residual = on;
+        *plan = j;
+    }
+    return SQ_OK;
+}
+
+sq_rc sq_lates_place(struct sq_binder *b, const struct sq_lates *l, const struct sq_plan *join, struct sq_expr **e)
+{
+    uint32_t n = l->n ? l->p[l->n - 1].base + l->p[l->n - 1].r->ncols - SQ_LATE_COL : 0;
+    struct to_late t = {b->arena, join->ncols - n};
+    return n ? sq_expr_map(b->arena, *e, late_column, &t, e) : SQ_OK;
+}
+
 /* ---- parts ---- */
 
 static sq_rc call(struct sq_binder *b, const char *name, struct sq_expr *l, struct sq_expr *r, struct sq_span span, struct sq_expr **out)
@@ -57,25 +148,20 @@ static sq_rc find_keys(struct sq_sub *s, uint32_t more, const char *what, struct
     return SQ_OK;
 }
 
-/* *plan LEFT JOIN s->plan, whose first columns are the keys. */
-static sq_rc join_keys(struct sq_sub *s, const struct keys *k, struct sq_span span, struct sq_plan **plan)
+/* Joins s->plan, whose first columns are the keys. */
+static sq_rc join_keys(struct sq_bind_x *x, struct sq_sub *s, const struct keys *k, struct sq_span span)
 {
-    struct sq_exprs on = {0};
-    struct sq_plan *j = sq_sub_join(s->b, *plan, s->plan, SQ_JOIN_LEFT, span);
     struct sq_expr *e;
-    if (!j)
-        return SQ_NOMEM;
+    s->on = (struct sq_exprs){0};
     for (uint32_t i = 0; i < k->n; i++) {
         SQ_TRY(call(s->b, "=", k->outer[i], column(s, i, false, span), span, &e));
-        SQ_TRY(sq_exprs_add(s->b->arena, &on, e));
+        SQ_TRY(sq_exprs_add(s->b->arena, &s->on, e));
     }
-    SQ_TRY(sq_expr_conjunction(s->b->arena, &on, &j->u.join.residual));
-    *plan = j;
-    return SQ_OK;
+    return sq_sub_put(x, s, span);
 }
 
 /* The keys of s->plan, each once, with TRUE; joined. *out: whether there is a partner. */
-static sq_rc mark(struct sq_sub *s, struct keys *k, struct sq_span span, struct sq_plan **plan, struct sq_expr **out)
+static sq_rc mark(struct sq_bind_x *x, struct sq_sub *s, struct keys *k, struct sq_span span, struct sq_expr **out)
 {
     struct sq_arena *a = s->b->arena;
     struct sq_str *names = SQ_NEW_ARRAY(a, struct sq_str, k->n + 1);
@@ -88,21 +174,8 @@ static sq_rc mark(struct sq_sub *s, struct keys *k, struct sq_span span, struct 
     s->plan = s->plan ? sq_node_distinct(a, s->plan, sq_bind_span(s->b, span)) : NULL;
     if (!s->plan)
         return SQ_NOMEM;
-    SQ_TRY(join_keys(s, k, span, plan));
+    SQ_TRY(join_keys(x, s, k, span));
     return call(s->b, "IS NOT NULL", column(s, k->n, true, span), NULL, span, out);
-}
-
-/* Where the mark may be joined: not over an aggregate. */
-sq_rc sq_sub_place(const struct sq_bind_x *x, const struct sq_ast_expr *a, const char *what)
-{
-    bool grouped = x->aggs && x->aggs->grouped && !x->inside_agg;
-    if (x->values && !grouped)
-        return SQ_OK;
-    if (grouped)
-        SQ_REFUSE(x->b, a->span, "%s beside aggregates is not supported", what);
-    else
-        SQ_REFUSE(x->b, a->span, "%s can stand in WHERE and in SELECT, not in %s", what, x->clause);
-    return sq_hint(x->b->ctx, grouped ? "put the query with the aggregates into FROM, and this around it" : "put the query into FROM, and this into a WHERE around it");
 }
 
 /* ---- EXISTS ---- */
@@ -111,13 +184,10 @@ sq_rc sq_mark_exists(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 {
     struct keys k;
     SQ_TRY(sq_sub_place(x, a, "EXISTS"));
-    struct sq_sub s = {.b = x->b, .outer = x->scope, .nouter = (*x->values)->ncols};
-    if (sq_sub_plain(a->query))
-        SQ_TRY(sq_sub_bind(&s, a->query));
-    else
-        SQ_TRY(sq_bind_select_query(x->b, a->query, true, &s.plan));
+    struct sq_sub s = {.b = x->b, .outer = x->scope, .nouter = sq_sub_base(x)};
+    SQ_TRY(sq_sub_exists(&s, a->query));
     SQ_TRY(find_keys(&s, 0, "EXISTS in OR, CASE or SELECT", a->span, &k));
-    return mark(&s, &k, a->span, x->values, out);
+    return mark(x, &s, &k, a->span, out);
 }
 
 /* ---- IN ---- */
@@ -126,7 +196,7 @@ sq_rc sq_mark_exists(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 static sq_rc unknown(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr *l, struct sq_expr **out)
 {
     struct sq_binder *b = x->b;
-    struct sq_sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
+    struct sq_sub s = {.b = b, .outer = x->scope, .nouter = sq_sub_base(x)};
     const struct sq_agg *count = sq_agg_find(SQ_STR("COUNT"));
     const struct sq_type *bigint = sq_type_nullable(b->arena, &sq_type_bigint, false);
     struct sq_agg_use uses[2] = {{.agg = count, .ret = bigint}, {.agg = count, .ret = bigint}};
@@ -140,7 +210,7 @@ static sq_rc unknown(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
     aggs.group = k.inner;
     aggs.ngroup = k.n;
     SQ_TRY(sq_agg_plan(b, &aggs, s.plan, sq_bind_span(b, a->span), &s.plan));
-    SQ_TRY(join_keys(&s, &k, a->span, x->values));
+    SQ_TRY(join_keys(x, &s, &k, a->span));
     struct sq_expr *rows = column(&s, k.n, true, a->span), *values = column(&s, k.n + 1, true, a->span);
     zero = bigint ? sq_expr_const(b->arena, sq_vec_const_fixed(b->arena, bigint, &none), a->span) : NULL;
     if (!rows || !values || !zero)
@@ -161,7 +231,7 @@ static sq_rc bind_sides(struct sq_bind_x *x, struct sq_sub *s, const struct sq_a
     *nullable = false;
     for (uint32_t i = 0; i < n; i++)
         SQ_TRY(sq_bind_expr(x, left->kind == SQ_A_ROW ? left->args[i] : left, &l[i]));
-    s->nouter = (*x->values)->ncols;                    /* the left side may have joined queries of its own */
+    s->nouter = sq_sub_base(x);                    /* the left side may have joined queries of its own */
     SQ_TRY(sq_sub_items(s, a->query, n, a->span, r));
     for (uint32_t i = 0; i < n; i++) {
         if (!sq_expr_within(r[i], s->nouter, UINT32_MAX))
@@ -190,7 +260,7 @@ static sq_rc mark_in(struct sq_bind_x *x, const struct sq_ast_expr *a, bool nega
         k.outer[k.n] = l[i];
         SQ_TRY(sq_expr_shift(b->arena, r[i], -(int64_t)s.nouter, &k.inner[k.n]));
     }
-    SQ_TRY(mark(&s, &k, a->span, x->values, &is));
+    SQ_TRY(mark(x, &s, &k, a->span, &is));
     if (nullable) {
         SQ_TRY(unknown(x, a, l[0], &maybe));
         if (!(null = sq_expr_const(b->arena, sq_vec_const_null(b->arena, &sq_type_boolean), a->span)))
@@ -230,7 +300,7 @@ static sq_rc one_of_each(struct sq_sub *s, const struct keys *k, struct sq_expr 
     return uses[0].ret && uses[1].ret ? sq_agg_plan(b, &aggs, s->plan, sq_bind_span(b, span), &s->plan) : SQ_NOMEM;
 }
 
-sq_rc sq_single_value(struct sq_sub *s, struct sq_expr *item, struct sq_span span, struct sq_plan **plan, struct sq_expr **out)
+sq_rc sq_single_value(struct sq_bind_x *x, struct sq_sub *s, struct sq_expr *item, struct sq_span span, struct sq_expr **out)
 {
     struct sq_arena *a = s->b->arena;
     struct keys k;
@@ -256,7 +326,7 @@ sq_rc sq_single_value(struct sq_sub *s, struct sq_expr *item, struct sq_span spa
     exprs[k.n] = value;
     if (!(s->plan = sq_node_project(a, s->plan, exprs, k.n + 1, names)))
         return SQ_NOMEM;
-    SQ_TRY(join_keys(s, &k, span, plan));
+    SQ_TRY(join_keys(x, s, &k, span));
     *out = column(s, k.n, true, span);
     return *out ? SQ_OK : SQ_NOMEM;
 }

@@ -77,6 +77,9 @@ sq_rc sq_half_join(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, en
 
 /* ---- the query and its conditions ---- */
 
+static bool is_grouped(const struct sq_ast_query *);
+static sq_rc lateral_grouped(struct sq_sub *, const struct sq_ast_query *, bool *left, struct sq_exprs *items, struct sq_str **names);
+
 /* Its rows can be taken one by one: conditions may be moved out of it. */
 bool sq_sub_plain(const struct sq_ast_query *q)
 {
@@ -146,22 +149,55 @@ sq_rc sq_sub_bind(struct sq_sub *s, const struct sq_ast_query *q)
     return SQ_OK;
 }
 
-/* The inner query's items, over the columns of the join; a query that is not plain is bound as it stands. */
+sq_rc sq_sub_alone(struct sq_sub *s, const struct sq_ast_query *q, bool sub)
+{
+    const struct sq_scope *around = s->b->around;
+    s->on = (struct sq_exprs){0};
+    s->b->around = s->outer;
+    sq_rc rc = sq_bind_select_query(s->b, q, sub, &s->plan);
+    s->b->around = around;
+    return rc;
+}
+
+static sq_rc check_count(struct sq_sub *s, uint32_t have, uint32_t n, struct sq_span span)
+{
+    return have == n ? SQ_OK : SQ_WRONG(s->b, span, "the query has %u column%s, and %u %s compared", have, have == 1 ? "" : "s", n, n == 1 ? "is" : "are");
+}
+
+/* A query with GROUP BY whose WHERE names columns outside: *fits, and its items over the columns of the join. */
+static sq_rc grouped_items(struct sq_sub *s, const struct sq_ast_query *q, struct sq_exprs *items, bool *fits)
+{
+    struct sq_str *names;
+    bool left = false;
+    *fits = q->where && q->ngroup && is_grouped(q);
+    if (!*fits)
+        return SQ_OK;
+    SQ_TRY(sq_sub_bind(s, q));
+    *fits = s->on.n > 0;
+    return *fits ? lateral_grouped(s, q, &left, items, &names) : SQ_OK;
+}
+
+/* The inner query's items, over the columns of the join; a query that is neither plain nor grouped is bound as it stands. */
 sq_rc sq_sub_items(struct sq_sub *s, const struct sq_ast_query *q, uint32_t n, struct sq_span span, struct sq_expr **items)
 {
     struct sq_binder *b = s->b;
-    bool plain = sq_sub_plain(q);
+    struct sq_exprs of_groups = {0};
+    bool plain = sq_sub_plain(q), fits = false;
     for (uint32_t i = 0; plain && i < q->nitems; i++)
         plain = q->items[i].expr->kind != SQ_A_STAR;
     if (plain)
         SQ_TRY(sq_sub_bind(s, q));
     else
-        SQ_TRY(sq_bind_select_query(b, q, true, &s->plan));
-    uint32_t have = plain ? q->nitems : s->plan->ncols;
-    if (have != n)
-        return SQ_WRONG(b, span, "the query has %u column%s, and %u %s compared", have, have == 1 ? "" : "s", n, n == 1 ? "is" : "are");
+        SQ_TRY(grouped_items(s, q, &of_groups, &fits));
+    if (!plain && !fits)
+        SQ_TRY(sq_sub_alone(s, q, true));
+    SQ_TRY(check_count(s, plain ? q->nitems : fits ? of_groups.n : s->plan->ncols, n, span));
     struct sq_bind_x x = {.b = b, .scope = &s->scope, .outer = s->outer, .clause = "SELECT"};
     for (uint32_t i = 0; i < n; i++) {
+        if (fits) {
+            items[i] = of_groups.p[i];
+            continue;
+        }
         if (plain)
             SQ_TRY(sq_bind_expr(&x, q->items[i].expr, &items[i]));
         else if (!(items[i] = sq_expr_col(b->arena, i, s->plan->cols[i].type, (struct sq_span){0, 0})))
@@ -180,12 +216,38 @@ static sq_rc put_join(struct sq_sub *s, enum sq_join_kind kind, struct sq_span s
 
 /* ---- EXISTS, IN, ANY, ALL ---- */
 
+/* What EXISTS asks of a query: the first n rows of some are there if the rows are, and groups are where rows are. */
+static struct sq_ast_query for_exists(const struct sq_ast_query *q)
+{
+    struct sq_ast_query some = *q;
+    int64_t n;
+    if (some.limit && !some.offset && some.limit->kind == SQ_A_NUMBER && sq_parse_int(some.limit->text, &n) && n > 0)
+        some.limit = NULL;
+    some.norder = some.limit || some.offset ? some.norder : 0;
+    return some;
+}
+
+sq_rc sq_sub_exists(struct sq_sub *s, const struct sq_ast_query *query)
+{
+    struct sq_ast_query q = for_exists(query);
+    struct sq_exprs items = {0};
+    struct sq_expr *e;
+    bool fits;
+    if (sq_sub_plain(&q)) {
+        SQ_TRY(sq_sub_bind(s, &q));
+        struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .outer = s->outer, .clause = "SELECT"};
+        for (uint32_t i = 0; i < q.nitems; i++)          /* nobody reads them, but they must be there */
+            if (q.items[i].expr->kind != SQ_A_STAR)
+                SQ_TRY(sq_bind_expr(&x, q.items[i].expr, &e));
+        return SQ_OK;
+    }
+    SQ_TRY(grouped_items(s, &q, &items, &fits));
+    return fits ? SQ_OK : sq_sub_alone(s, &q, true);
+}
+
 static sq_rc bind_exists(struct sq_sub *s, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
 {
-    if (sq_sub_plain(a->query))
-        SQ_TRY(sq_sub_bind(s, a->query));
-    else
-        SQ_TRY(sq_bind_select_query(s->b, a->query, true, &s->plan));
+    SQ_TRY(sq_sub_exists(s, a->query));
     return put_join(s, negated ? SQ_JOIN_ANTI : SQ_JOIN_SEMI, a->span, plan);
 }
 
@@ -492,54 +554,46 @@ static sq_rc lateral_grouped(struct sq_sub *s, const struct sq_ast_query *q, boo
 }
 
 /* A correlated aggregate of one value: *out over the join. */
-static sq_rc value_of_group(struct sq_sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_expr **out)
+static sq_rc value_of_group(struct sq_bind_x *x, struct sq_sub *s, const struct sq_ast_query *q, struct sq_expr **out)
 {
     struct sq_exprs items = {0};
     struct sq_str *names;
     bool left = true;
     SQ_TRY(lateral_grouped(s, q, &left, &items, &names));
-    struct sq_plan *j = sq_sub_join(s->b, *plan, s->plan, SQ_JOIN_LEFT, q->span);
-    if (!j)
-        return SQ_NOMEM;
-    SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &j->u.join.residual));
-    *plan = j;
     *out = items.p[0];
-    return SQ_OK;
+    return sq_sub_put(x, s, q->span);
+}
+
+/* A query of one value that is bound alone. */
+static sq_rc value_alone(struct sq_bind_x *x, struct sq_sub *s, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    struct sq_binder *b = x->b;
+    *s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s->nouter};
+    SQ_TRY(sq_sub_alone(s, a->query, false));
+    if (s->plan->ncols != 1)
+        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", s->plan->ncols);
+    const struct sq_type *t = sq_type_nullable(b->arena, s->plan->cols[0].type, true);
+    if (!t || !(*out = sq_expr_col(b->arena, s->nouter, t, sq_bind_span(b, a->span))))
+        return SQ_NOMEM;
+    return one_row(s->plan) ? sq_sub_put(x, s, a->span) : sq_single_value(x, s, *out, a->span, out);
 }
 
 sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_expr **out)
 {
-    struct sq_binder *b = x->b;
     const struct sq_ast_query *q = a->query;
     SQ_TRY(sq_sub_place(x, a, "a query as a value"));
-    struct sq_sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
-    struct sq_plan *value = NULL;
+    struct sq_sub s = {.b = x->b, .outer = x->scope, .nouter = sq_sub_base(x)};
     bool shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
                   !q->distinct && !q->qualify && sq_ast_has_aggregate(q->items[0].expr);
     if (shaped) {
         SQ_TRY(sq_sub_bind(&s, q));
         if (s.on.n)
-            return value_of_group(&s, q, x->values, out);
+            return value_of_group(x, &s, q, out);
     }
-    if (sq_sub_plain(q) && q->nitems == 1 && q->items[0].expr->kind != SQ_A_STAR && !q->distinct) {
-        s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s.nouter};
-        SQ_TRY(sq_sub_items(&s, q, 1, a->span, out));
-        return sq_single_value(&s, *out, a->span, x->values, out);
-    }
-    SQ_TRY(sq_bind_select_query(b, q, false, &value));
-    if (value->ncols != 1)
-        return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
-    if (!one_row(value)) {
-        s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s.nouter, .plan = value};
-        struct sq_expr *item = sq_expr_col(b->arena, s.nouter, value->cols[0].type, (struct sq_span){0, 0});
-        return item ? sq_single_value(&s, item, a->span, x->values, out) : SQ_NOMEM;
-    }
-    struct sq_plan *j = sq_sub_join(b, *x->values, value, SQ_JOIN_LEFT, a->span);
-    if (!j)
-        return SQ_NOMEM;
-    *x->values = j;
-    *out = sq_expr_col(b->arena, s.nouter, j->cols[s.nouter].type, sq_bind_span(b, a->span));
-    return *out ? SQ_OK : SQ_NOMEM;
+    if (!sq_sub_plain(q) || q->nitems != 1 || q->items[0].expr->kind == SQ_A_STAR || q->distinct)
+        return value_alone(x, &s, a, out);
+    SQ_TRY(sq_sub_items(&s, q, 1, a->span, out));
+    return sq_single_value(x, &s, *out, a->span, out);
 }
 
 static bool groups(const struct sq_ast_query *q)

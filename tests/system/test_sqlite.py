@@ -155,7 +155,7 @@ class Maker:
         source, cols = self.source(depth)
         where = self.where(cols, depth)
         if r.random() < 0.5:
-            return self.grouped(source, cols, where)
+            return self.grouped(source, cols, where, depth)
         items = [self.told(cols, depth - 1) if depth > 0 and r.random() < 0.12 else self.item(cols) for _ in range(r.randrange(1, 4))]
         names = [(f'c{i}', t) for i, (_, t) in enumerate(items)]
         chosen = ', '.join(f'{e} AS c{i}' for i, (e, _) in enumerate(items))
@@ -185,6 +185,11 @@ class Maker:
         return source + (' WHERE ' + ' AND '.join(parts) if parts else ''), cols, correlated
 
     def exists(self, outer, depth):
+        if self.r.random() < 0.25:
+            source, cols, _ = self.inner(outer, depth, True)
+            key = self.r.choice([c for c, t in cols if t != 'x'] or ['1'])
+            if key != '1':
+                return f"{self.r.choice(['', 'NOT '])}EXISTS (SELECT {key} FROM {source} GROUP BY {key} HAVING COUNT(*) > {self.r.randrange(1, 3)})"
         source, cols, _ = self.inner(outer, depth)
         return f"{self.r.choice(['', 'NOT '])}EXISTS (SELECT {self.r.choice(['1', '*', cols[0][0]])} FROM {source})"
 
@@ -263,7 +268,7 @@ class Maker:
         test = f"{own} {r.choice(['=', '<>', '<', '<=', '>', '>='])} {value}"
         return f'({test} OR {self.predicate(outer, 1)})' if r.random() < 0.2 else test
 
-    def grouped(self, source, cols, where):
+    def grouped(self, source, cols, where, depth=0):
         r = self.r
         keys = [self.item(cols) for _ in range(r.randrange(0, 3))]
         keys = [(k, t) for k, t in keys if any(c in k for c, _ in cols)]   # a constant key is an ordinal to SQLite
@@ -277,6 +282,12 @@ class Maker:
             text += ' GROUP BY ' + ', '.join(k for k, _ in keys)
             if r.random() < 0.3:
                 text += f" HAVING {r.choice(['COUNT(*)', aggs[-1]])} {r.choice(['>', '<=', '<>'])} {r.randrange(4)}"
+            elif depth > 1 and r.random() < 0.2:
+                columns = [k for k in keys if k in cols]
+                test = [self.marked(columns, 0)] if columns else []
+                value, kind = self.value(columns, 0)
+                test += [f"{r.choice(aggs)} {r.choice(['>', '<=', '<>'])} {value}"] if kind == 'n' else []
+                text += ' HAVING ' + r.choice([' AND ', ' OR ']).join(test) if test else ''
         return text, [(f'c{i}', t) for i, (_, t) in enumerate(items)]
 
     def keyed(self, depth):

@@ -132,10 +132,12 @@ static void test_not_yet(void **state)
     (void)state;
     REFUSED("SELECT id FROM t WHERE v > ALL (SELECT v FROM f) OR k = 'a'",
           "ALL (query) in OR, CASE or SELECT is supported with <> only | v > ALL (SELECT v FROM f) | compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)");
-    REFUSED("SELECT k FROM t GROUP BY k HAVING EXISTS (SELECT v FROM f)",
-          "EXISTS beside aggregates is not supported | EXISTS (SELECT v FROM f) | put the query with the aggregates into FROM, and this around it");
+    REFUSED("SELECT k FROM t GROUP BY ROLLUP (k) HAVING EXISTS (SELECT v FROM f)",
+          "EXISTS beside aggregates of GROUPING SETS is not supported | EXISTS (SELECT v FROM f) | put the query into FROM, and this into a WHERE around it");
+    REFUSED("SELECT id FROM t WHERE EXISTS (SELECT id FROM f WHERE f.k = t.k UNION SELECT 1)",
+          "'k' is a column outside of this query: it can be named in a query with FROM and WHERE, and in some with aggregates | t.k | ");
     REFUSED("SELECT t.id FROM t JOIN f ON t.id = f.id AND t.v = (SELECT MAX(v) FROM f)",
-          "a query as a value can stand in WHERE and in SELECT, not in ON | (SELECT MAX(v) FROM f) | put the query into FROM, and this into a WHERE around it");
+          "a query as a value can stand in WHERE, SELECT and HAVING, not in ON | (SELECT MAX(v) FROM f) | put the query into FROM, and this into a WHERE around it");
     REFUSED("SELECT id FROM t LEFT SEMI JOIN f ON t.id = f.id",
           "SEMI and ANTI joins are written as conditions | t LEFT SEMI JOIN f ON t.id = f.id | WHERE EXISTS (SELECT 1 FROM … WHERE …), or WHERE NOT EXISTS (…)");
     WRONG("SELECT SUM(v) OVER (PARTITION BY k) FROM t",
