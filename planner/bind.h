@@ -255,6 +255,11 @@ sq_rc sq_project_key(struct sq_arena *, const struct sq_plan *project, const str
 /* The column is one constant in every row. */
 bool sq_column_constant(const struct sq_plan *, uint32_t col);
 
+/* ---- 'scan.after' (after.c) ---- */
+
+/* Finds the scans that others wait for; the tree is whole but for exchanges. */
+sq_rc sq_find_after(struct sq_bind_env *, struct sq_job_plan *);
+
 /* ---- workers (exchange.c) ---- */
 
 /* Puts exchanges into the tree under a SINK or COLLECT and says what runs on worker 0 alone. For jobs of several workers; the last step. */
