@@ -199,6 +199,9 @@ sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_ex
 sq_rc sq_find_interval(struct sq_arena *, struct sq_plan *join);
 /* A REGULAR join again. */
 sq_rc sq_drop_interval(struct sq_arena *, struct sq_plan *join);
+struct sq_infer;
+/* Refuses what goes by the time of joins that have become REGULAR again. */
+sq_rc sq_check_intervals(struct sq_infer *, struct sq_plan *root);
 
 /* ---- temporal joins (temporal.c) ---- */
 
