@@ -315,6 +315,7 @@ struct sq_scan_options {
     const char *after;                   /* tables, separated by ;, that are read to their end before; NULL: not given */
 };
 enum { SQ_NULL_TIME_FAIL, SQ_NULL_TIME_SKIP };
+const struct sq_option *sq_scan_option_rows(uint32_t *n);
 sq_rc sq_scan_options_of(struct sq_ctx *, struct sq_arena *, const struct sq_table_spec *, struct sq_scan_options *);
 /* The option row for a key of a connector or any format, for redaction and help; NULL: unknown. */
 const struct sq_option *sq_option_lookup(struct sq_str connector, struct sq_str key);

@@ -114,7 +114,7 @@ static const struct sq_option common_options[] = {
     {"scan.watermark.alignment.group", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "splits do not wait for each other"},
     {"scan.watermark.alignment.max-drift", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "splits do not wait for each other"},
     {"scan.watermark.alignment.update-interval", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "splits do not wait for each other"},
-    {"scan.watermark.idle-timeout", NULL, SQ_OPT_DURATION, NULL, AT(idle_ms), NULL, 0, "a split (partition, file) that gives nothing for so long no longer holds the watermark back"},
+    {"scan.watermark.idle-timeout", NULL, SQ_OPT_DURATION, NULL, AT(idle_ms), NULL, 0, "a partition that gives nothing for so long no longer holds the watermark back"},
     {"scan.watermark.null-time", NULL, SQ_OPT_ENUM, "fail", AT(null_time), "fail|skip", 0,
      "a row whose event time is NULL: the job fails, or the row is left out and counted as bad"},
     {"schema.*", NULL, SQ_OPT_MAP, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "declare columns, rowtime and watermarks in CREATE TABLE (…)"},
@@ -205,6 +205,12 @@ sq_rc sq_table_options(struct sq_ctx *ctx, struct sq_arena *arena, const struct 
     return sq_options_parse(ctx, arena, what, t->span, t->options, t->noptions, skip, sets, nsets);
 }
 
+const struct sq_option *sq_scan_option_rows(uint32_t *n)
+{
+    *n = SQ_LEN(common_options);
+    return common_options;
+}
+
 sq_rc sq_scan_options_of(struct sq_ctx *ctx, struct sq_arena *arena, const struct sq_table_spec *t, struct sq_scan_options *out)
 {
     static const char *const none[] = {NULL};
@@ -244,5 +250,5 @@ const struct sq_option *sq_option_lookup(struct sq_str connector, struct sq_str 
     }
     for (size_t i = 0; i < SQ_LEN(formats) && !row; i++)
         row = lookup(formats[i]->options, formats[i]->noptions, key);
-    return row;
+    return row ? row : lookup(common_options, SQ_LEN(common_options), key);
 }

@@ -58,6 +58,19 @@ static sq_rc least(struct sq_call *call, const struct sq_vec *args, uint32_t nar
     return extreme(call, args, nargs, rows, out, -1);
 }
 
+/* Of a query as a value: how many rows it has. */
+static sq_rc at_most_one(struct sq_call *call, const struct sq_vec *args, uint32_t nargs, struct sq_rows rows, struct sq_vec *out)
+{
+    (void)nargs;
+    SQ_EACH_ROW(rows, i, r) {
+        int64_t n = ((const int64_t *)args[0].data)[args[0].enc == SQ_CONST ? 0 : r];
+        if (n > 1)
+            return sq_fail(call->ctx, SQ_DATA, "a query as a value has more than one row");
+        ((uint8_t *)out->data)[r] = 1;
+    }
+    return SQ_OK;
+}
+
 #define LAZY (SQ_LAZY | SQ_PURE)
 
 const struct sq_function sq_functions_conditional[] = {
@@ -73,5 +86,6 @@ const struct sq_function sq_functions_conditional[] = {
      "GREATEST(1, 3, 2) = 3", NULL},
     {"LEAST", "(COMPARABLE T, COMPARABLE T...) -> T", SQ_STRICT | SQ_PURE, least, NULL, "the smallest of the arguments; NULL if one is NULL",
      "LEAST(2, 1, 3) = 1", NULL},
+    {"AT MOST ONE", "(BIGINT) -> BOOLEAN", SQ_STRICT | SQ_PURE | SQ_OPERATOR, at_most_one, NULL, "fails for more than one", NULL, NULL},
     {0},
 };

@@ -168,6 +168,7 @@ struct sq_ast_query {
     /* SELECT */
     bool distinct;
     struct sq_kv *hint; uint32_t nhint; struct sq_str hint_text;   /* SELECT hints as written inside the comment */
+    struct sq_kv *state_ttl; uint32_t nstate_ttl;                  /* those of STATE_TTL('table' = 'time', …) */
     struct sq_ast_item *items; uint32_t nitems;
     struct sq_ast_from *from;                     /* NULL: SELECT without FROM */
     struct sq_ast_expr *where, *having, *qualify;

@@ -333,27 +333,28 @@ struct sq_kv *sq_hint_options(struct sq_parse *P, const struct sq_token *t, uint
 /* The hint of a SELECT: the text is kept; the pairs of an OPTIONS(…) in it are read. */
 void sq_query_hint(struct sq_parse *P, struct sq_ast_query *q, const struct sq_token *t)
 {
+    static const char *const names[] = {"OPTIONS", "STATE_TTL"};
     struct sq_str body = hint_body(P, t);
     uint32_t at = t->at + 3;
-    struct sq_plist *list = NULL;
+    struct sq_plist *list[2] = {NULL, NULL};
 
     q->hint_text = sq_str_trim((struct sq_str){P->text.p + at, t->len - 5});
     for (;;) {
-        struct sq_token w = sq_lex(body, &at), lp;
-        uint32_t look = at;
+        struct sq_token w = sq_lex(body, &at);
+        uint32_t look = at, which = 0;
 
         if (w.code == SQ_LEX_END)
             break;
-        if (w.code != SQ_TK_ID || !sq_str_iis(sq_tok_raw(P, &w), "OPTIONS"))
-            continue;
-        lp = sq_lex(body, &look);
-        if (lp.code != SQ_TK_LP)
+        while (which < 2 && (w.code != SQ_TK_ID || !sq_str_iis(sq_tok_raw(P, &w), names[which])))
+            which++;
+        if (which == 2 || sq_lex(body, &look).code != SQ_TK_LP)
             continue;
         at = look;
-        if (!list)
-            list = sq_plist_new(P);
-        if (!hint_kvs(P, body, &at, list))
+        if (!list[which])
+            list[which] = sq_plist_new(P);
+        if (!hint_kvs(P, body, &at, list[which]))
             return;
     }
-    q->hint = sq_plist_flat(P, list, sizeof(struct sq_kv), &q->nhint);
+    q->hint = sq_plist_flat(P, list[0], sizeof(struct sq_kv), &q->nhint);
+    q->state_ttl = sq_plist_flat(P, list[1], sizeof(struct sq_kv), &q->nstate_ttl);
 }

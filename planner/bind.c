@@ -394,6 +394,7 @@ static sq_rc bind_items(struct select *s)
 {
     struct sq_bind_x x = over_context(s, "SELECT");
     x.nitems = 0;
+    x.values = &s->plan;
     for (uint32_t i = 0; i < s->q->nitems; i++) {
         const struct sq_ast_item *it = &s->q->items[i];
         if (it->expr->kind == SQ_A_STAR) {
@@ -463,14 +464,14 @@ static bool has_aggregates(const struct sq_ast_query *q)
 
 static sq_rc check_hints(struct sq_binder *b, const struct sq_ast_query *q)
 {
-    static const char *const refused[] = {"STATE_TTL", "LATE_DATA_SINK"};
+    static const char *const refused[] = {"LATE_DATA_SINK"};
     for (uint32_t i = 0; i + 8 < q->hint_text.n; i++)
         for (size_t k = 0; k < SQ_LEN(refused); k++) {
             uint32_t n = (uint32_t)strlen(refused[k]);
             if (i + n <= q->hint_text.n && sq_str_iis((struct sq_str){q->hint_text.p + i, n}, refused[k]))
                 return SQ_REFUSE(b, q->span, "the hint %s is not supported yet", refused[k]);
         }
-    if (q->hint_text.n)
+    if (q->hint_text.n && !q->nstate_ttl)
         sq_notice(b->ctx, "the hint %.*s has no effect here", SQ_FMT(q->hint_text));
     return SQ_OK;
 }
@@ -503,6 +504,7 @@ static sq_rc select_clauses(struct select *s)
     }
     s->aggs.grouped = q->grouped || q->ngroup || q->having || has_aggregates(q);
     SQ_TRY(bind_items(s));
+    s->from = s->plan;                                           /* with what queries as values are joined to */
     if (q->having) {
         struct sq_bind_x x = context(s, "HAVING", true);
         SQ_TRY(sq_bind_predicate(&x, q->having, &s->having));
@@ -561,7 +563,7 @@ static sq_rc apply_overs(struct select *s)
     return s->plan ? SQ_OK : SQ_NOMEM;
 }
 
-static sq_rc bind_select(struct sq_binder *b, const struct sq_ast_query *q, bool ordered, struct sq_plan **out)
+static sq_rc bind_hinted(struct sq_binder *b, const struct sq_ast_query *q, bool ordered, struct sq_plan **out)
 {
     struct select s = {.b = b, .q = q};
     SQ_TRY(select_clauses(&s));
@@ -569,12 +571,15 @@ static sq_rc bind_select(struct sq_binder *b, const struct sq_ast_query *q, bool
         SQ_TRY(bind_order(&s));
     if (s.aggs.grouped)
         SQ_TRY(place_all(&s));
+    sq_ttl_aggregate(b, q, s.plan);
     SQ_TRY(apply_overs(&s));
     SQ_TRY(output_names(&s));
     if (!(s.plan = sq_node_project(b->arena, s.plan, s.exprs.p, s.exprs.n, s.names)))
         return SQ_NOMEM;
     if (q->distinct && !(s.plan = sq_node_distinct(b->arena, s.plan, sq_bind_span(b, q->span))))
         return SQ_NOMEM;
+    if (q->distinct)
+        sq_ttl_aggregate(b, q, s.plan);
     SQ_TRY(sort_node(b, q, s.keys, s.nkeys, &s.plan));
     if (s.exprs.n > s.nitems) {
         uint32_t *first = SQ_NEW_ARRAY(b->arena, uint32_t, s.nitems);
@@ -587,6 +592,18 @@ static sq_rc bind_select(struct sq_binder *b, const struct sq_ast_query *q, bool
     }
     *out = s.plan;
     return SQ_OK;
+}
+
+static sq_rc bind_select(struct sq_binder *b, const struct sq_ast_query *q, bool ordered, struct sq_plan **out)
+{
+    struct sq_ttl_hints *outer = b->ttl;
+    sq_rc rc = sq_ttl_begin(b, q);
+    if (rc == SQ_OK)
+        rc = bind_hinted(b, q, ordered, out);
+    if (rc == SQ_OK)
+        rc = sq_ttl_check(b);
+    b->ttl = outer;
+    return rc;
 }
 
 static sq_rc bind_body(struct sq_binder *b, const struct sq_ast_query *q, bool sub, struct sq_plan **out)

@@ -47,6 +47,8 @@ struct sq_cte {
     struct sq_cte *next;                   /* those it may see itself */
 };
 
+struct sq_ttl_hints;
+
 struct sq_binder {
     struct sq_bind_env *env;
     struct sq_ctx *ctx;
@@ -55,6 +57,7 @@ struct sq_binder {
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
     bool temporal;                         /* the table that is bound next is the right side of a temporal join */
     struct sq_cte *ctes;
+    struct sq_ttl_hints *ttl;              /* STATE_TTL of the SELECT that is being bound; NULL: none */
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */
 };
 
@@ -165,6 +168,15 @@ sq_rc sq_bind_unnest(struct sq_binder *, const struct sq_ast_from *, bool left, 
 /* The condition of the join with it. */
 sq_rc sq_bind_unnest_on(struct sq_binder *, const struct sq_ast_from *join, const char *what, const struct sq_scope *, struct sq_plan **);
 
+/* ---- STATE_TTL (state_ttl.c) ---- */
+
+/* Before a SELECT is bound; and behind it: every name was of use. */
+sq_rc sq_ttl_begin(struct sq_binder *, const struct sq_ast_query *);
+sq_rc sq_ttl_check(struct sq_binder *);
+void sq_ttl_join(struct sq_binder *, const struct sq_ast_from *, struct sq_plan *join);
+/* The aggregate or DISTINCT at the top of p, below filters and projections. */
+void sq_ttl_aggregate(struct sq_binder *, const struct sq_ast_query *, struct sq_plan *p);
+
 /* ---- OVER (over.c) ---- */
 
 sq_rc sq_bind_over(struct sq_bind_x *, const struct sq_ast_expr *call, struct sq_expr **);
@@ -226,6 +238,7 @@ sq_rc sq_group_window_keys(struct sq_binder *, const struct sq_group_window *, s
 /* TUMBLE_START(…) and so on, and the window's call itself; *out NULL for any other name. */
 sq_rc sq_bind_window_part(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
 sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
+bool sq_window_same(const struct sq_window_spec *, const struct sq_window_spec *);
 /* An AGGREGATE by the window_start and window_end of its input (annotated). */
 bool sq_groups_by_window(const struct sq_plan *);
 /* Aggregates by windows become aggregates of windows. Annotates time. */

@@ -5,7 +5,7 @@
  * are written out in simpler terms here, so nothing behind the binder knows them.
  */
 #include "executor/expr.h"
-#include "planner/bind.h"
+#include "planner/subquery.h"
 
 #include <stdio.h>
 
@@ -343,7 +343,7 @@ static sq_rc bind_in(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq
 {
     struct sq_binder *b = x->b;
     if (a->query)
-        return SQ_REFUSE(b, a->span, "IN (query) is supported in WHERE only, alone or between ANDs");
+        return sq_mark_in(x, a, out);
     if (a->args[0]->kind == SQ_A_ROW)
         return bind_in_rows(x, a, out);
     struct sq_expr **args = SQ_NEW_ARRAY(b->arena, struct sq_expr *, a->nargs);
@@ -723,11 +723,11 @@ static sq_rc bind_any(struct sq_bind_x *x, const struct sq_ast_expr *a, struct s
     case SQ_A_AT_TIME_ZONE:
         return bind_named(x, a, NAME("AT TIME ZONE"), "AT TIME ZONE", out);
     case SQ_A_EXISTS:
-        return SQ_REFUSE(x->b, a->span, "EXISTS is supported in WHERE only, alone or between ANDs");
+        return sq_mark_exists(x, a, out);
     case SQ_A_SUBQUERY:
         return sq_bind_value_query(x, a, out);
     case SQ_A_QUANTIFIED:
-        return SQ_REFUSE(x->b, a->span, "%s (query) is supported in WHERE only, alone or between ANDs", a->ival2 ? "ALL" : "ANY");
+        return sq_mark_quantified(x, a, out);
     case SQ_A_STAR:
         return SQ_WRONG(x->b, a->span, "* can stand only in SELECT and COUNT(*)");
     case SQ_A_DESCRIPTOR:

@@ -470,8 +470,10 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
     struct sq_plan *l, *r;
     struct sq_scope ls = {0}, rs = {0};
     struct sq_exprs on = {0};
-    if (f->join == SQ_JOIN_SEMI || f->join == SQ_JOIN_ANTI)
-        return SQ_REFUSE(b, f->span, "SEMI and ANTI joins are not supported yet");
+    if (f->join == SQ_JOIN_SEMI || f->join == SQ_JOIN_ANTI) {
+        SQ_REFUSE(b, f->span, "SEMI and ANTI joins are written as conditions");
+        return sq_hint(b->ctx, "WHERE EXISTS (SELECT 1 FROM … WHERE …), or WHERE NOT EXISTS (…)");
+    }
     SQ_TRY(from_any(b, f->left, &l, &ls));
     if (f->right->kind == SQ_F_UNNEST)
         return join_unnest(b, f, l, &ls, plan, scope);
@@ -487,6 +489,7 @@ static sq_rc bind_join(struct sq_binder *b, const struct sq_ast_from *f, struct 
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->span), "the join has more than %d columns", SQ_COLUMNS_MAX);
     SQ_TRY(joined_scope(b, f, &ls, &rs, l->ncols, scope));
     SQ_TRY(join_node(b, f, l, r, plan));
+    sq_ttl_join(b, f, *plan);
     if (f->right->as_of)
         SQ_TRY(sq_bind_temporal(b, f, l, &ls, *plan));
     if (!f->on && !f->nusing && !f->natural && !f->comma && f->join != SQ_JOIN_CROSS)

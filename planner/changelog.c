@@ -10,7 +10,7 @@
  * A filter over updated rows asks for RETRACT: an update may leave it, and that is then a retraction alone. The sink operator
  * turns RETRACT into UPSERT for a writer that wants it.
  *
- * A scan that gives upserts (upsert-kafka) gets a node over it that makes RETRACT of them, unless a sink of that key takes them as they are. FLINK: does
+ * A scan that gives upserts (upsert-kafka) gets a node over it, and over its watermark, that makes RETRACT of them, unless a sink of that key takes them as they are. FLINK: does
  * so too since 2.1 (before, the node was always there).
  *
  * Emission: one change of each key and batch (net) where the consumer keeps last rows, every change (each) where it shows them. In batch mode every
@@ -173,28 +173,43 @@ static sq_rc upsert_key(struct sq_infer *c, const struct sq_plan *p, struct sq_k
     }
 }
 
-/* Puts a node over a scan of upserts that keeps the last row of each key. */
-static sq_rc normalize(struct sq_infer *c, struct sq_plan **slot)
+/* Puts a node over one of upserts that keeps the last row of each key. */
+static sq_rc normalize(struct sq_infer *c, struct sq_plan **slot, const struct sq_key *key)
 {
-    struct sq_plan *scan = *slot, *p = sq_node_new(c->arena, SQ_N_NORMALIZE, scan, scan->span);
+    struct sq_plan *in = *slot, *p = sq_node_new(c->arena, SQ_N_NORMALIZE, in, in->span);
     if (!p)
         return SQ_NOMEM;
-    if (!scan->nkeys)
-        return sq_fail_at(c->ctx, SQ_INTERNAL, scan->span, "table '%.*s' gives upserts and has no key", SQ_FMT(scan->u.scan.table->name));
-    p->u.normalize.key = scan->keys[0];
+    p->u.normalize.key = *key;
     p->mode = SQ_MODE_RETRACT;
-    p->keys = scan->keys;
-    p->nkeys = scan->nkeys;
-    p->bounded = scan->bounded;
-    p->final = scan->final;
+    p->keys = in->keys;
+    p->nkeys = in->nkeys;
+    p->bounded = in->bounded;
+    p->final = in->final;
     *slot = p;
     return SQ_OK;
+}
+
+static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert);
+
+/* Watermarks are of splits, so they are found before rows are sorted out by key: the node goes over them. *done false: the key is not all there. */
+static sq_rc normalize_over_time(struct sq_infer *c, struct sq_plan **slot, bool *done)
+{
+    struct sq_plan *p = *slot;
+    struct sq_key key;
+    SQ_TRY(upsert_key(c, p, &key, done));
+    if (!*done)
+        return SQ_OK;
+    p->mode = SQ_MODE_UPSERT;
+    p->upsert_key = key;
+    p->u.watermark.every = true;                                 /* what a row was before may be late where the row is not */
+    SQ_TRY(downward(c, &p->inputs[0], true));
+    return normalize(c, slot, &key);
 }
 
 static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert)
 {
     struct sq_plan *p = *slot;
-    bool changes = !c->config->batch && updates(p), below = false;
+    bool changes = !c->config->batch && updates(p), below = false, done = false;
     if (changes && upsert)
         SQ_TRY(upsert_key(c, p, &p->upsert_key, &upsert));
     p->mode = !changes ? SQ_MODE_INSERT : upsert ? SQ_MODE_UPSERT : SQ_MODE_RETRACT;
@@ -203,9 +218,19 @@ static sq_rc downward(struct sq_infer *c, struct sq_plan **slot, bool upsert)
         p->mode = p->u.scan.info.mode;
         if (p->mode == SQ_MODE_UPSERT && p->nkeys)
             p->upsert_key = p->keys[0];
-        return p->mode == SQ_MODE_UPSERT && !upsert ? normalize(c, slot) : SQ_OK;
-    case SQ_N_PROJECT:
+        if (p->mode != SQ_MODE_UPSERT || upsert)
+            return SQ_OK;
+        if (!p->nkeys)
+            return sq_fail_at(c->ctx, SQ_INTERNAL, p->span, "table '%.*s' gives upserts and has no key", SQ_FMT(p->u.scan.table->name));
+        return normalize(c, slot, &p->keys[0]);
     case SQ_N_WATERMARK:
+        if (changes && !upsert)
+            SQ_TRY(normalize_over_time(c, slot, &done));
+        if (done)
+            return SQ_OK;
+        below = upsert;
+        break;
+    case SQ_N_PROJECT:
         below = upsert;
         break;
     default:

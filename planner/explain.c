@@ -166,6 +166,24 @@ static void describe_over(struct sq_buf *b, const struct sq_plan *p)
     aggregates(b, p->inputs[0], p->u.over.items, p->u.over.nitems);
 }
 
+/* Over the columns of both sides: SEMI and ANTI joins put out those of the left one. */
+static void residual(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *l = p->inputs[0], *r = p->inputs[1];
+    struct sq_field *cols = sq_alloc(b->ctx, (l->ncols + r->ncols + 1) * sizeof *cols);
+    struct sq_plan both = *p;
+    if (!cols) {
+        b->rc = SQ_NOMEM;
+        return;
+    }
+    for (uint32_t i = 0; i < l->ncols + r->ncols; i++)
+        cols[i] = i < l->ncols ? l->cols[i] : r->cols[i - l->ncols];
+    both.cols = cols;
+    both.ncols = l->ncols + r->ncols;
+    condition(b, p->u.join.residual, &both);
+    sq_free(b->ctx, cols);
+}
+
 /* A distance of times, with its sign. */
 static void distance(struct sq_buf *b, int64_t us)
 {
@@ -201,7 +219,7 @@ static void describe_join(struct sq_buf *b, const struct sq_plan *p)
         sq_buf_printf(b, ", as of %.*s, versions from %.*s on", SQ_FMT(p->inputs[0]->cols[p->u.join.left_time].name), SQ_FMT(p->inputs[1]->cols[p->u.join.right_time].name));
     if (p->u.join.residual) {
         sq_buf_puts(b, p->u.join.nkeys ? ", where " : " where ");
-        condition(b, p->u.join.residual, p);
+        residual(b, p);
     }
 }
 
@@ -375,14 +393,64 @@ static void sink(struct sq_buf *b, const struct sq_plan *p)
 
 /* ---- what it remembers ---- */
 
+static void dropped(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, uint32_t input)
+{
+    static const struct { int64_t ms; const char *name; } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    int64_t ms = sq_state_ttl_ms(p, c, input);
+    uint32_t u = 0;
+    while (ms % units[u].ms)
+        u++;
+    sq_buf_printf(b, "dropped when not written for %lld %s (%s)", (long long)(ms / units[u].ms), units[u].name, p->ttl_hint[input] ? "STATE_TTL" : "'table.exec.state.ttl'");
+}
+
 static void bound(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c, const char *grows)
 {
-    if (p->bounded)
+    if (sq_state_ttl_ms(p, c, 0) > 0) {
+        sq_buf_puts(b, ", ");
+        dropped(b, p, c, 0);
+    } else if (p->bounded)
         sq_buf_puts(b, ", until the end of input");
-    else if (c->state_ttl_ms > 0)
-        sq_buf_printf(b, ", dropped when not touched for %lld ms ('table.exec.state.ttl')", (long long)c->state_ttl_ms);
     else
         sq_buf_printf(b, ", %s; %s", grows, ttl_hint);
+}
+
+/* Aggregates that remember values, not only what they come to. */
+static bool kept_values(struct sq_buf *b, const struct sq_plan *p)
+{
+    const struct sq_plan *in = p->inputs[0];
+    bool values = false;
+    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
+        const struct sq_agg_item *it = &p->u.agg.items[i];
+        bool extreme = strcmp(it->agg->name, "MIN") == 0 || strcmp(it->agg->name, "MAX") == 0;
+        if (it->distinct || (extreme && in->mode == SQ_MODE_RETRACT)) {
+            sq_buf_printf(b, "%s%.*s", values ? ", " : " and every different value of ", SQ_FMT(in->cols[it->arg].name));
+            values = true;
+        }
+    }
+    return values;
+}
+
+static void window_aggregate_state(struct sq_buf *b, const struct sq_plan *p)
+{
+    static const char *const of[] = {[SQ_WINDOW_TUMBLE] = "open window", [SQ_WINDOW_HOP] = "slice of open windows", [SQ_WINDOW_CUMULATE] = "open window", [SQ_WINDOW_SESSION] = "open session"};
+    const struct sq_window_spec *w = p->u.agg.window;
+    sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each ");
+    columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
+    sq_buf_printf(b, "%s%s", p->u.agg.ngroup ? ") and " : "", p->u.agg.attached ? "open window" : of[w->kind]);
+    kept_values(b, p);
+    sq_buf_printf(b, ", until the %s is at its end", w->time == SQ_TIME_PROC ? "clock" : "watermark");
+}
+
+/* Of a join whose sides are kept for unequal times. */
+static void bound_sides(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        sq_buf_puts(b, i ? ", the right ones " : ", the left ones ");
+        if (sq_state_ttl_ms(p, c, i) > 0)
+            dropped(b, p, c, i);
+        else
+            sq_buf_puts(b, p->bounded ? "until the end of input" : "kept for good");
+    }
 }
 
 static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job_config *c)
@@ -396,15 +464,8 @@ static void aggregate_state(struct sq_buf *b, const struct sq_plan *p, const str
         columns(b, in->cols, p->u.agg.group, p->u.agg.ngroup);
         sq_buf_putc(b, ')');
     }
-    for (uint32_t i = 0; i < p->u.agg.nitems; i++) {
-        const struct sq_agg_item *it = &p->u.agg.items[i];
-        bool extreme = strcmp(it->agg->name, "MIN") == 0 || strcmp(it->agg->name, "MAX") == 0;
-        if (it->distinct || (extreme && in->mode == SQ_MODE_RETRACT)) {
-            sq_buf_printf(b, "%s%.*s", values ? ", " : " and every different value of ", SQ_FMT(in->cols[it->arg].name));
-            values = true;
-        }
-    }
-    if (!p->u.agg.global || values)
+    values = kept_values(b, p);
+    if (!p->u.agg.global || values || sq_state_ttl_ms(p, c, 0) > 0)
         bound(b, p, c, "kept for good");
 }
 
@@ -441,12 +502,10 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
     case SQ_N_OVER:
         sq_buf_puts(b, "  state: the rows that wait for the watermark, and ");
         sq_buf_puts(b, p->u.over.preceding == INT64_MAX ? "one row for each partition" : "those that later rows' windows hold");
-        bound(b, p, c, "kept for good");
+        sq_buf_puts(b, p->bounded ? ", until the end of input" : ", kept for good");
         return;
     case SQ_N_WINDOW_AGGREGATE:
-        sq_buf_puts(b, p->u.agg.ngroup ? "  state: one row for each (" : "  state: one row for each open window");
-        columns(b, p->inputs[0]->cols, p->u.agg.group, p->u.agg.ngroup);
-        sq_buf_puts(b, p->u.agg.ngroup ? ") and open window, until the watermark is at its end" : ", until the watermark is at its end");
+        window_aggregate_state(b, p);
         return;
     case SQ_N_WINDOW:
         if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
@@ -466,7 +525,10 @@ static void state(struct sq_buf *b, const struct sq_plan *p, const struct sq_job
             sq_buf_printf(b, ", until %s", sq_plan_time(p->inputs[0], p->u.join.left_time) == SQ_TIME_PROC ? "no partner can come by the clock" : "the watermark says that no partner can come");
             return;
         }
-        bound(b, p, c, "kept for good");
+        if (sq_state_ttl_ms(p, c, 0) == sq_state_ttl_ms(p, c, 1))
+            bound(b, p, c, "kept for good");
+        else
+            bound_sides(b, p, c);
         return;
     case SQ_N_NORMALIZE:
         sq_buf_puts(b, "  state: the last row of each (");

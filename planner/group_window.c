@@ -123,6 +123,8 @@ sq_rc sq_bind_window_part(struct sq_bind_x *x, const struct sq_ast_expr *a, stru
     }
     if (!split_name(a->text, &kind, &part))
         return is_call(a) ? SQ_WRONG(b, a->span, "%.*s stands in GROUP BY, or in FROM: TABLE(%.*s(…))", SQ_FMT(a->text), SQ_FMT(a->text)) : SQ_OK;
+    if (x->inside_agg)
+        return SQ_WRONG(b, a->span, "%.*s cannot stand inside an aggregate: it is of the whole window", SQ_FMT(a->text));
     if (!w || !w->call || w->node->u.window.spec->kind != kind) {
         SQ_WRONG(b, a->span, "%.*s needs GROUP BY %s(…) of the same arguments", SQ_FMT(a->text), sq_window_kind_name(kind));
         return sq_hint(b->ctx, "over a window table function, select window_start, window_end or window_time");

@@ -143,6 +143,7 @@ struct sq_plan {
     bool final;                            /* batch: only final rows, at the end of input */
     bool bounded;
     bool single;                           /* runs on worker 0 alone (planner/exchange.c); of an EXCHANGE: all rows go there */
+    uint64_t ttl_hint[2];                  /* STATE_TTL for what is kept of input 0, 1: milliseconds + 1; 0: there is no hint */
 
     union {
         struct {                           /* SQ_N_SCAN */
@@ -286,6 +287,15 @@ struct sq_job_config {
     struct sq_epoch_config epochs;         /* of INSERTs in streaming mode; else all zero */
     bool drop_nulls;                       /* table.exec.sink.not-null-enforcer = DROP: rows with NULL for a NOT NULL column are left out and counted */
 };
+
+/* For how long after the last write the node keeps what came on that input; 0: for good. */
+static inline int64_t sq_state_ttl_ms(const struct sq_plan *p, const struct sq_job_config *c, uint32_t input)
+{
+    bool regular = p->kind == SQ_N_JOIN ? p->u.join.how == SQ_JOIN_REGULAR : p->kind == SQ_N_RANK ? !p->u.rank.windowed : p->kind == SQ_N_AGGREGATE || p->kind == SQ_N_NORMALIZE;
+    if (p->final || !regular)
+        return 0;
+    return p->ttl_hint[input] ? (int64_t)(p->ttl_hint[input] - 1) : c->state_ttl_ms;
+}
 
 struct sq_job_plan {
     struct sq_plan **roots;                /* SINK or COLLECT nodes */

@@ -527,6 +527,21 @@ static sq_rc prune_filter(struct sq_arena *a, struct sq_plan *p, const bool *nee
     return SQ_OK;
 }
 
+/* The column is of the PRIMARY KEY of a scan of upserts below: the rows above are sorted out by it. */
+static bool is_upsert_key(const struct sq_plan *p, uint32_t col)
+{
+    while (p->kind == SQ_N_PROJECT && p->u.project.exprs[col]->kind == SQ_X_COL) {
+        col = p->u.project.exprs[col]->col;
+        p = p->inputs[0];
+    }
+    if (p->kind != SQ_N_SCAN || p->u.scan.info.mode != SQ_MODE_UPSERT)
+        return false;
+    for (uint32_t i = 0; i < p->u.scan.table->npk; i++)
+        if (p->u.scan.table->pk[i] == p->u.scan.cols[col])
+            return true;
+    return false;
+}
+
 static sq_rc prune_watermark(struct sq_arena *a, struct sq_plan *p, const bool *needed, uint32_t *map)
 {
     bool *below = flags(a, p->ncols);
@@ -534,6 +549,8 @@ static sq_rc prune_watermark(struct sq_arena *a, struct sq_plan *p, const bool *
         return SQ_NOMEM;
     memcpy(below, needed, p->ncols);
     below[p->u.watermark.col] = true;
+    for (uint32_t i = 0; i < p->ncols; i++)
+        below[i] |= is_upsert_key(p->inputs[0], i);
     sq_expr_cols(p->u.watermark.expr, below);
     SQ_TRY(prune(a, p->inputs[0], below, map, &p->inputs[0]));
     SQ_TRY(sq_expr_remap(a, p->u.watermark.expr, map, &p->u.watermark.expr));

@@ -41,7 +41,7 @@ static const struct row rows[] = {
     {"table.dml-sync", NULL, SQ_OPT_BOOL, "false", NULL, EFFECT, "an INSERT ends before the next statement begins"},
     {"table.local-time-zone", "table.exec.local-time-zone", SQ_OPT_STRING, "default", NULL, EFFECT, "the session's time zone: 'Europe/Berlin', 'GMT+02:00', 'UTC'"},
     /* state and checkpoints */
-    {"table.exec.state.ttl", NULL, SQ_OPT_DURATION, "0 ms", NULL, LATER, "how long state of a key is kept that nothing has touched"},
+    {"table.exec.state.ttl", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "how long joins, aggregates, DISTINCT, upserts and Top-N keep what is not written again, by the clock; 0: for good"},
     {"execution.checkpointing.interval", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "how often state, positions and results are committed together; 0: no checkpoints"},
     {"execution.checkpointing.dir", "state.checkpoints.dir|execution.checkpointing.directory|state.checkpoint-storage.dir|state.backend.fs.checkpointdir", SQ_OPT_STRING, NULL, NULL, EFFECT, "where checkpoints are kept, a directory of its own for each job; not given: ./sqluice-checkpoints"},
     {"execution.checkpointing.mode", NULL, SQ_OPT_ENUM, "EXACTLY_ONCE", "EXACTLY_ONCE|AT_LEAST_ONCE", EFFECT, "what a restart promises of the sinks"},
@@ -81,7 +81,7 @@ static const struct row rows[] = {
     {"table.exec.mini-batch.allow-latency", NULL, SQ_OPT_DURATION, "0 ms", NULL, TUNING, "how long rows may be held back; here a batch goes on after a few milliseconds"},
     {"table.exec.mini-batch.size", NULL, SQ_OPT_INT, "-1", NULL, TUNING, "most rows of a mini-batch; here 2,048"},
     /* time */
-    {"table.exec.source.idle-timeout", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "a part of a source (partition, file) that gives nothing for so long no longer holds the watermark back"},
+    {"table.exec.source.idle-timeout", NULL, SQ_OPT_DURATION, "0 ms", NULL, EFFECT, "a partition of a source that gives nothing for so long no longer holds the watermark back"},
     {"pipeline.auto-watermark-interval", NULL, SQ_OPT_DURATION, "200 ms", NULL, TUNING, "how often watermarks are emitted; here with every batch"},
     {"table.exec.emit.early-fire.enabled", NULL, SQ_OPT_BOOL, "false", NULL, LATER, "windows show results before they close"},
     {"table.exec.emit.early-fire.delay", NULL, SQ_OPT_DURATION, NULL, NULL, LATER, "how often they do"},

@@ -330,8 +330,12 @@ static sq_rc show_options(struct show *s)
     if (!want.p)
         return show_settings_known(s);
     for (size_t i = 0; (c = sq_connector_at(i)); i++) {
-        if (sq_str_is(want, c->name))
-            return put_options(s, c->options, c->noptions);
+        if (sq_str_is(want, c->name)) {
+            uint32_t common;
+            const struct sq_option *rows = sq_scan_option_rows(&common);
+            SQ_TRY(put_options(s, c->options, c->noptions));
+            return c->source ? put_options(s, rows, common) : SQ_OK;
+        }
         if (n < SQ_LEN(names))
             names[n++] = sq_str_of(c->name);
     }

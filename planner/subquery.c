@@ -8,18 +8,16 @@
  *   t, LATERAL (SELECT …)       a query that names columns of t: a join on its conditions, aggregated before where it has aggregates, ranked where it has ORDER BY and LIMIT
  *   (SELECT …) as a value       LEFT join with the one row; where it says column = outer column, an aggregate for each value of the column, joined by it
  *
- * They are taken where they stand alone or between ANDs; values anywhere in WHERE. A query may name columns of the one it stands in (it is *correlated*) in the conditions of its own
+ * They are taken so where they stand alone or between ANDs in WHERE; elsewhere mark.c has them. Values can stand anywhere in WHERE and SELECT. A query may name columns of the one it stands in (it is *correlated*) in the conditions of its own
  * WHERE, which then are conditions of the join.
  *
  * A SEMI or ANTI join shows its right side's columns, too, for as long as the tree is being rewritten, and a project over it keeps them from view; sq_narrow_joins takes them off.
  */
-#include "planner/bind.h"
-
-#define OUTER_COL UINT32_C(0x20000000)
+#include "planner/subquery.h"
 
 /* ---- nodes ---- */
 
-static struct sq_plan *join_of(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind kind, struct sq_span span)
+struct sq_plan *sq_sub_join(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind kind, struct sq_span span)
 {
     struct sq_plan *p = sq_node_new(b->arena, SQ_N_JOIN, NULL, sq_bind_span(b, span));
     struct sq_field *cols = SQ_NEW_ARRAY(b->arena, struct sq_field, l->ncols + r->ncols + 1);
@@ -70,7 +68,7 @@ sq_rc sq_widen_joins(struct sq_arena *a, struct sq_plan *p, bool wide)
 
 sq_rc sq_half_join(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, enum sq_join_kind kind, struct sq_expr *on, struct sq_span span, struct sq_plan **out)
 {
-    struct sq_plan *j = join_of(b, l, r, kind, span);
+    struct sq_plan *j = sq_sub_join(b, l, r, kind, span);
     if (!j)
         return SQ_NOMEM;
     j->u.join.residual = on;
@@ -79,17 +77,8 @@ sq_rc sq_half_join(struct sq_binder *b, struct sq_plan *l, struct sq_plan *r, en
 
 /* ---- the query and its conditions ---- */
 
-struct sub {
-    struct sq_binder *b;
-    const struct sq_scope *outer;          /* of the query it stands in */
-    uint32_t nouter;                       /* columns of that one's plan */
-    struct sq_plan *plan;                  /* the inner one, as far as it is made */
-    struct sq_scope scope;
-    struct sq_exprs on;                    /* correlated conditions: outer columns as they are, inner ones from nouter on */
-};
-
 /* Its rows can be taken one by one: conditions may be moved out of it. */
-static bool is_plain(const struct sq_ast_query *q)
+bool sq_sub_plain(const struct sq_ast_query *q)
 {
     bool plain = q->kind == SQ_Q_SELECT && q->from && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith && !q->qualify;
     for (uint32_t i = 0; plain && i < q->nitems; i++)
@@ -99,7 +88,7 @@ static bool is_plain(const struct sq_ast_query *q)
 
 static sq_rc move_one(void *arg, struct sq_expr *e, struct sq_expr **out)
 {
-    const struct sub *s = arg;
+    const struct sq_sub *s = arg;
     if (e->kind != SQ_X_COL)
         return SQ_OK;
     *out = sq_expr_col(s->b->arena, e->col >= OUTER_COL ? e->col - OUTER_COL : e->col + s->nouter, e->type, e->span);
@@ -107,7 +96,7 @@ static sq_rc move_one(void *arg, struct sq_expr *e, struct sq_expr **out)
 }
 
 /* An expression over inner columns and outer ones, over the columns of the join. */
-static sq_rc to_join(struct sub *s, struct sq_expr *e, struct sq_expr **out) { return sq_expr_map(s->b->arena, e, move_one, s, out); }
+sq_rc sq_sub_to_join(struct sq_sub *s, struct sq_expr *e, struct sq_expr **out) { return sq_expr_map(s->b->arena, e, move_one, s, out); }
 
 static bool is_outer(const struct sq_expr *e)
 {
@@ -132,7 +121,7 @@ sq_rc sq_bind_outer_name(struct sq_bind_x *x, const struct sq_ast_expr *a, bool 
 }
 
 /* FROM and WHERE of a plain query; correlated conditions to s->on. */
-static sq_rc bind_plain(struct sub *s, const struct sq_ast_query *q)
+sq_rc sq_sub_bind(struct sq_sub *s, const struct sq_ast_query *q)
 {
     struct sq_binder *b = s->b;
     struct sq_exprs all = {0}, own = {0};
@@ -148,7 +137,7 @@ static sq_rc bind_plain(struct sub *s, const struct sq_ast_query *q)
     for (uint32_t i = 0; i < all.n; i++) {
         bool outer = is_outer(all.p[i]);
         if (outer)
-            SQ_TRY(to_join(s, all.p[i], &all.p[i]));
+            SQ_TRY(sq_sub_to_join(s, all.p[i], &all.p[i]));
         SQ_TRY(sq_exprs_add(b->arena, outer ? &s->on : &own, all.p[i]));
     }
     SQ_TRY(sq_expr_conjunction(b->arena, &own, &e));
@@ -158,14 +147,14 @@ static sq_rc bind_plain(struct sub *s, const struct sq_ast_query *q)
 }
 
 /* The inner query's items, over the columns of the join; a query that is not plain is bound as it stands. */
-static sq_rc bind_items(struct sub *s, const struct sq_ast_query *q, uint32_t n, struct sq_span span, struct sq_expr **items)
+sq_rc sq_sub_items(struct sq_sub *s, const struct sq_ast_query *q, uint32_t n, struct sq_span span, struct sq_expr **items)
 {
     struct sq_binder *b = s->b;
-    bool plain = is_plain(q);
+    bool plain = sq_sub_plain(q);
     for (uint32_t i = 0; plain && i < q->nitems; i++)
         plain = q->items[i].expr->kind != SQ_A_STAR;
     if (plain)
-        SQ_TRY(bind_plain(s, q));
+        SQ_TRY(sq_sub_bind(s, q));
     else
         SQ_TRY(sq_bind_select_query(b, q, true, &s->plan));
     uint32_t have = plain ? q->nitems : s->plan->ncols;
@@ -177,12 +166,12 @@ static sq_rc bind_items(struct sub *s, const struct sq_ast_query *q, uint32_t n,
             SQ_TRY(sq_bind_expr(&x, q->items[i].expr, &items[i]));
         else if (!(items[i] = sq_expr_col(b->arena, i, s->plan->cols[i].type, (struct sq_span){0, 0})))
             return SQ_NOMEM;
-        SQ_TRY(to_join(s, items[i], &items[i]));
+        SQ_TRY(sq_sub_to_join(s, items[i], &items[i]));
     }
     return SQ_OK;
 }
 
-static sq_rc put_join(struct sub *s, enum sq_join_kind kind, struct sq_span span, struct sq_plan **plan)
+static sq_rc put_join(struct sq_sub *s, enum sq_join_kind kind, struct sq_span span, struct sq_plan **plan)
 {
     struct sq_expr *on;
     SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &on));
@@ -191,17 +180,17 @@ static sq_rc put_join(struct sub *s, enum sq_join_kind kind, struct sq_span span
 
 /* ---- EXISTS, IN, ANY, ALL ---- */
 
-static sq_rc bind_exists(struct sub *s, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
+static sq_rc bind_exists(struct sq_sub *s, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
 {
-    if (is_plain(a->query))
-        SQ_TRY(bind_plain(s, a->query));
+    if (sq_sub_plain(a->query))
+        SQ_TRY(sq_sub_bind(s, a->query));
     else
         SQ_TRY(sq_bind_select_query(s->b, a->query, true, &s->plan));
     return put_join(s, negated ? SQ_JOIN_ANTI : SQ_JOIN_SEMI, a->span, plan);
 }
 
 /* l = r, for a SEMI join; for an ANTI join true also where it is unknown. */
-static sq_rc compare(struct sub *s, struct sq_str op, struct sq_expr *l, struct sq_expr *r, bool unknown_too, struct sq_span span)
+static sq_rc compare(struct sq_sub *s, struct sq_str op, struct sq_expr *l, struct sq_expr *r, bool unknown_too, struct sq_span span)
 {
     struct sq_expr *args[2] = {l, r}, *e;
     SQ_TRY(sq_bind_call(s->b, op, args, 2, span, &e));
@@ -210,7 +199,7 @@ static sq_rc compare(struct sub *s, struct sq_str op, struct sq_expr *l, struct 
     return sq_exprs_add(s->b->arena, &s->on, e);
 }
 
-static sq_rc bind_in_query(struct sub *s, const struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_plan **plan)
+static sq_rc bind_in_query(struct sq_sub *s, const struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_plan **plan)
 {
     const struct sq_ast_expr *left = a->args[0];
     uint32_t n = left->kind == SQ_A_ROW ? left->nargs : 1;
@@ -218,7 +207,7 @@ static sq_rc bind_in_query(struct sub *s, const struct sq_bind_x *x, const struc
     struct sq_bind_x own = *x;
     if (!items)
         return SQ_NOMEM;
-    SQ_TRY(bind_items(s, a->query, n, a->span, items));
+    SQ_TRY(sq_sub_items(s, a->query, n, a->span, items));
     for (uint32_t i = 0; i < n; i++) {
         SQ_TRY(sq_bind_expr(&own, left->kind == SQ_A_ROW ? left->args[i] : left, &l));
         SQ_TRY(compare(s, SQ_STR("="), l, items[i], a->negated, a->span));
@@ -226,13 +215,13 @@ static sq_rc bind_in_query(struct sub *s, const struct sq_bind_x *x, const struc
     return put_join(s, a->negated ? SQ_JOIN_ANTI : SQ_JOIN_SEMI, a->span, plan);
 }
 
-static sq_rc bind_quantified(struct sub *s, const struct sq_bind_x *x, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
+static sq_rc bind_quantified(struct sq_sub *s, const struct sq_bind_x *x, const struct sq_ast_expr *a, bool negated, struct sq_plan **plan)
 {
     static const char *const names[] = {[SQ_OP_EQ] = "=", [SQ_OP_NE] = "<>", [SQ_OP_LT] = "<", [SQ_OP_LE] = "<=", [SQ_OP_GT] = ">", [SQ_OP_GE] = ">="};
     struct sq_bind_x own = *x;
     struct sq_expr *item, *l, *e, *args[2];
     bool all = a->ival2 != 0;
-    SQ_TRY(bind_items(s, a->query, 1, a->span, &item));
+    SQ_TRY(sq_sub_items(s, a->query, 1, a->span, &item));
     SQ_TRY(sq_bind_expr(&own, a->args[0], &l));
     args[0] = l;
     args[1] = item;
@@ -258,7 +247,7 @@ static bool takes(const struct sq_ast_expr *a, bool *negated)
 
 static sq_rc bind_one(struct sq_bind_x *x, const struct sq_ast_expr *a, struct sq_plan **plan)
 {
-    struct sub s = {.b = x->b, .outer = x->scope, .nouter = (*plan)->ncols};
+    struct sq_sub s = {.b = x->b, .outer = x->scope, .nouter = (*plan)->ncols};
     bool negated = false;
     while (a->kind == SQ_A_UNARY) {
         negated = !negated;
@@ -309,7 +298,7 @@ static bool one_row(const struct sq_plan *p)
 }
 
 /* The inner columns and outer expressions that a correlated query's conditions say are equal; false: they say something else. */
-static bool equalities(const struct sub *s, struct sq_expr **inner, struct sq_expr **outer)
+bool sq_sub_equalities(const struct sq_sub *s, struct sq_expr **inner, struct sq_expr **outer)
 {
     for (uint32_t i = 0; i < s->on.n; i++) {
         struct sq_expr *e = s->on.p[i];
@@ -364,7 +353,7 @@ static sq_rc item_name(struct sq_binder *b, const struct sq_ast_item *it, uint32
 }
 
 /* The items of a plain query, over the columns of the join. */
-static sq_rc lateral_items(struct sub *s, const struct sq_ast_query *q, struct sq_exprs *items, struct sq_str **names)
+static sq_rc lateral_items(struct sq_sub *s, const struct sq_ast_query *q, struct sq_exprs *items, struct sq_str **names)
 {
     struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .outer = s->outer, .clause = "SELECT"};
     uint32_t n = 0;
@@ -376,7 +365,7 @@ static sq_rc lateral_items(struct sub *s, const struct sq_ast_query *q, struct s
         for (uint32_t k = 0; a->kind == SQ_A_STAR && k < s->scope.ncols; k++) {
             if (s->scope.cols[k].hidden)
                 continue;
-            SQ_TRY(to_join(s, s->scope.cols[k].expr, &e));
+            SQ_TRY(sq_sub_to_join(s, s->scope.cols[k].expr, &e));
             SQ_TRY(sq_exprs_add(s->b->arena, items, e));
             (*names)[n++] = s->scope.cols[k].name;
         }
@@ -386,7 +375,7 @@ static sq_rc lateral_items(struct sub *s, const struct sq_ast_query *q, struct s
             continue;
         }
         SQ_TRY(sq_bind_expr(&x, a, &e));
-        SQ_TRY(to_join(s, e, &e));
+        SQ_TRY(sq_sub_to_join(s, e, &e));
         SQ_TRY(sq_exprs_add(s->b->arena, items, e));
         SQ_TRY(item_name(s->b, &q->items[i], i, &(*names)[n++]));
     }
@@ -394,7 +383,7 @@ static sq_rc lateral_items(struct sub *s, const struct sq_ast_query *q, struct s
 }
 
 /* Puts what is of inner columns alone beside them, below the join: a LEFT join pads it. */
-static sq_rc below_join(struct sub *s, struct sq_exprs *items, struct sq_span span)
+static sq_rc below_join(struct sq_sub *s, struct sq_exprs *items, struct sq_span span)
 {
     struct sq_arena *a = s->b->arena;
     uint32_t n = s->plan->ncols;
@@ -421,7 +410,7 @@ static sq_rc below_join(struct sub *s, struct sq_exprs *items, struct sq_span sp
     return s->plan ? SQ_OK : SQ_NOMEM;
 }
 
-struct over_join { const struct sub *s; const struct sq_aggs *aggs; bool padded; };
+struct over_join { const struct sq_sub *s; const struct sq_aggs *aggs; bool padded; };
 
 /* An aggregate call over the columns of the join: where it is padded, no row was aggregated, and COUNT is 0. */
 static sq_rc over_one(void *arg, struct sq_expr *e, struct sq_expr **out)
@@ -445,7 +434,7 @@ static sq_rc over_one(void *arg, struct sq_expr *e, struct sq_expr **out)
 
 /* Aggregates of a correlated query: by the inner columns of its equalities and its own GROUP BY, joined by the former. Without GROUP BY there is a row for each
  * row outside. */
-static sq_rc lateral_grouped(struct sub *s, const struct sq_ast_query *q, bool *left, struct sq_exprs *items, struct sq_str **names)
+static sq_rc lateral_grouped(struct sq_sub *s, const struct sq_ast_query *q, bool *left, struct sq_exprs *items, struct sq_str **names)
 {
     struct sq_binder *b = s->b;
     struct sq_aggs aggs = {.grouped = true};
@@ -456,7 +445,7 @@ static sq_rc lateral_grouped(struct sub *s, const struct sq_ast_query *q, bool *
     *names = SQ_NEW_ARRAY(b->arena, struct sq_str, q->nitems + 1);
     if (!outer || !*names || !(aggs.group = SQ_NEW_ARRAY(b->arena, struct sq_expr *, nkeys + q->ngroup + 1)))
         return SQ_NOMEM;
-    if (!equalities(s, aggs.group, outer))
+    if (!sq_sub_equalities(s, aggs.group, outer))
         return SQ_REFUSE(b, q->span, "a correlated query with aggregates must compare its columns with those outside by = alone");
     for (uint32_t i = 0; i < nkeys; i++)
         SQ_TRY(sq_expr_shift(b->arena, aggs.group[i], -(int64_t)s->nouter, &aggs.group[i]));
@@ -503,13 +492,13 @@ static sq_rc lateral_grouped(struct sub *s, const struct sq_ast_query *q, bool *
 }
 
 /* A correlated aggregate of one value: *out over the join. */
-static sq_rc value_of_group(struct sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_expr **out)
+static sq_rc value_of_group(struct sq_sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_expr **out)
 {
     struct sq_exprs items = {0};
     struct sq_str *names;
     bool left = true;
     SQ_TRY(lateral_grouped(s, q, &left, &items, &names));
-    struct sq_plan *j = join_of(s->b, *plan, s->plan, SQ_JOIN_LEFT, q->span);
+    struct sq_plan *j = sq_sub_join(s->b, *plan, s->plan, SQ_JOIN_LEFT, q->span);
     if (!j)
         return SQ_NOMEM;
     SQ_TRY(sq_expr_conjunction(s->b->arena, &s->on, &j->u.join.residual));
@@ -522,25 +511,30 @@ sq_rc sq_bind_value_query(struct sq_bind_x *x, const struct sq_ast_expr *a, stru
 {
     struct sq_binder *b = x->b;
     const struct sq_ast_query *q = a->query;
-    if (!x->values)
-        return SQ_REFUSE(b, a->span, "a query as a value is supported in WHERE only");
-    struct sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
+    SQ_TRY(sq_sub_place(x, a, "a query as a value"));
+    struct sq_sub s = {.b = b, .outer = x->scope, .nouter = (*x->values)->ncols};
     struct sq_plan *value = NULL;
     bool shaped = q->kind == SQ_Q_SELECT && q->from && q->where && q->nitems == 1 && !q->grouped && !q->ngroup && !q->having && !q->limit && !q->offset && !q->nwith &&
                   !q->distinct && !q->qualify && sq_ast_has_aggregate(q->items[0].expr);
     if (shaped) {
-        SQ_TRY(bind_plain(&s, q));
+        SQ_TRY(sq_sub_bind(&s, q));
         if (s.on.n)
             return value_of_group(&s, q, x->values, out);
+    }
+    if (sq_sub_plain(q) && q->nitems == 1 && q->items[0].expr->kind != SQ_A_STAR && !q->distinct) {
+        s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s.nouter};
+        SQ_TRY(sq_sub_items(&s, q, 1, a->span, out));
+        return sq_single_value(&s, *out, a->span, x->values, out);
     }
     SQ_TRY(sq_bind_select_query(b, q, false, &value));
     if (value->ncols != 1)
         return SQ_WRONG(b, a->span, "a query as a value has one column, not %u", value->ncols);
     if (!one_row(value)) {
-        SQ_REFUSE(b, a->span, "this query may have more than one row, so it is no value");
-        return sq_hint(b->ctx, "an aggregate without GROUP BY has one row: MAX, COUNT, …");
+        s = (struct sq_sub){.b = b, .outer = x->scope, .nouter = s.nouter, .plan = value};
+        struct sq_expr *item = sq_expr_col(b->arena, s.nouter, value->cols[0].type, (struct sq_span){0, 0});
+        return item ? sq_single_value(&s, item, a->span, x->values, out) : SQ_NOMEM;
     }
-    struct sq_plan *j = join_of(b, *x->values, value, SQ_JOIN_LEFT, a->span);
+    struct sq_plan *j = sq_sub_join(b, *x->values, value, SQ_JOIN_LEFT, a->span);
     if (!j)
         return SQ_NOMEM;
     *x->values = j;
@@ -561,10 +555,10 @@ static bool is_top(const struct sq_ast_query *q)
 {
     struct sq_ast_query all = *q;
     all.limit = all.offset = NULL;
-    return q->limit && q->norder && !q->distinct && is_plain(&all);
+    return q->limit && q->norder && !q->distinct && sq_sub_plain(&all);
 }
 
-static sq_rc count_of(struct sub *s, const struct sq_ast_expr *a, const char *what, int64_t *v)
+static sq_rc count_of(struct sq_sub *s, const struct sq_ast_expr *a, const char *what, int64_t *v)
 {
     *v = 0;
     if (a && (a->kind != SQ_A_NUMBER || !sq_parse_int(a->text, v)))
@@ -584,7 +578,7 @@ static const struct sq_ast_expr *ordered_by(const struct sq_ast_query *q, const 
     return a;
 }
 
-static sq_rc column_for(struct sub *s, struct sq_exprs *l, struct sq_expr *e, uint32_t *at)
+static sq_rc column_for(struct sq_sub *s, struct sq_exprs *l, struct sq_expr *e, uint32_t *at)
 {
     for (*at = 0; *at < l->n; ++*at)
         if (sq_expr_equal(l->p[*at], e))
@@ -593,7 +587,7 @@ static sq_rc column_for(struct sub *s, struct sq_exprs *l, struct sq_expr *e, ui
 }
 
 /* A rank by the inner columns of the equalities; the inner query's columns stay in front. */
-static sq_rc lateral_top(struct sub *s, const struct sq_ast_query *q)
+static sq_rc lateral_top(struct sq_sub *s, const struct sq_ast_query *q)
 {
     struct sq_arena *a = s->b->arena;
     struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .clause = "ORDER BY"};
@@ -606,7 +600,7 @@ static sq_rc lateral_top(struct sub *s, const struct sq_ast_query *q)
         return SQ_NOMEM;
     SQ_TRY(count_of(s, q->limit, "LIMIT", &limit));
     SQ_TRY(count_of(s, q->offset, "OFFSET", &offset));
-    if (!equalities(s, inner, outer))
+    if (!sq_sub_equalities(s, inner, outer))
         return SQ_REFUSE(s->b, q->span, "a correlated query with ORDER BY and LIMIT must compare its columns with those outside by = alone");
     for (uint32_t i = 0; i < s->plan->ncols; i++)
         SQ_TRY(sq_exprs_add(a, &l, sq_expr_col(a, i, s->plan->cols[i].type, (struct sq_span){0, 0})));
@@ -646,7 +640,7 @@ static bool is_bare(const struct sq_ast_query *q)
     return q->kind == SQ_Q_SELECT && !q->from && !q->distinct && !groups(q) && !q->limit && !q->offset && !q->nwith && !q->qualify;
 }
 
-static sq_rc beside(struct sub *s, struct sq_plan **plan, const struct sq_exprs *items, const struct sq_str *own, struct sq_plan *below, struct sq_field **fields, uint32_t *n)
+static sq_rc beside(struct sq_sub *s, struct sq_plan **plan, const struct sq_exprs *items, const struct sq_str *own, struct sq_plan *below, struct sq_field **fields, uint32_t *n)
 {
     struct sq_arena *a = s->b->arena;
     struct sq_exprs all = {0};
@@ -667,7 +661,7 @@ static sq_rc beside(struct sub *s, struct sq_plan **plan, const struct sq_exprs 
     return *plan ? SQ_OK : SQ_NOMEM;
 }
 
-static sq_rc lateral_bare(struct sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
+static sq_rc lateral_bare(struct sq_sub *s, const struct sq_ast_query *q, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
 {
     struct sq_bind_x x = {.b = s->b, .scope = &s->scope, .outer = s->outer, .clause = "WHERE"};
     struct sq_exprs items = {0};
@@ -676,7 +670,7 @@ static sq_rc lateral_bare(struct sub *s, const struct sq_ast_query *q, struct sq
     struct sq_expr *e;
     if (q->where) {
         SQ_TRY(sq_bind_predicate(&x, q->where, &e));
-        SQ_TRY(to_join(s, e, &e));
+        SQ_TRY(sq_sub_to_join(s, e, &e));
         if (!(below = sq_node_filter(s->b->arena, below, e)))
             return SQ_NOMEM;
     }
@@ -687,7 +681,7 @@ static sq_rc lateral_bare(struct sub *s, const struct sq_ast_query *q, struct sq
 sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool left, const struct sq_scope *outer, struct sq_plan **plan, struct sq_field **fields, uint32_t *n)
 {
     const struct sq_ast_query *q = f->query;
-    struct sub s = {.b = b, .outer = outer, .nouter = (*plan)->ncols};
+    struct sq_sub s = {.b = b, .outer = outer, .nouter = (*plan)->ncols};
     struct sq_exprs items = {0};
     struct sq_str *own = NULL;
     if (q->kind == SQ_Q_VALUES) {
@@ -696,9 +690,9 @@ sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool lef
     }
     if (is_bare(q) && (!left || !q->where))                     /* one row for each */
         return lateral_bare(&s, q, plan, fields, n);
-    if (groups(q) ? !is_grouped(q) : !is_top(q) && (!is_plain(q) || q->distinct))
+    if (groups(q) ? !is_grouped(q) : !is_top(q) && (!sq_sub_plain(q) || q->distinct))
         return SQ_REFUSE(b, q->span, "a correlated LATERAL query can have FROM, WHERE, GROUP BY and aggregates, or ORDER BY with LIMIT; not DISTINCT, WITH or set operations");
-    SQ_TRY(bind_plain(&s, q));
+    SQ_TRY(sq_sub_bind(&s, q));
     if (is_top(q))
         SQ_TRY(lateral_top(&s, q));
     if (groups(q)) {
@@ -708,7 +702,7 @@ sq_rc sq_bind_lateral(struct sq_binder *b, const struct sq_ast_from *f, bool lef
         if (left)
             SQ_TRY(below_join(&s, &items, q->span));
     }
-    struct sq_plan *j = join_of(b, *plan, s.plan, left ? SQ_JOIN_LEFT : SQ_JOIN_INNER, f->span);
+    struct sq_plan *j = sq_sub_join(b, *plan, s.plan, left ? SQ_JOIN_LEFT : SQ_JOIN_INNER, f->span);
     if (!j)
         return SQ_NOMEM;
     if (!left)

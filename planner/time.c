@@ -26,6 +26,11 @@ enum sq_time_attr sq_expr_time(const struct sq_plan *in, const struct sq_expr *e
     return sq_expr_is_fn(e, "PROCTIME") ? SQ_TIME_PROC : SQ_TIME_NONE;
 }
 
+bool sq_window_same(const struct sq_window_spec *a, const struct sq_window_spec *b)
+{
+    return a->kind == b->kind && a->time == b->time && a->zoned == b->zoned && a->size == b->size && a->step == b->step && a->offset == b->offset;
+}
+
 static uint8_t *flags(struct sq_arena *a, const struct sq_plan *p)
 {
     return SQ_NEW_ARRAY(a, uint8_t, p->ncols ? p->ncols : 1);
@@ -64,6 +69,18 @@ static sq_rc of_project(struct sq_arena *a, struct sq_plan *p)
     return start != UINT32_MAX && end != UINT32_MAX ? set_window(a, p, in->window->spec, start, end, passed_on(p, in->window->time)) : SQ_OK;
 }
 
+/* The window that all inputs have, in the same columns. */
+static const struct sq_plan_window *union_window(const struct sq_plan *p)
+{
+    const struct sq_plan_window *w = p->inputs[0]->window;
+    for (uint32_t i = 1; w && i < p->ninputs; i++) {
+        const struct sq_plan_window *o = p->inputs[i]->window;
+        if (!o || o->start != w->start || o->end != w->end || o->time != w->time || !sq_window_same(o->spec, w->spec))
+            return NULL;
+    }
+    return w;
+}
+
 static sq_rc of_union(struct sq_arena *a, struct sq_plan *p)
 {
     uint8_t *t = flags(a, p);
@@ -76,6 +93,7 @@ static sq_rc of_union(struct sq_arena *a, struct sq_plan *p)
                 t[i] = SQ_TIME_NONE;
     }
     p->time = t;
+    p->window = union_window(p);
     return SQ_OK;
 }
 

@@ -488,11 +488,6 @@ static sq_rc to_window_aggregate(struct sq_arena *a, struct sq_plan **slot)
 
 /* ---- joins of windows ---- */
 
-static bool same_window(const struct sq_window_spec *a, const struct sq_window_spec *b)
-{
-    return a->kind == b->kind && a->time == b->time && a->zoned == b->zoned && a->size == b->size && a->step == b->step && a->offset == b->offset;
-}
-
 static bool has_key(const struct sq_plan *p, uint32_t left, uint32_t right)
 {
     for (uint32_t i = 0; i < p->u.join.nkeys; i++)
@@ -504,7 +499,7 @@ static bool has_key(const struct sq_plan *p, uint32_t left, uint32_t right)
 static bool joins_windows(const struct sq_plan *p)
 {
     const struct sq_plan_window *l = p->inputs[0]->window, *r = p->inputs[1]->window;
-    return l && r && same_window(l->spec, r->spec) && has_key(p, l->start, r->start) && has_key(p, l->end, r->end);
+    return l && r && sq_window_same(l->spec, r->spec) && has_key(p, l->start, r->start) && has_key(p, l->end, r->end);
 }
 
 sq_rc sq_find_windows(struct sq_arena *a, struct sq_plan **slot)

@@ -161,7 +161,7 @@ static sq_rc emit_flat(struct aggregate *a)
     for (uint32_t t = 0; t < a->ntouched; t++) {
         bool was = a->was_live[t];
         a->kind[t] = was ? SQ_UPDATE_AFTER : SQ_INSERT;
-        changed[t] = !was;
+        changed[t] = !was || a->ttl.us;
         old[t] = was ? nold : 0;                 /* of a new group: any, it is not compared */
         now[t] = t;
         nold += was;
@@ -244,7 +244,7 @@ static sq_rc emit_changes(struct aggregate *a)
             put(a, &n, t, old, SQ_DELETE);
         else if (!was && is)
             put(a, &n, t, now, SQ_INSERT);
-        else if (was && !same_values(a, a->old_cols, old, a->old_cols, now)) {
+        else if (was && is && (a->ttl.us || !same_values(a, a->old_cols, old, a->old_cols, now))) {
             if (!a->upsert)
                 put(a, &n, t, old, SQ_UPDATE_BEFORE);
             put(a, &n, t, now, SQ_UPDATE_AFTER);
@@ -402,7 +402,7 @@ static sq_rc each_out(struct aggregate *a, const struct sq_batch *in, struct rou
             put(a, &n, r, *last, SQ_DELETE);
         else if (x->step[i] == IS)
             put(a, &n, r, now, SQ_INSERT);
-        else if (x->step[i] && !same_values(a, a->old_cols, *last, a->old_cols, now)) {
+        else if (x->step[i] && (a->ttl.us || !same_values(a, a->old_cols, *last, a->old_cols, now))) {
             if (!a->upsert)
                 put(a, &n, r, *last, SQ_UPDATE_BEFORE);
             put(a, &n, r, now, SQ_UPDATE_AFTER);

@@ -48,7 +48,7 @@ static sq_rc open_sets(struct aggregate *a)
         struct distinct *d = &a->sets[i];
         sq_buf_init(&d->bytes, a->base.ctx);
         SQ_TRY(sq_keys_init(&d->keys, a->base.ctx, &a->base.plan->inputs[0]->cols[d->arg].type, &d->arg, 1));
-        SQ_TRY(sq_hashtab_init(&d->seen, a->base.ctx, sizeof(struct seen)));
+        SQ_TRY(sq_hashtab_init(&d->seen, a->base.ctx, sq_ttl_payload(&a->ttl, sizeof(struct seen))));
     }
     return SQ_OK;
 }
@@ -78,13 +78,14 @@ sq_rc sq_agg_open_as(struct aggregate *a, const struct sq_plan *in, const uint32
     SQ_TRY(rc);
     SQ_TRY(open_items(a, in, items, &a->payload));
     SQ_TRY(open_sets(a));
-    return sq_hashtab_init(&a->groups, ctx, a->payload);
+    return sq_hashtab_init(&a->groups, ctx, sq_ttl_payload(&a->ttl, a->payload));
 }
 
 sq_rc sq_agg_state_open(struct aggregate *a)
 {
     const struct sq_plan *p = a->base.plan;
 
+    a->ttl.us = sq_ttl_us(sq_state_ttl_ms(p, a->base.config, 0));
     return sq_agg_open_as(a, p->inputs[0], p->u.agg.group, p->u.agg.ngroup, p->u.agg.items, p->u.agg.nitems);
 }
 
@@ -127,7 +128,7 @@ void sq_agg_drop(struct aggregate *a, struct sq_entry *e)
 void sq_agg_clear(struct aggregate *a, struct sq_entry *e)
 {
     drop_accs(a, e);
-    memset(group_of(e) + 1, 0, a->groups.stride - sizeof *e - sizeof(struct group));
+    memset(group_of(e) + 1, 0, a->payload - sizeof(struct group));
 }
 
 void sq_agg_remove(struct aggregate *a, struct sq_entry *e)
@@ -135,6 +136,60 @@ void sq_agg_remove(struct aggregate *a, struct sq_entry *e)
     if (a->has_drop)
         drop_accs(a, e);
     sq_hashtab_remove(&a->groups, e);
+}
+
+/* ---- time to live ---- */
+
+static int64_t *stamp_of(const struct aggregate *a, struct sq_entry *e) { return sq_ttl_stamp(group_of(e), a->payload); }
+static int64_t *seen_stamp(struct sq_entry *e) { return sq_ttl_stamp(SQ_PAYLOAD(e), sizeof(struct seen)); }
+
+void sq_agg_expire(struct aggregate *a, struct sq_entry *const *e, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t *stamp = stamp_of(a, e[i]);
+        if (group_of(e[i])->rows > 0 && sq_ttl_over(&a->ttl, *stamp)) {
+            sq_agg_clear(a, e[i]);
+            *group_of(e[i]) = (struct group){0};           /* another serial: its values are those of a group that is gone, and go in time */
+        }
+        *stamp = a->ttl.now;
+    }
+}
+
+static void sweep_group(void *arg, struct sq_entry *e)
+{
+    struct aggregate *a = arg;
+
+    if (sq_ttl_over(&a->ttl, *stamp_of(a, e)))
+        sq_agg_remove(a, e);
+}
+
+struct sweep_set { struct aggregate *a; struct distinct *d; };
+
+static void sweep_seen(void *arg, struct sq_entry *e)
+{
+    const struct sweep_set *x = arg;
+
+    if (sq_ttl_over(&x->a->ttl, *seen_stamp(e)))
+        sq_hashtab_remove(&x->d->seen, e);
+}
+
+sq_rc sq_agg_sweep(struct sq_op *op, int64_t now)
+{
+    struct aggregate *a = SQ_OP(op, struct aggregate);
+    uint32_t left = SQ_SWEEP_ENTRIES;
+    size_t live = a->groups.count;
+    bool whole = true;
+
+    a->ttl.now = now;
+    if (a->sweep.table == 0)
+        whole = sq_sweep_table(&a->sweep, &a->groups, &left, sweep_group, a);
+    for (uint32_t i = 0; i < a->nsets; i++) {
+        live += a->sets[i].seen.count;
+        if (whole && a->sweep.table == i + 1)
+            whole = sq_sweep_table(&a->sweep, &a->sets[i].seen, &left, sweep_seen, &(struct sweep_set){a, &a->sets[i]});
+    }
+    sq_sweep_next(&a->sweep, &a->ttl, op, whole, live);
+    return SQ_OK;
 }
 
 size_t sq_agg_bytes(const struct sq_op *op)
@@ -193,7 +248,7 @@ static sq_rc set_keys(struct distinct *d, const struct sq_batch *in, const struc
 }
 
 /* Counts the rows in the set; d->pass gets those that matter to the aggregates. */
-static sq_rc set_apply(struct distinct *d, const struct sq_batch *in, const struct agg_rows *rows)
+static sq_rc set_apply(const struct aggregate *a, struct distinct *d, const struct sq_batch *in, const struct agg_rows *rows)
 {
     uint32_t list[SQ_BATCH_ROWS], n;
     bool gone = false;
@@ -204,6 +259,11 @@ static sq_rc set_apply(struct distinct *d, const struct sq_batch *in, const stru
     for (uint32_t k = 0; k < n; k++) {
         struct seen *s = SQ_PAYLOAD(d->entry[k]);
         bool add = sq_kind_adds(sq_row_kind(in, row_at(rows, list[k])));
+        if (a->ttl.us) {
+            if (sq_ttl_over(&a->ttl, *seen_stamp(d->entry[k])))
+                s->count = 0;
+            *seen_stamp(d->entry[k]) = a->ttl.now;
+        }
         s->group_hash = rows->entry[list[k]]->hash;
         if (add ? s->count++ == 0 : s->count > 0 && --s->count == 0)
             d->pass[d->npass++] = list[k];
@@ -254,7 +314,7 @@ sq_rc sq_agg_apply(struct aggregate *a, const struct sq_batch *in, struct agg_ro
     if (rows.n == 0)
         return SQ_OK;
     for (uint32_t i = 0; i < a->nsets; i++)
-        SQ_TRY(set_apply(&a->sets[i], in, &rows));
+        SQ_TRY(set_apply(a, &a->sets[i], in, &rows));
     for (uint32_t i = 0; i < a->nitems; i++) {
         struct agg_item *m = &a->items[i];
         if (m->set >= 0)
@@ -267,7 +327,7 @@ sq_rc sq_agg_apply(struct aggregate *a, const struct sq_batch *in, struct agg_ro
     return SQ_OK;
 }
 
-/* ---- snapshots: 'G' hash null key rows [serial, where there are distinct sets] accumulators; 'D' set value-hash group-hash count serial value ---- */
+/* ---- snapshots: 'G' hash null key rows [serial, where there are distinct sets] accumulators; 'D' set value-hash group-hash count serial value; then [the stamp] ---- */
 
 static sq_rc put_key(struct sq_buf *b, const char *p, uint32_t n)
 {
@@ -293,10 +353,11 @@ static sq_rc save_group(struct aggregate *a, struct sq_entry *e, struct sq_buf *
     sq_buf_u64(b, e->hash);
     sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
     put_key(b, key.p, key.n);
-    return sq_agg_save_group(a, e, b);
+    SQ_TRY(sq_agg_save_group(a, e, b));
+    return a->ttl.us ? sq_buf_u64(b, (uint64_t)*stamp_of(a, e)) : SQ_OK;
 }
 
-static sq_rc save_seen(uint32_t set, struct sq_entry *e, struct sq_buf *b)
+static sq_rc save_seen(const struct aggregate *a, uint32_t set, struct sq_entry *e, struct sq_buf *b)
 {
     struct seen *s = SQ_PAYLOAD(e);
     struct sq_str key = sq_view_str(&e->key);
@@ -309,7 +370,8 @@ static sq_rc save_seen(uint32_t set, struct sq_entry *e, struct sq_buf *b)
     SQ_TRY(sq_buf_u64(b, s->group_hash));
     SQ_TRY(sq_buf_u64(b, (uint64_t)s->count));
     SQ_TRY(sq_buf_u64(b, serial));
-    return put_key(b, key.p + 8, key.n - 8);
+    SQ_TRY(put_key(b, key.p + 8, key.n - 8));
+    return a->ttl.us ? sq_buf_u64(b, (uint64_t)*seen_stamp(e)) : SQ_OK;
 }
 
 sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
@@ -319,7 +381,10 @@ sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     struct sq_entry *e;
     struct sq_buf *b;
 
+    sq_ttl_look(&a->ttl, op);
     while ((e = sq_hashtab_next(&a->groups, &it))) {
+        if (a->ttl.us && sq_ttl_over(&a->ttl, *stamp_of(a, e)))
+            continue;
         if (!(b = out->begin(out->arg, sq_key_group(e->hash))))
             return op->ctx->err.rc;
         SQ_TRY(save_group(a, e, b));
@@ -328,9 +393,11 @@ sq_rc sq_agg_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     for (uint32_t i = 0; i < a->nsets; i++) {
         it = (struct sq_hashtab_iter){0};
         while ((e = sq_hashtab_next(&a->sets[i].seen, &it))) {
+            if (a->ttl.us && sq_ttl_over(&a->ttl, *seen_stamp(e)))
+                continue;
             if (!(b = out->begin(out->arg, sq_key_group(((struct seen *)SQ_PAYLOAD(e))->group_hash))))
                 return op->ctx->err.rc;
-            SQ_TRY(save_seen(i, e, b));
+            SQ_TRY(save_seen(a, i, e, b));
             SQ_TRY(out->done(out->arg));
         }
     }
@@ -391,7 +458,13 @@ sq_rc sq_agg_load_group(struct aggregate *a, struct sq_entry *e, const char **p,
 
 static sq_rc fill_group(struct aggregate *a, struct sq_entry *e, const char *p, const char *end, uint64_t base)
 {
+    int64_t stamp = a->ttl.now;                /* saved without a time to live: from now on */
+
     SQ_TRY(sq_agg_load_group(a, e, &p, end, base));
+    if (end - p == SQ_STAMP)
+        take(&p, end, &stamp, SQ_STAMP);
+    if (a->ttl.us)
+        *stamp_of(a, e) = stamp;
     return p == end ? SQ_OK : damaged(a);
 }
 
@@ -430,9 +503,10 @@ static sq_rc load_seen(struct aggregate *a, const char *p, const char *end, uint
     struct sq_entry *e;
     struct sq_view key;
     struct sq_str s;
+    int64_t stamp = a->ttl.now;
     uint32_t set;
 
-    if (!take(&p, end, &set, 4) || set >= a->nsets || !take(&p, end, &x, sizeof x) || !take_key(&p, end, &s) || p != end)
+    if (!take(&p, end, &set, 4) || set >= a->nsets || !take(&p, end, &x, sizeof x) || !take_key(&p, end, &s) || (p != end && !take(&p, end, &stamp, SQ_STAMP)) || p != end)
         return damaged(a);
     x.serial += base;
     d = &a->sets[set];
@@ -443,6 +517,8 @@ static sq_rc load_seen(struct aggregate *a, const char *p, const char *end, uint
     x.hash ^= sq_hash_mix(x.serial);
     SQ_TRY(sq_hashtab_upsert(&d->seen, 1, &x.hash, &key, NULL, &e));
     *(struct seen *)SQ_PAYLOAD(e) = (struct seen){(int64_t)x.count, x.group_hash};
+    if (a->ttl.us)
+        *seen_stamp(e) = stamp;
     return SQ_OK;
 }
 
@@ -474,7 +550,9 @@ sq_rc sq_agg_restore(struct sq_op *op, struct sq_snapshot_in *in)
     if (!l)
         return SQ_NOMEM;
     sq_buf_init(&l->bytes, op->ctx);
+    sq_ttl_look(&SQ_OP(op, struct aggregate)->ttl, op);
     rc = load_all(SQ_OP(op, struct aggregate), l, in);
+    sq_ttl_wake(&SQ_OP(op, struct aggregate)->ttl, op);
     sq_buf_free(&l->bytes);
     sq_free(op->ctx, l);
     return rc;

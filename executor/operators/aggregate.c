@@ -6,9 +6,13 @@
  * Cost per row: one probe and one addition per aggregate; state: one entry per group, one per distinct value, all values where MIN or MAX
  * must survive retractions. A group without rows disappears.
  *
+ * With a time to live (state/ttl.h) each group, and each value of a distinct set, has its own stamp: a value that is over is counted anew in a group that lives on. All
+ * values of a MIN or MAX live as long as their group. A group that was written is put out though its results are the same, so that what is kept behind it lives as long.
+ *
  * Invariants: a group's row count is never below zero; a row that takes back from a group which is not there is dropped and counted.
  * FLINK: the same changelog as GroupAggFunction where each change is emitted; a global aggregate gives nothing before the first
- * row in streaming mode, and one row for no rows in batch mode.
+ * row in streaming mode, and one row for no rows in batch mode. With a time to live, DISTINCT puts out an update for each row that is known; here it never does. The values
+ * of MIN and MAX over updates are dropped one by one.
  */
 #include "executor/operators/aggregate.h"
 
@@ -109,8 +113,12 @@ static sq_rc aggregate_batch(struct sq_op *op, uint32_t input, const struct sq_b
     struct agg_rows rows;
 
     (void)input;
+    sq_ttl_look(&a->ttl, op);
     SQ_TRY(sq_keys_load(&a->keys, in));
     SQ_TRY(sq_hashtab_upsert(&a->groups, in->nsel, a->keys.hash, a->keys.key, a->keys.null, a->entry));
+    if (a->ttl.us)
+        sq_agg_expire(a, a->entry, in->nsel);
+    sq_ttl_wake(&a->ttl, op);
     if (a->emission == EMIT_NEW) {
         count_rows(a, in, in->nsel);
         return emit_new(a, in);
@@ -149,6 +157,6 @@ static void aggregate_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_aggregate = {
-    .name = "GroupAggregate", .size = sizeof(struct aggregate), .open = aggregate_open, .batch = aggregate_batch, .end = aggregate_end,
+    .name = "GroupAggregate", .size = sizeof(struct aggregate), .open = aggregate_open, .batch = aggregate_batch, .timer = sq_agg_sweep, .end = aggregate_end,
     .snapshot = sq_agg_snapshot, .restore = sq_agg_restore, .state_bytes = sq_agg_bytes, .close = aggregate_close,
 };

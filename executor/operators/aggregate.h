@@ -9,8 +9,9 @@
 #include "executor/hashtab.h"
 #include "executor/keys.h"
 #include "executor/op.h"
+#include "executor/state/ttl.h"
 
-struct group {                             /* payload of an entry; accumulators follow */
+struct group {                             /* payload of an entry; accumulators follow, then a stamp where groups have a time to live */
     int64_t rows;                          /* rows in it: at 0 it disappears */
     uint64_t serial;                       /* names the group in distinct sets; never used twice */
 };
@@ -38,7 +39,7 @@ struct distinct {                          /* values seen per group, for one arg
     uint32_t npass;
 };
 
-struct seen { int64_t count; uint64_t group_hash; };
+struct seen { int64_t count; uint64_t group_hash; };   /* a stamp follows as well */
 
 enum emission { EMIT_NET, EMIT_EACH, EMIT_FINAL, EMIT_NEW };   /* NEW: the first row of each group of an insert-only input, no aggregates */
 
@@ -57,6 +58,8 @@ struct aggregate {
     uint32_t seq;                          /* of the batch: marks entries that it touched (EACH marks them by their place in `touched`) */
     uint64_t serial;
     uint64_t hung;                         /* bytes that hang on accumulators */
+    struct sq_ttl ttl;                     /* of groups, and of each value in a distinct set */
+    struct sq_sweep sweep;
     /* of the current batch */
     struct sq_entry *entry[SQ_BATCH_ROWS];
     uint32_t row[SQ_BATCH_ROWS];           /* physical rows, where some were dropped */
@@ -89,6 +92,9 @@ sq_rc sq_agg_load(struct aggregate *, const struct sq_batch *);
 sq_rc sq_agg_apply(struct aggregate *, const struct sq_batch *, struct agg_rows);
 void sq_agg_clear(struct aggregate *, struct sq_entry *);    /* empties the accumulators */
 void sq_agg_remove(struct aggregate *, struct sq_entry *);
+/* Groups of a batch whose time is over begin anew; all are stamped. */
+void sq_agg_expire(struct aggregate *, struct sq_entry *const *, uint32_t n);
+sq_rc sq_agg_sweep(struct sq_op *, int64_t now_us);
 /* Row count, serial and accumulators of one group; `base` is added to its serial. */
 sq_rc sq_agg_save_group(struct aggregate *, struct sq_entry *, struct sq_buf *);
 sq_rc sq_agg_load_group(struct aggregate *, struct sq_entry *, const char **p, const char *end, uint64_t base);

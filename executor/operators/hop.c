@@ -9,10 +9,10 @@
  *       | old slices ...  | new slices ...  |
  *
  *   new   their records are added to the key's own group as their slices come in
- *   old   each record has the sum of itself and the key's later old ones; so the sum over the old slices is what stands in the oldest record that is left
+ *   old   each record has become the sum of itself and the key's later old ones; so the sum over the old slices is what stands in the oldest record that is left
  *
- * When the last old slice has left, the new ones become old: their sums are made once, from the last to the first, and the keys' groups are empty again. So each record is added three
- * times at most, whatever the size and the slide. Only keys with a record in a slice that leaves or comes in have another result than in the window before (hop_emit.c).
+ * When the last old slice has left, the new ones become old: their sums are made once, from the last to the first, and the keys' groups are empty again. So each record is added twice
+ * at most, whatever the size and the slide. Only keys with a record in a slice that leaves or comes in have another result than in the window before (hop_emit.c).
  *
  * A late row that lies in windows to come all the same is added to all sums that its slice is part of.
  *
@@ -83,18 +83,36 @@ static inline sq_rc add_to(struct hop *x, const struct sq_batch *in, void *group
     return SQ_OK;
 }
 
+/* A record that was made for a slice that is old, or before an old one of its key. */
+static bool is_old(const struct hop *x, const struct hop_record *r, bool made)
+{
+    return r->old || (made && ((x->placed && r->slice < x->middle) || (r->next && r->next->old)));
+}
+
+/* A record that was made between old ones is old as well. */
+static sq_rc begin_old(struct hop *x, struct hop_record *r)
+{
+    r->old = x->turn;
+    if (!r->next || !r->next->old)
+        return SQ_OK;
+    SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_sum(x, r->next)));
+    return sq_hop_added(x);
+}
+
 /* The slice is in the window already: whatever was summed up with it gets the row too. */
 static sq_rc add_late(struct hop *x, const struct sq_batch *in, struct hop_record *r, bool made, uint32_t i, uint32_t *n)
 {
+    bool old = is_old(x, r, made);
+
     SQ_TRY(sq_hop_touch(x, r->owner));
-    SQ_TRY(add_to(x, in, hop_own(r), i, n));
-    if (r->slice >= x->middle)
-        return add_to(x, in, SQ_PAYLOAD(r->owner), i, n);
-    if (made && r->next && r->next->slice < x->middle) {
+    if (!old || x->both)
+        SQ_TRY(add_to(x, in, hop_own(r), i, n));
+    if (!old)
+        return add_to(x, in, hop_group(r->owner), i, n);
+    if (made) {
         SQ_TRY(sq_agg_apply(&x->a, in, (struct agg_rows){x->a.row, x->a.pos, x->a.entry, *n}));
         *n = 0;
-        SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_sum(x, r->next)));
-        SQ_TRY(sq_hop_added(x));
+        SQ_TRY(begin_old(x, r));
     }
     for (; r; r = r->prev)
         SQ_TRY(add_to(x, in, hop_sum(x, r), i, n));
@@ -118,7 +136,7 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
 {
     struct sq_input_state *st = &x->a.base.ins[0];
     int64_t t = x->time[i], wm = x->wm ? x->wm[i] : x->watermark;
-    struct hop_record *r = hop_key(x, key)->newest;
+    struct hop_record *r = hop_key(key)->newest;
     bool made = false, done = false;
 
     if (t < p->from || t >= p->to)
@@ -134,11 +152,16 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
     if (done)
         return SQ_OK;
     if (!r || r->slice != p->from) {
+        struct hop_late *l;
+        if (sq_hop_is_far(x, key, p->from)) {
+            SQ_TRY(sq_hop_far(x, key, p->from, &l));
+            return add_to(x, in, hop_late_group(l), i, n);
+        }
         if (!p->slice)
             SQ_TRY(sq_hop_slice(x, p->from, &p->slice));
         SQ_TRY(sq_hop_record(x, key, p->slice, &r, &made));
     }
-    if (SQ_LIKELY(!x->placed || p->from >= x->until))
+    if (SQ_LIKELY((!x->placed || p->from >= x->until) && !is_old(x, r, made)))
         return add_to(x, in, hop_own(r), i, n);
     return add_late(x, in, r, made, i, n);
 }
@@ -146,8 +169,8 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
 static void forget_unused(struct hop *x, const struct sq_batch *in, struct sq_entry *const *key)
 {
     for (uint32_t i = 0; i < in->nsel; i++)
-        if (key[i]->flags & SQ_ENTRY_LIVE && hop_unused(x, key[i]))
-            sq_hashtab_remove(&x->a.groups, key[i]);
+        if (key[i]->flags & SQ_ENTRY_LIVE && hop_unused(key[i]))
+            sq_hop_drop_key(x, key[i]);
 }
 
 static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
@@ -183,10 +206,38 @@ static sq_rc hop_batch(struct sq_op *op, uint32_t input, const struct sq_batch *
 
 static struct hop_slice *slice_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
 
+/* Records of a slice belong to keys anywhere in memory: the next one's is asked for ahead. */
+static inline void ask_ahead(const struct hop_record *r)
+{
+    const struct hop_record *next = r->more;
+
+    if (!next)
+        return;
+    __builtin_prefetch((const char *)next->owner + 32);
+    __builtin_prefetch(next->more);
+}
+
 static int later_first(const void *a, const void *b)
 {
     const struct sq_window_due *x = a, *y = b;
     return x->end < y->end ? 1 : x->end > y->end ? -1 : 0;
+}
+
+/* A new record becomes old: the sum of the later ones is added. One that a checkpoint brought as old lacks those that become old now. */
+static sq_rc make_record_old(struct hop *x, struct hop_record *r)
+{
+    struct hop_record *later = r->next;
+
+    if (r->old) {
+        while (later && later->old && later->old < x->turn)
+            later = later->next;
+        return later && later->old ? sq_hop_add(x, hop_sum(x, r), hop_sum(x, later)) : SQ_OK;
+    }
+    sq_hop_clear(x, hop_group(r->owner));
+    r->old = x->turn;
+    if (x->both)
+        SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_own(r)));
+    return later && later->slice < x->until ? sq_hop_add(x, hop_sum(x, r), hop_sum(x, later)) : SQ_OK;
 }
 
 /* The new slices become old ones. */
@@ -194,13 +245,12 @@ static sq_rc make_old(struct hop *x)
 {
     struct sq_window_heap *h = &x->entered;
 
+    x->turn++;
     qsort(h->v, h->n, sizeof *h->v, later_first);
     for (size_t i = 0; i < h->n && h->v[i].end >= x->middle; i++) {
         for (struct hop_record *r = slice_of(h->v[i].of)->first; r; r = r->more) {
-            sq_hop_clear(x, SQ_PAYLOAD(r->owner));
-            SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_own(r)));
-            if (r->next && r->next->slice < x->until)
-                SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_sum(x, r->next)));
+            ask_ahead(r);
+            SQ_TRY(make_record_old(x, r));
         }
         SQ_TRY(sq_hop_added(x));                 /* the slice before builds on it */
     }
@@ -217,6 +267,7 @@ static sq_rc drop_slice(struct hop *x, struct sq_entry *slice)
 {
     for (struct hop_record *r = slice_of(slice)->first, *more; r; r = more) {
         more = r->more;
+        ask_ahead(r);
         SQ_TRY(sq_hop_touch(x, r->owner));
         sq_hop_forget(x, r);
     }
@@ -227,8 +278,10 @@ static sq_rc drop_slice(struct hop *x, struct sq_entry *slice)
 static sq_rc enter_slice(struct hop *x, struct sq_entry *slice)
 {
     for (struct hop_record *r = slice_of(slice)->first; r; r = r->more) {
+        ask_ahead(r);
         SQ_TRY(sq_hop_touch(x, r->owner));
-        SQ_TRY(sq_hop_add(x, SQ_PAYLOAD(r->owner), hop_own(r)));
+        if (SQ_LIKELY(!r->old))
+            SQ_TRY(sq_hop_add(x, hop_group(r->owner), hop_own(r)));
     }
     SQ_TRY(sq_hop_added(x));
     return sq_window_heap_put(&x->entered, (struct sq_window_due){.end = slice_of(slice)->start, .of = slice});
@@ -245,13 +298,14 @@ static sq_rc enter_late(struct hop *x, struct hop_late *l)
     SQ_TRY(sq_hop_slice(x, l->slice, &slice));
     SQ_TRY(sq_hop_record(x, l->key, slice, &r, &made));
     SQ_TRY(sq_hop_touch(x, l->key));
-    if (made && r->slice < x->middle && r->next && r->next->slice < x->middle)
-        SQ_TRY(sq_hop_add(x, hop_sum(x, r), hop_sum(x, r->next)));
-    SQ_TRY(sq_hop_add(x, hop_own(r), group));
-    if (r->slice >= x->middle)
-        SQ_TRY(sq_hop_add(x, SQ_PAYLOAD(r->owner), group));
-    for (; r && r->slice < x->middle; r = r->prev)
-        SQ_TRY(sq_hop_add(x, hop_sum(x, r), group));
+    if (made && is_old(x, r, true))
+        SQ_TRY(begin_old(x, r));
+    if (!r->old || x->both)
+        SQ_TRY(sq_hop_add(x, hop_own(r), group));
+    if (!r->old)
+        SQ_TRY(sq_hop_add(x, hop_group(r->owner), group));
+    for (struct hop_record *o = r->old ? r : NULL; o; o = o->prev)
+        SQ_TRY(sq_hop_add(x, hop_sum(x, o), group));
     SQ_TRY(sq_hop_added(x));
     sq_hop_late_done(x, l);
     return SQ_OK;

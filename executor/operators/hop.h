@@ -8,28 +8,31 @@
 #include "executor/operators/aggregate.h"
 #include "executor/window_store.h"
 
-/* What the rows of one key in one slice come to. Two groups with their accumulators lie behind it: its own, and the sum from here to the last old slice. */
+/* What the rows of one key in one slice come to: a group with its accumulators lies behind it. Once the slice is old that is the sum from here to the key's last old record; where the
+ * clock closes windows the record keeps its own group too, because a checkpoint needs it, and the sum lies behind that. */
 struct hop_record {
     struct hop_record *next, *prev;        /* of the key, by slice */
     struct sq_entry *owner;                /* in hop.keys */
     struct hop_record *more;               /* of the slice, in the order of first rows */
     int64_t slice;                         /* where it begins */
-    int64_t pad;
+    uint64_t old;                          /* 0: it is new; else when it became old: hop.turn */
 };
 _Static_assert(sizeof(struct hop_record) == 48, "records keep their groups aligned to 16");
 
-/* A row of a slice for windows from a certain one on: those before it are over for the row, and not yet put out. Its group lies behind it. */
-struct hop_late { int64_t from, slice; struct sq_entry *key; int64_t pad; };
+/* Rows of a key and slice that wait for a window, the first one that they are in: because those before it are over for the row, though not put out; or because the slice is far behind
+ * the key's newest, so that its place in the key's list would have to be looked for (`far`: there is one for each key and slice). Their group lies behind. */
+struct hop_late { int64_t from, slice; struct sq_entry *key; uint64_t far; };
 
 struct hop_slice { int64_t start; struct hop_record *first, *last; };   /* payload of hop.slices */
 
-/* Behind the group of a key, which is the sum of its records in new slices. */
+/* Of a key; its own group, the sum of its records in new slices, lies behind it. In front, because it is looked at whenever the key is. */
 struct hop_key {
     struct hop_record *oldest, *newest;
     uint32_t place;                        /* in hop.live, from 1; 0: not among the rows of the window */
     uint32_t mark;                         /* of the window for which it was touched last */
     uint64_t late;                         /* how many rows wait in hop.late */
 };
+_Static_assert(sizeof(struct hop_key) == 32, "with its header a key is a cache line");
 
 struct hop {
     struct aggregate a;                    /* a.groups: the keys */
@@ -37,13 +40,17 @@ struct hop {
     size_t group;                          /* bytes of a group with its accumulators */
     struct sq_hashtab slices;
     struct sq_slab slab;                   /* records */
+    struct hop_record *free;               /* those that are free, by `next` */
     struct sq_window_heap coming, entered; /* slices by their start: behind the window, in it; `of`: the slice's entry */
     struct sq_window_heap late;            /* struct hop_late by the window they are for */
     uint64_t lates;
+    struct sq_hashtab far;                 /* (key, slice) -> struct hop_late * */
     int64_t watermark;                     /* in wall clock time */
     bool placed;                           /* a window has been put out: [start, until) */
     int64_t start, until;
-    int64_t middle;                        /* slices before it are old: their records have sums; those from here on are summed up in their keys */
+    int64_t middle;                        /* slices before it are old; those from here on are summed up in their keys, but for what a checkpoint brought as old */
+    uint64_t turn;                         /* how often new slices have become old */
+    bool both;                             /* old records have their own group and a sum */
     /* keys that the next window has to look at */
     struct sq_entry **touched;
     size_t ntouched, touched_cap;
@@ -73,26 +80,47 @@ struct hop {
 static inline struct sq_entry *hop_entry(void *group) { return (struct sq_entry *)group - 1; }
 static inline void *hop_late_group(struct hop_late *l) { return l + 1; }
 static inline void *hop_own(struct hop_record *r) { return r + 1; }
-static inline void *hop_sum(const struct hop *x, struct hop_record *r) { return (char *)(r + 1) + x->group; }
-static inline struct hop_key *hop_key(const struct hop *x, struct sq_entry *e) { return (struct hop_key *)(void *)((char *)SQ_PAYLOAD(e) + x->group); }
+static inline void *hop_sum(const struct hop *x, struct hop_record *r) { return (char *)(r + 1) + (x->both ? x->group : 0); }
+static inline struct hop_key *hop_key(struct sq_entry *e) { return SQ_PAYLOAD(e); }
+static inline void *hop_group(struct sq_entry *e) { return hop_key(e) + 1; }
 
 /* Nothing hangs on the key. */
-static inline bool hop_unused(const struct hop *x, struct sq_entry *e) { return !hop_key(x, e)->oldest && hop_key(x, e)->late == 0; }
+static inline bool hop_unused(struct sq_entry *e) { return !hop_key(e)->oldest && hop_key(e)->late == 0; }
+
+/* Of a few bytes, a multiple of 16: most groups have one to three aggregates. */
+static inline void hop_zero(void *p, size_t n)
+{
+    switch (n) {
+    case 32: memset(p, 0, 32); break;
+    case 48: memset(p, 0, 48); break;
+    case 64: memset(p, 0, 64); break;
+    default: memset(p, 0, n);
+    }
+}
 
 /* hop_state.c */
 sq_rc sq_hop_state_open(struct hop *);
 void sq_hop_state_close(struct hop *);
+void sq_hop_drop_key(struct hop *, struct sq_entry *);
 /* The slice that begins there, made where need be. */
 sq_rc sq_hop_slice(struct hop *, int64_t start, struct hop_slice **);
 /* The key's record in a slice, made where need be; *made says so. */
 sq_rc sq_hop_record(struct hop *, struct sq_entry *key, struct hop_slice *, struct hop_record **, bool *made);
+/* It would have to be looked for. */
+bool sq_hop_is_far(const struct hop *, struct sq_entry *key, int64_t slice);
+sq_rc sq_hop_far(struct hop *, struct sq_entry *key, int64_t slice, struct hop_late **);
 /* A group for a row of the key that counts from a window on. */
 sq_rc sq_hop_late(struct hop *, struct sq_entry *key, int64_t slice, int64_t from, struct hop_late **);
 void sq_hop_late_done(struct hop *, struct hop_late *);
 /* Takes away the record, the oldest of its key. */
 void sq_hop_forget(struct hop *, struct hop_record *);
 sq_rc sq_hop_added(struct hop *);
-void sq_hop_clear(struct hop *, void *group);
+static inline void sq_hop_clear(struct hop *x, void *group)
+{
+    if (x->a.has_drop)
+        sq_agg_drop(&x->a, hop_entry(group));
+    hop_zero(group, x->group);
+}
 sq_rc sq_hop_snapshot(struct sq_op *, struct sq_snapshot_out *);
 sq_rc sq_hop_restore(struct sq_op *, struct sq_snapshot_in *);
 size_t sq_hop_bytes(const struct sq_op *);
@@ -109,7 +137,7 @@ static inline sq_rc sq_hop_add(struct hop *x, void *into, void *from)
 /* The next window has to look at the key. */
 static inline sq_rc sq_hop_touch(struct hop *x, struct sq_entry *key)
 {
-    struct hop_key *k = hop_key(x, key);
+    struct hop_key *k = hop_key(key);
 
     if (k->mark == x->mark)
         return SQ_OK;

@@ -83,13 +83,13 @@ void sq_hop_emit_close(struct hop *x)
 /* The sum over the old slices, or NULL. */
 static void *old_part(const struct hop *x, const struct hop_key *k)
 {
-    return k->oldest && k->oldest->slice < x->middle ? hop_sum(x, k->oldest) : NULL;
+    return k->oldest && k->oldest->old ? hop_sum(x, k->oldest) : NULL;
 }
 
 static int64_t rows_of(const struct hop *x, struct sq_entry *e)
 {
-    const struct group *old = old_part(x, hop_key(x, e));
-    return group_of(e)->rows + (old ? old->rows : 0);
+    const struct group *old = old_part(x, hop_key(e));
+    return ((struct group *)hop_group(e))->rows + (old ? old->rows : 0);
 }
 
 /* Appends the results of n keys, SCRATCH at most. A part that is alone is taken as it is. */
@@ -98,14 +98,14 @@ static sq_rc append_results(struct hop *x, struct sq_entry *const *e, uint32_t n
     uint32_t used = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        void *old = old_part(x, hop_key(x, e[i])), *sum = x->scratch + used * x->group;
-        if (!old || group_of(e[i])->rows == 0) {
-            x->result[i] = hop_entry(old ? old : SQ_PAYLOAD(e[i]));
+        void *old = old_part(x, hop_key(e[i])), *sum = x->scratch + used * x->group;
+        if (!old || ((struct group *)hop_group(e[i]))->rows == 0) {
+            x->result[i] = hop_entry(old ? old : hop_group(e[i]));
             continue;
         }
         used++;
         SQ_TRY(sq_hop_add(x, sum, old));
-        SQ_TRY(sq_hop_add(x, sum, SQ_PAYLOAD(e[i])));
+        SQ_TRY(sq_hop_add(x, sum, hop_group(e[i])));
         x->result[i] = hop_entry(sum);
     }
     SQ_TRY(sq_hop_added(x));
@@ -137,16 +137,16 @@ static void put_value(struct sq_col *to, uint32_t at, const struct sq_col *from,
 
 #define PUT(T)                                                                             \
     for (uint32_t i = 0; i < n; i++)                                                       \
-        ((T *)to->vec.data)[hop_key(x, e[i])->place - 1] = ((const T *)from->vec.data)[i];
+        ((T *)to->vec.data)[hop_key(e[i])->place - 1] = ((const T *)from->vec.data)[i];
 
-static void put_values(struct hop *x, struct sq_col *to, struct sq_entry *const *e, const struct sq_col *from, uint32_t n, uint32_t size)
+static void put_values(struct sq_col *to, struct sq_entry *const *e, const struct sq_col *from, uint32_t n, uint32_t size)
 {
     if (!from->vec.valid && !to->vec.valid && size == 8) {
         PUT(uint64_t)
         return;
     }
     for (uint32_t i = 0; i < n; i++)
-        put_value(to, hop_key(x, e[i])->place - 1, from, i, size);
+        put_value(to, hop_key(e[i])->place - 1, from, i, size);
 }
 
 /* The keys' results in their places; new ones get places at the end. */
@@ -159,17 +159,17 @@ static sq_rc put_results(struct hop *x, struct sq_entry *const *e, uint32_t n)
     SQ_TRY(append_results(x, e, n, x->new_cols));
     SQ_TRY(sq_grow(x->a.base.ctx, &x->live, &x->live_cap, x->nlive + n, sizeof(struct sq_entry *)));
     for (uint32_t i = 0; i < n; i++) {
-        if (hop_key(x, e[i])->place)
+        if (hop_key(e[i])->place)
             continue;
         x->live[x->nlive++] = e[i];
-        hop_key(x, e[i])->place = (uint32_t)x->nlive;
+        hop_key(e[i])->place = (uint32_t)x->nlive;
         made++;
     }
     SQ_TRY(sq_keys_append(&x->a.keys, x->live + x->nlive - made, made, x->key_cols));
     for (uint32_t i = 0; i < x->a.nitems; i++) {
         SQ_TRY(sq_col_reserve(&x->val_cols[i], made));
         x->val_cols[i].n += made;
-        put_values(x, &x->val_cols[i], e, &x->new_cols[i], n, x->sizes[x->a.ngroup + i]);
+        put_values(&x->val_cols[i], e, &x->new_cols[i], n, x->sizes[x->a.ngroup + i]);
     }
     return SQ_OK;
 }
@@ -183,10 +183,13 @@ static void fill_place(struct hop *x, uint32_t at)
         struct sq_col *c = i < x->a.ngroup ? &x->key_cols[i] : &x->val_cols[i - x->a.ngroup];
         if (at != last)
             put_value(c, at, c, last, x->sizes[i]);
-        sq_col_truncate(c, last);
+        if (i < x->a.ngroup)
+            sq_col_truncate(c, last);
+        else
+            c->n = last;                         /* whoever comes there says whether it is NULL */
     }
     x->live[at] = x->live[last];
-    hop_key(x, x->live[at])->place = at + 1;
+    hop_key(x->live[at])->place = at + 1;
     x->nlive--;
     x->gone++;
 }
@@ -209,22 +212,22 @@ static sq_rc renew_keys(struct hop *x)
 
 static void take_away(struct hop *x, struct sq_entry *e)
 {
-    struct hop_key *k = hop_key(x, e);
+    struct hop_key *k = hop_key(e);
 
     if (k->place)
         fill_place(x, k->place - 1);
     k->place = 0;
-    if (hop_unused(x, e))
-        sq_agg_remove(&x->a, e);
+    if (hop_unused(e))
+        sq_hop_drop_key(x, e);
 }
 
 static sq_rc add_place(struct hop *x, struct sq_entry *e)
 {
-    if (hop_key(x, e)->place)
+    if (hop_key(e)->place)
         return SQ_OK;
     SQ_TRY(sq_grow(x->a.base.ctx, &x->live, &x->live_cap, x->nlive + 1, sizeof(struct sq_entry *)));
     x->live[x->nlive++] = e;
-    hop_key(x, e)->place = (uint32_t)x->nlive;
+    hop_key(e)->place = (uint32_t)x->nlive;
     return SQ_OK;
 }
 
@@ -236,7 +239,7 @@ static sq_rc look_at_touched(struct hop *x)
     for (size_t i = 0; i < x->ntouched; i++) {
         struct sq_entry *e = x->touched[i];
         if (i + AHEAD < x->ntouched)             /* its memory is asked for before it is needed */
-            __builtin_prefetch((char *)hop_key(x, x->touched[i + AHEAD])->oldest + sizeof(struct hop_record) + x->group);
+            __builtin_prefetch((char *)hop_key(x->touched[i + AHEAD])->oldest + sizeof(struct hop_record) + x->group);
         if (rows_of(x, e) <= 0) {
             take_away(x, e);
             continue;

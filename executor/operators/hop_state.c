@@ -5,9 +5,11 @@
  * A record is in two lists: that of its key, in the order of slices, and that of its slice. Rows mostly come in the order of time, so a key's records are looked through from the
  * newest. Groups are added up in lists, each aggregate going through a list by itself.
  *
- * Saved is what each record has by itself; the sums follow from that and are made again with the next window.
+ * Saved is what each record has, and whether it is old; the keys' own sums follow from that and are made again with the next window.
  */
 #include "executor/operators/hop.h"
+
+enum { FAR = 32 };                         /* records of a key that are looked through */
 
 sq_rc sq_hop_state_open(struct hop *x)
 {
@@ -15,18 +17,21 @@ sq_rc sq_hop_state_open(struct hop *x)
 
     x->coming.ctx = x->entered.ctx = x->late.ctx = ctx;
     x->mark = 1;
+    x->turn = 1;
+    x->both = sq_window_by_clock(&x->w);
     SQ_TRY(sq_agg_state_open(&x->a));
     sq_hashtab_free(&x->a.groups);
     x->group = (x->a.payload + 15) / 16 * 16;
     sq_slab_init(&x->slab, ctx);
-    SQ_TRY(sq_hashtab_init(&x->a.groups, ctx, x->group + sizeof(struct hop_key)));
+    SQ_TRY(sq_hashtab_init(&x->a.groups, ctx, sizeof(struct hop_key) + x->group));
     return sq_hashtab_init(&x->slices, ctx, sizeof(struct hop_slice));
 }
 
 static void drop_record(struct hop *x, struct hop_record *r)
 {
     sq_agg_drop(&x->a, hop_entry(hop_own(r)));
-    sq_agg_drop(&x->a, hop_entry(hop_sum(x, r)));
+    if (x->both)
+        sq_agg_drop(&x->a, hop_entry(hop_sum(x, r)));
 }
 
 void sq_hop_state_close(struct hop *x)
@@ -40,20 +45,31 @@ void sq_hop_state_close(struct hop *x)
     for (size_t i = 0; x->a.has_drop && i < x->late.n; i++)
         sq_agg_drop(&x->a, hop_entry(hop_late_group(x->late.v[i].of)));
     sq_window_heap_free(&x->late);
+    sq_hashtab_free(&x->far);
     sq_window_heap_free(&x->coming);
     sq_window_heap_free(&x->entered);
     sq_hashtab_free(&x->slices);
     if (x->slab.ctx)
         sq_slab_free(&x->slab);
     sq_free(x->a.base.ctx, x->touched);
-    sq_agg_state_close(&x->a);                   /* the keys' own groups with it */
+    it = (struct sq_hashtab_iter){0};
+    while (x->a.has_drop && x->a.groups.ctx && (e = sq_hashtab_next(&x->a.groups, &it)))
+        sq_agg_drop(&x->a, hop_entry(hop_group(e)));
+    sq_hashtab_free(&x->a.groups);
+    sq_agg_state_close(&x->a);
+}
+
+void sq_hop_drop_key(struct hop *x, struct sq_entry *e)
+{
+    sq_agg_drop(&x->a, hop_entry(hop_group(e)));
+    sq_hashtab_remove(&x->a.groups, e);
 }
 
 size_t sq_hop_bytes(const struct sq_op *op)
 {
     const struct hop *x = (const struct hop *)op;
 
-    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live;
+    return sq_hashtab_bytes(&x->a.groups) + sq_hashtab_bytes(&x->slices) + (x->far.ctx ? sq_hashtab_bytes(&x->far) : 0) + x->slab.bytes + x->a.hung + x->live_cap * sizeof *x->live + (x->late.cap + x->coming.cap + x->entered.cap) * sizeof *x->late.v;
 }
 
 /* ---- slices and records ---- */
@@ -74,23 +90,31 @@ sq_rc sq_hop_slice(struct hop *x, int64_t start, struct hop_slice **out)
     return SQ_OK;
 }
 
-static size_t record_size(const struct hop *x) { return sizeof(struct hop_record) + 2 * x->group; }
+static size_t record_size(const struct hop *x) { return sizeof(struct hop_record) + (x->both ? 2 : 1) * x->group; }
 
 sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice, struct hop_record **out, bool *made)
 {
-    struct hop_key *k = hop_key(x, key);
+    struct hop_key *k = hop_key(key);
     struct hop_record *before = k->newest, *r;
 
+    if (x->placed && slice->start < x->until) {  /* among those of the window, which are the oldest */
+        for (before = NULL, r = k->oldest; r && r->slice <= slice->start; r = r->next)
+            before = r;
+    }
     while (before && before->slice > slice->start)
         before = before->prev;
     *made = false;
     *out = before;
     if (before && before->slice == slice->start)
         return SQ_OK;
-    r = sq_slab_get(&x->slab, record_size(x));
-    if (!r)
+    r = x->free;
+    if (r)
+        x->free = r->next;
+    else if (!(r = sq_slab_get(&x->slab, record_size(x))))
         return SQ_NOMEM;
-    memset(r, 0, record_size(x));
+    hop_zero(hop_own(r), x->group);
+    if (x->both)
+        hop_zero(hop_sum(x, r), x->group);
     *r = (struct hop_record){.prev = before, .next = before ? before->next : k->oldest, .owner = key, .slice = slice->start};
     *(before ? &before->next : &k->oldest) = r;
     *(r->next ? &r->next->prev : &k->newest) = r;
@@ -103,14 +127,15 @@ sq_rc sq_hop_record(struct hop *x, struct sq_entry *key, struct hop_slice *slice
 
 void sq_hop_forget(struct hop *x, struct hop_record *r)
 {
-    struct hop_key *k = hop_key(x, r->owner);
+    struct hop_key *k = hop_key(r->owner);
 
     SQ_ASSERT(k->oldest == r);
     k->oldest = r->next;
     *(r->next ? &r->next->prev : &k->newest) = NULL;
     if (x->a.has_drop)
         drop_record(x, r);
-    sq_slab_put(&x->slab, r, record_size(x));
+    r->next = x->free;
+    x->free = r;
 }
 
 sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t from, struct hop_late **out)
@@ -126,14 +151,59 @@ sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t fr
         sq_slab_put(&x->slab, l, size);
         return SQ_NOMEM;
     }
-    hop_key(x, key)->late++;
+    hop_key(key)->late++;
     *out = l;
     return SQ_OK;
 }
 
+bool sq_hop_is_far(const struct hop *x, struct sq_entry *key, int64_t slice)
+{
+    const struct hop_record *r = hop_key(key)->newest;
+
+    for (uint32_t i = 0; i < FAR; i++, r = r->prev)
+        if (!r || r->slice <= slice)
+            return false;
+    return !x->placed || slice >= x->until;
+}
+
+struct far_name { uint64_t key; int64_t slice; };
+
+sq_rc sq_hop_far(struct hop *x, struct sq_entry *key, int64_t slice, struct hop_late **out)
+{
+    struct far_name n = {(uint64_t)(uintptr_t)key, slice};
+    uint64_t hash = sq_hash_mix(n.key ^ sq_hash_mix((uint64_t)slice));
+    struct sq_view view = sq_view_of((const char *)&n, sizeof n);
+    struct sq_entry *e;
+
+    if (!x->far.ctx)
+        SQ_TRY(sq_hashtab_init(&x->far, x->a.base.ctx, sizeof(struct hop_late *)));
+    SQ_TRY(sq_hashtab_upsert(&x->far, 1, &hash, &view, NULL, &e));
+    struct hop_late **l = SQ_PAYLOAD(e);
+    if (!*l) {
+        SQ_TRY(sq_hop_late(x, key, slice, sq_window_first(&x->w, slice + x->w.slice, x->watermark), l));
+        (*l)->far = 1;
+    }
+    *out = *l;
+    return SQ_OK;
+}
+
+static void forget_far(struct hop *x, const struct hop_late *l)
+{
+    struct far_name n = {(uint64_t)(uintptr_t)l->key, l->slice};
+    uint64_t hash = sq_hash_mix(n.key ^ sq_hash_mix((uint64_t)l->slice));
+    struct sq_view view = sq_view_of((const char *)&n, sizeof n);
+    struct sq_entry *e;
+
+    sq_hashtab_find(&x->far, 1, &hash, &view, NULL, &e);
+    if (e)
+        sq_hashtab_remove(&x->far, e);
+}
+
 void sq_hop_late_done(struct hop *x, struct hop_late *l)
 {
-    hop_key(x, l->key)->late--;
+    if (l->far)
+        forget_far(x, l);
+    hop_key(l->key)->late--;
     sq_agg_drop(&x->a, hop_entry(hop_late_group(l)));
     sq_slab_put(&x->slab, l, sizeof *l + x->group);
 }
@@ -161,15 +231,9 @@ sq_rc sq_hop_added(struct hop *x)
     return SQ_OK;
 }
 
-void sq_hop_clear(struct hop *x, void *group)
-{
-    sq_agg_drop(&x->a, hop_entry(group));
-    memset(group, 0, x->group);
-}
+/* ---- saved: hash, null (bit 0) and old (bit 1), key slice from group; from: SQ_TS_MIN, but of a row that counts from a later window on ---- */
 
-/* ---- saved: hash null key slice from group; from: SQ_TS_MIN, but of a row that counts from a later window on ---- */
-
-static sq_rc save_group(struct hop *x, struct sq_entry *e, int64_t slice, int64_t from, void *group, struct sq_snapshot_out *out)
+static sq_rc save_group(struct hop *x, struct sq_entry *e, bool old, int64_t slice, int64_t from, void *group, struct sq_snapshot_out *out)
 {
     struct sq_buf *b = out->begin(out->arg, sq_key_group(e->hash));
     struct sq_str key = sq_view_str(&e->key);
@@ -177,7 +241,7 @@ static sq_rc save_group(struct hop *x, struct sq_entry *e, int64_t slice, int64_
     if (!b)
         return x->a.base.ctx->err.rc;
     sq_buf_u64(b, e->hash);
-    sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0);
+    sq_buf_putc(b, (char)((e->flags & SQ_ENTRY_NULL ? 1 : 0) | (old ? 2 : 0)));
     sq_buf_u32(b, key.n);
     sq_buf_add(b, key.p, key.n);
     sq_buf_u64(b, (uint64_t)slice);
@@ -201,11 +265,11 @@ sq_rc sq_hop_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     struct sq_entry *e;
 
     while ((e = sq_hashtab_next(&x->a.groups, &it)))
-        for (struct hop_record *r = hop_key(x, e)->oldest; r; r = r->next)
-            SQ_TRY(save_group(x, e, r->slice, goes_on_from(x, r), hop_own(r), out));
+        for (struct hop_record *r = hop_key(e)->oldest; r; r = r->next)
+            SQ_TRY(save_group(x, e, r->old && !x->both, r->slice, goes_on_from(x, r), hop_own(r), out));
     for (size_t i = 0; i < x->late.n; i++) {
         struct hop_late *l = x->late.v[i].of;
-        SQ_TRY(save_group(x, l->key, l->slice, l->from, hop_late_group(l), out));
+        SQ_TRY(save_group(x, l->key, false, l->slice, l->from, hop_late_group(l), out));
     }
     return SQ_OK;
 }
@@ -232,7 +296,7 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
     uint64_t hash;
     uint32_t n;
     uint8_t null;
-    bool made;
+    bool made, old;
 
     if (!take(&p, end, &hash, 8) || !take(&p, end, &null, 1) || !take(&p, end, &n, 4) || (size_t)(end - p) < n)
         return damaged(x);
@@ -240,6 +304,8 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
     p += n;
     if (!take(&p, end, &start, 8) || !take(&p, end, &from, 8) || sq_window_floor(&x->w, start, x->w.slice) != start)
         return damaged(x);
+    old = null & 2;
+    null &= 1;
     SQ_TRY(sq_hashtab_upsert(&x->a.groups, 1, &hash, &view, &null, &key));
     if (from != SQ_TS_MIN) {
         SQ_TRY(sq_hop_late(x, key, start, from, &l));
@@ -248,6 +314,7 @@ static sq_rc load_record(struct hop *x, const char *p, const char *end)
     }
     SQ_TRY(sq_hop_slice(x, start, &slice));
     SQ_TRY(sq_hop_record(x, key, slice, &r, &made));
+    r->old = old;
     SQ_TRY(made ? sq_agg_load_group(&x->a, hop_entry(hop_own(r)), &p, end, 0) : damaged(x));
     return p == end ? SQ_OK : damaged(x);
 }

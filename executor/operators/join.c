@@ -6,7 +6,7 @@
  * mode the build side (the right one, of a RIGHT join the left) is read to its end first and only it is kept; then the other side
  * runs through. Probe rows that come before that (both sides read one scan), and sides that take rows back, are kept and run at the end.
  *
- * State: the rows of both sides for good; grows without bound where the inputs do. A NULL in a key finds no partner (unless the key is IS NOT
+ * State: the rows of both sides for good, or for a time to live (state/ttl.h) of each side; grows without bound where the inputs do. A NULL in a key finds no partner (unless the key is IS NOT
  * DISTINCT FROM): such rows are emitted padded where their side is outer, and never kept.
  */
 #include "executor/operators/join.h"
@@ -31,6 +31,7 @@ static sq_rc open_side(struct join *j, uint32_t n)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < j->nkeys; i++)
         cols[i] = n == 0 ? j->key[i].left : j->key[i].right;
+    s->ttl.us = sq_ttl_us(sq_state_ttl_ms(j->base.plan, j->base.config, n));
     rc = sq_side_open(s, j->base.ctx, j->base.plan->inputs[n], cols, j->nkeys);
     sq_free(j->base.ctx, cols);
     s->outer = outer_side(j->kind, n);
@@ -76,12 +77,27 @@ static uint32_t mark_nulls(struct join *j, uint32_t input, const struct sq_batch
     return n;
 }
 
+/* The buckets found have no rows whose time is over. */
+static void expire(struct join *j, struct side *s, uint32_t n)
+{
+    if (++j->seq == 0)                      /* after 4 G batches: no bucket may look done */
+        j->seq = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        if (j->skip[i] || !j->found[i] || j->found[i]->mark == j->seq)
+            continue;
+        j->found[i]->mark = j->seq;
+        sq_side_expire(s, j->found[i]);
+    }
+}
+
 /* Finds partners and emits. The keys of the batch are loaded. */
 static sq_rc probe(struct join *j, uint32_t input, const struct sq_batch *in)
 {
     struct side *s = &j->side[input];
 
     sq_hashtab_find(&j->side[1 - input].tab, in->nsel, s->keys.hash, s->keys.key, s->keys.null, j->found);
+    if (j->side[1 - input].ttl.us)
+        expire(j, &j->side[1 - input], in->nsel);
     return is_inner(j) ? sq_join_inner(j, input, in) : sq_join_outer(j, input, in);
 }
 
@@ -225,6 +241,10 @@ static sq_rc join_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
     struct join *j = SQ_OP(op, struct join);
 
     count_rows(j, input, in, mark_nulls(j, input, in));
+    for (uint32_t n = 0; n < 2; n++) {
+        sq_ttl_look(&j->side[n].ttl, op);
+        sq_ttl_wake(&j->side[n].ttl, op);
+    }
     SQ_TRY(sq_keys_load(&j->side[input].keys, in));
     if (j->final)
         return final_batch(j, input, in);
@@ -249,6 +269,6 @@ void sq_join_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_join = {
-    .name = "Join", .size = sizeof(struct join), .open = sq_join_open, .batch = join_batch, .end = join_end, .snapshot = sq_join_snapshot,
+    .name = "Join", .size = sizeof(struct join), .open = sq_join_open, .batch = join_batch, .timer = sq_join_sweep, .end = join_end, .snapshot = sq_join_snapshot,
     .restore = sq_join_restore, .state_bytes = join_bytes, .close = sq_join_close,
 };

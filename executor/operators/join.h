@@ -9,13 +9,14 @@
 #include "executor/hashtab.h"
 #include "executor/keys.h"
 #include "executor/op.h"
+#include "executor/state/ttl.h"
 
 /* A kept row. Of an insert-only side it is a `plain`, once per row; else a `counted`, once per distinct row, itself found by a table. */
 struct jrow {
     struct jrow *next;                     /* of the same key, in order of arrival */
     int64_t assoc;                         /* matching rows of the other side, kept where this side is outer (or the left of SEMI, ANTI) */
 };
-struct plain { struct jrow j; uint32_t len; char bytes[]; };
+struct plain { struct jrow j; uint32_t len; char bytes[]; };   /* a stamp before the row, and behind a `counted`, where the side has a time to live */
 struct counted { struct jrow j; struct jrow *prev; struct sq_entry *bucket; int64_t count; };   /* payload in side->rows, whose key is the packed row */
 
 struct bucket { struct jrow *head, *tail; };   /* payload of an entry of side->tab */
@@ -33,6 +34,7 @@ struct side {
     struct sq_keys row_keys;               /* all columns; counted only */
     struct sq_hashtab rows;
     struct sq_buf pack;
+    struct sq_ttl ttl;
     struct sq_entry *bucket[SQ_BATCH_ROWS], *row[SQ_BATCH_ROWS];
 };
 
@@ -49,6 +51,8 @@ struct join {
     bool final;                            /* batch: rows come out once, complete */
     uint32_t build;                        /* final: the side that is read first */
     bool replayed;                         /* final: the probe rows that came too early have been dealt with */
+    uint32_t seq;                          /* of the batch: marks buckets that have no rows whose time is over */
+    struct sq_sweep sweep;
     /* of the current batch */
     bool skip[SQ_BATCH_ROWS];              /* the key has a NULL: no partner */
     struct sq_entry *found[SQ_BATCH_ROWS]; /* the other side's buckets */
@@ -79,6 +83,7 @@ sq_rc sq_join_probe_rows(struct join *, const struct sq_batch *);
 
 /* join_state.c */
 sq_rc sq_side_clear(struct side *);              /* no rows; as after open */
+/* s->ttl is set. */
 sq_rc sq_side_open(struct side *, struct sq_ctx *, const struct sq_plan *input, const uint32_t *keys, uint32_t nkeys);
 void sq_side_close(struct side *);
 size_t sq_side_bytes(const struct side *);
@@ -88,6 +93,11 @@ sq_rc sq_side_prepare(struct side *, const struct sq_batch *, const bool *skip);
 /* Adds or takes back row r at position pos of the prepared batch. */
 sq_rc sq_side_add(struct side *, const struct sq_batch *, uint32_t pos, int64_t count, int64_t assoc);
 void sq_side_take(struct side *, uint32_t pos);
+/* Takes rows whose time is over out of a bucket. */
+void sq_side_expire(struct side *, struct sq_entry *bucket);
+/* The row is written again. */
+void sq_side_stamp(const struct side *, struct jrow *);
+sq_rc sq_join_sweep(struct sq_op *, int64_t now_us);
 /* Drops what became empty in the prepared batch. */
 void sq_side_clean(struct side *, uint32_t n, const bool *skip);
 /* Appends the row's columns. */

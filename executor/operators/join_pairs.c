@@ -291,6 +291,14 @@ static sq_rc emit_pair(struct join *j, uint32_t input, const struct sq_batch *in
     return SQ_OK;
 }
 
+/* A kept row has one partner more or less. One that goes may have come before this row and been dropped since: it was never counted. */
+static void count_partner(const struct side *s, struct jrow *row, bool add)
+{
+    if (add || row->assoc > 0)
+        row->assoc += add ? 1 : -1;
+    sq_side_stamp(s, row);
+}
+
 /* One row of an outer join and its partners. */
 static sq_rc outer_row(struct join *j, uint32_t input, const struct sq_batch *in, uint32_t pos, const struct match *m, size_t n)
 {
@@ -308,7 +316,7 @@ static sq_rc outer_row(struct join *j, uint32_t input, const struct sq_batch *in
         if (!add && o->outer && row->assoc == 1)
             SQ_TRY(emit_kept_padded(j, 1 - input, row, SQ_INSERT));
         if (o->track)
-            row->assoc += add ? 1 : -1;
+            count_partner(o, row, add);
     }
     return SQ_OK;
 }
@@ -343,7 +351,7 @@ static sq_rc semi_right(struct join *j, const struct sq_batch *in, uint32_t pos,
         struct jrow *row = m[k].other;
         if (row->assoc == (add ? 0 : 1))
             SQ_TRY(emit_left(j, row, j->kind == SQ_JOIN_SEMI ? kind : add ? SQ_DELETE : SQ_INSERT));
-        row->assoc += add ? 1 : -1;
+        count_partner(&j->side[0], row, add);
     }
     return SQ_OK;
 }

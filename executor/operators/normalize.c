@@ -8,12 +8,14 @@
  *   each   row by row, as Flink's ChangelogNormalize
  *   net    the same, but between what was kept before and after a batch, once for each key that it touched
  *
- * Cost per row: one probe, packing and, where it changes, unpacking. State: one packed row per live key; deleted keys leave nothing.
+ * Cost per row: one probe, packing and, where it changes, unpacking. State: one packed row per live key; deleted keys leave nothing. With a time to live (state/ttl.h) an equal
+ * row is put out as well, so that what is kept behind this operator lives as long; FLINK: the same.
  *
  * Invariants: an entry in the table between batches has a row; a -U and its +U are in one batch, one behind the other.
  */
 #include "executor/keys.h"
 #include "executor/op.h"
+#include "executor/state/ttl.h"
 
 struct kept {                              /* the payload of an entry */
     char *row;                             /* packed; NULL where len is 0 */
@@ -37,6 +39,10 @@ struct normalize {
     struct sq_entry *entry[SQ_BATCH_ROWS];
     struct touched touched[SQ_BATCH_ROWS];
     uint32_t ntouched;
+    int64_t wm[SQ_BATCH_ROWS];             /* of the rows of out: that of the row which they come from */
+    bool has_wm;
+    struct sq_ttl ttl;
+    struct sq_sweep sweep;
 };
 
 /* ---- opening ---- */
@@ -81,7 +87,8 @@ static sq_rc normalize_open(struct sq_op *op)
         rc = split_columns(s, types);
     sq_free(op->ctx, types);
     SQ_TRY(rc);
-    return sq_hashtab_init(&s->tab, op->ctx, sizeof(struct kept));
+    s->ttl.us = sq_ttl_us(sq_state_ttl_ms(op->plan, op->config, 0));
+    return sq_hashtab_init(&s->tab, op->ctx, sq_ttl_payload(&s->ttl, sizeof(struct kept)));
 }
 
 static void normalize_close(struct sq_op *op)
@@ -102,6 +109,7 @@ static void normalize_close(struct sq_op *op)
 /* ---- what is kept ---- */
 
 static struct kept *kept_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
+static int64_t *stamp_of(struct sq_entry *e) { return sq_ttl_stamp(kept_of(e), sizeof(struct kept)); }
 
 static void drop(struct normalize *s, const struct kept *k)
 {
@@ -132,6 +140,39 @@ static sq_rc pack_values(struct normalize *s, const struct sq_batch *in, uint32_
 
 static bool same(const struct kept *a, const char *row, size_t len) { return a->len == len && (len == 0 || memcmp(a->row, row, len) == 0); }
 
+/* Rows whose time is over are gone; the batch writes all it comes upon. */
+static void expire(struct normalize *s, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct kept *k = kept_of(s->entry[i]);
+        if (k->present && sq_ttl_over(&s->ttl, *stamp_of(s->entry[i]))) {
+            drop(s, k);
+            *k = (struct kept){0};
+        }
+        *stamp_of(s->entry[i]) = s->ttl.now;
+    }
+}
+
+static void sweep_entry(void *arg, struct sq_entry *e)
+{
+    struct normalize *s = arg;
+
+    if (!sq_ttl_over(&s->ttl, *stamp_of(e)))
+        return;
+    drop(s, kept_of(e));
+    sq_hashtab_remove(&s->tab, e);
+}
+
+static sq_rc normalize_timer(struct sq_op *op, int64_t now)
+{
+    struct normalize *s = SQ_OP(op, struct normalize);
+    uint32_t left = SQ_SWEEP_ENTRIES;
+
+    s->ttl.now = now;
+    sq_sweep_next(&s->sweep, &s->ttl, op, sq_sweep_table(&s->sweep, &s->tab, &left, sweep_entry, s), s->tab.count);
+    return SQ_OK;
+}
+
 /* ---- changes ---- */
 
 static const struct sq_batch *in_order(struct normalize *s, struct sq_batch *view)
@@ -140,6 +181,7 @@ static const struct sq_batch *in_order(struct normalize *s, struct sq_batch *vie
     for (uint32_t i = 0; i < view->ncols; i++)
         s->vecs[i] = s->out.vecs[s->place[i]];
     view->cols = s->vecs;
+    view->wm = s->has_wm ? s->wm : NULL;
     return view;
 }
 
@@ -162,6 +204,9 @@ static sq_rc add_row(struct normalize *s, const struct sq_batch *in, uint32_t r,
         SQ_TRY(sq_col_append(&s->out.cols[v], &in->cols[s->val[v]], r));
     for (uint32_t k = 0; k < s->nkey; k++)
         SQ_TRY(sq_col_append(&s->out.cols[s->nval + k], &in->cols[s->key[k]], r));
+    s->has_wm = in->wm != NULL;                  /* all rows of out come from one batch */
+    if (s->has_wm)
+        s->wm[s->out.n] = in->wm[r];
     return sq_out_row(&s->out, kind);
 }
 
@@ -185,7 +230,7 @@ static sq_rc each_row(struct normalize *s, const struct sq_batch *in, uint32_t i
         return SQ_OK;
     if (!gone) {
         SQ_TRY(pack_values(s, in, r));
-        if (before.present && same(&before, s->pack.p, s->pack.n))
+        if (before.present && !s->ttl.us && same(&before, s->pack.p, s->pack.n))
             return SQ_OK;
     }
     SQ_TRY(add_change(s, in, r, &before, gone));
@@ -223,7 +268,7 @@ static sq_rc net_changes(struct normalize *s, const struct sq_batch *in)
         struct kept *k = kept_of(t->entry);
         t->entry->mark = 0;
         bool both = k->present && t->before.present;
-        if ((k->present || t->before.present) && !(both && same(k, t->before.row, t->before.len)))
+        if ((k->present || t->before.present) && !(both && !s->ttl.us && same(k, t->before.row, t->before.len)))
             SQ_TRY(add_change(s, in, t->pos, &t->before, !k->present));
         drop(s, &t->before);
     }
@@ -244,17 +289,21 @@ static sq_rc normalize_batch(struct sq_op *op, uint32_t input, const struct sq_b
     struct normalize *s = SQ_OP(op, struct normalize);
 
     sq_op_accept(op, input, in->nsel);
+    sq_ttl_look(&s->ttl, op);
     SQ_TRY(sq_keys_load(&s->keys, in));
     SQ_TRY(sq_hashtab_upsert(&s->tab, in->nsel, s->keys.hash, s->keys.key, s->keys.null, s->entry));
+    if (s->ttl.us)
+        expire(s, in->nsel);
     for (uint32_t i = 0; i < in->nsel; i++)
         SQ_TRY(op->plan->net ? net_row(s, in, i) : each_row(s, in, i));
     if (op->plan->net)
         SQ_TRY(net_changes(s, in));
     clean(s, in->nsel);
+    sq_ttl_wake(&s->ttl, op);
     return hand_on(s);
 }
 
-/* ---- snapshots: the packed key, the packed values ---- */
+/* ---- snapshots: the packed key, the packed values [the stamp] ---- */
 
 static sq_rc save_entry(struct normalize *s, struct sq_entry *e, struct sq_snapshot_out *out)
 {
@@ -269,6 +318,8 @@ static sq_rc save_entry(struct normalize *s, struct sq_entry *e, struct sq_snaps
     sq_buf_reset(&s->pack);
     SQ_TRY(sq_row_pack(&s->pack, s->vecs, NULL, s->nkey, 0));
     SQ_TRY(sq_buf_add(&s->pack, k->row, k->len));
+    if (s->ttl.us)
+        SQ_TRY(sq_buf_u64(&s->pack, (uint64_t)*stamp_of(e)));
     return out->put(out->arg, sq_key_group(e->hash), s->pack.p, s->pack.n);
 }
 
@@ -279,15 +330,17 @@ static sq_rc normalize_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     struct sq_entry *e;
     sq_rc rc = SQ_OK;
 
+    sq_ttl_look(&s->ttl, op);
     while (rc == SQ_OK && (e = sq_hashtab_next(&s->tab, &it)))
-        rc = save_entry(s, e, out);
+        if (!s->ttl.us || !sq_ttl_over(&s->ttl, *stamp_of(e)))
+            rc = save_entry(s, e, out);
     for (uint32_t i = 0; i < s->out.ncols; i++)
         sq_col_reset(&s->out.cols[i]);
     sq_out_reset(&s->out);
     return rc;
 }
 
-static sq_rc load_rows(struct normalize *s)
+static sq_rc load_rows(struct normalize *s, const int64_t *stamp)
 {
     struct sq_batch view;
     const struct sq_batch *in = in_order(s, &view);
@@ -300,37 +353,47 @@ static sq_rc load_rows(struct normalize *s)
         *k = (struct kept){0};
         SQ_TRY(pack_values(s, in, i));
         SQ_TRY(keep(s, k));
+        if (s->ttl.us)
+            *stamp_of(s->entry[i]) = stamp[i];
     }
     sq_out_reset(&s->out);
+    sq_ttl_wake(&s->ttl, &s->base);
     return SQ_OK;
 }
 
 static sq_rc normalize_restore(struct sq_op *op, struct sq_snapshot_in *in)
 {
     struct normalize *s = SQ_OP(op, struct normalize);
+    int64_t stamp[SQ_BATCH_ROWS];
     uint32_t group;
     const char *p, *end;
     size_t n;
 
+    sq_ttl_look(&s->ttl, op);
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)
-            return s->out.n ? load_rows(s) : SQ_OK;
+            return s->out.n ? load_rows(s, stamp) : SQ_OK;
         end = p + n;
         p = sq_row_unpack(p, end, s->out.cols + s->nval, s->nkey);
         if (p && s->nval)
             p = sq_row_unpack(p, end, s->out.cols, s->nval);
+        stamp[s->out.n] = s->ttl.now;                          /* saved without a time to live: from now on */
+        if (p && end - p == SQ_STAMP) {
+            memcpy(&stamp[s->out.n], p, SQ_STAMP);
+            p = end;
+        }
         if (p != end)
             return op->ctx->err.rc == SQ_NOMEM ? SQ_NOMEM : sq_fail(op->ctx, SQ_DATA, "the saved state of a ChangelogNormalize is damaged");
         SQ_TRY(sq_out_row(&s->out, SQ_INSERT));
         if (s->out.n == SQ_BATCH_ROWS)
-            SQ_TRY(load_rows(s));
+            SQ_TRY(load_rows(s, stamp));
     }
 }
 
 static size_t normalize_bytes(const struct sq_op *op) { return sq_hashtab_bytes(&((const struct normalize *)op)->tab); }
 
 const struct sq_op_class sq_op_normalize = {
-    .name = "ChangelogNormalize", .size = sizeof(struct normalize), .open = normalize_open, .batch = normalize_batch, .snapshot = normalize_snapshot,
+    .name = "ChangelogNormalize", .size = sizeof(struct normalize), .open = normalize_open, .batch = normalize_batch, .timer = normalize_timer, .snapshot = normalize_snapshot,
     .restore = normalize_restore, .state_bytes = normalize_bytes, .close = normalize_close,
 };

@@ -6,12 +6,14 @@
  * grows no row behind `to` is kept. What a row that comes or goes changes is put out at once: with the number, every place behind it has another row; without, one row comes into the
  * places and one goes out of them, at most. Batch mode puts out the places at the end.
  *
- * State: `to` rows for each partition, or all rows where they may be taken back. FLINK: the same changelog, but for places that get a row equal to the one they had.
+ * State: `to` rows for each partition, or all rows where they may be taken back; with a time to live (state/ttl.h), of a partition that no row has gone into or out of for so long
+ * nothing is left. FLINK: the same changelog, but for places that get a row equal to the one they had; drops the rows of each sort key by themselves.
  */
 #include "executor/hashtab.h"
 #include "executor/keys.h"
 #include "executor/op.h"
 #include "executor/sortkey.h"
+#include "executor/state/ttl.h"
 
 struct rrow { uint32_t nkey, nrow; char bytes[]; };           /* sort key, packed row */
 struct partition { struct rrow **v; uint32_t n, cap; };      /* payload */
@@ -27,9 +29,12 @@ struct rank {
     int64_t from, to;                      /* places, from 0; the last included */
     bool number, retracts;
     size_t bytes;
+    struct sq_ttl ttl;
+    struct sq_sweep sweep;
 };
 
 static struct partition *partition_of(struct sq_entry *e) { return SQ_PAYLOAD(e); }
+static int64_t *stamp_of(struct partition *p) { return sq_ttl_stamp(p, sizeof *p); }
 static struct sq_str key_of(const struct rrow *w) { return (struct sq_str){w->bytes, w->nkey}; }
 static size_t size_of(const struct rrow *w) { return sizeof *w + w->nkey + w->nrow; }
 
@@ -54,7 +59,8 @@ static sq_rc rank_open(struct sq_op *op)
     rc = sq_keys_init(&x->keys, op->ctx, types, p->u.rank.partition, p->u.rank.npartition);
     sq_free(op->ctx, types);
     SQ_TRY(rc);
-    SQ_TRY(sq_hashtab_init(&x->partitions, op->ctx, sizeof(struct partition)));
+    x->ttl.us = sq_ttl_us(sq_state_ttl_ms(p, op->config, 0));
+    SQ_TRY(sq_hashtab_init(&x->partitions, op->ctx, sq_ttl_payload(&x->ttl, sizeof(struct partition))));
     SQ_TRY(sq_op_types(op->ctx, p->cols, p->ncols, &types));
     rc = sq_out_init(&x->out, op->ctx, types, p->ncols);
     sq_free(op->ctx, types);
@@ -166,6 +172,8 @@ static sq_rc insert(struct rank *x, struct partition *p, uint32_t at)
     memmove(p->v + at + 1, p->v + at, (p->n - at) * sizeof *p->v);
     p->v[at] = w;
     p->n++;
+    if (x->ttl.us)
+        *stamp_of(p) = x->ttl.now;
     return SQ_OK;
 }
 
@@ -197,6 +205,8 @@ static sq_rc go(struct rank *x, struct partition *p, bool *found)
         *found = true;
         memmove(p->v + at, p->v + at + 1, (p->n - at - 1) * sizeof *p->v);
         p->n--;
+        if (x->ttl.us)
+            *stamp_of(p) = x->ttl.now;
         sq_rc rc = show(x, p, at, w, false);
         drop(x, w);
         return rc;
@@ -211,14 +221,42 @@ static void forget(struct rank *x, struct sq_entry *e)
     sq_hashtab_remove(&x->partitions, e);
 }
 
+static void expire(struct rank *x, struct partition *p)
+{
+    if (sq_ttl_over(&x->ttl, *stamp_of(p)))
+        while (p->n)
+            drop(x, p->v[--p->n]);
+}
+
+static void sweep_partition(void *arg, struct sq_entry *e)
+{
+    expire(arg, partition_of(e));
+    if (!partition_of(e)->n)
+        forget(arg, e);
+}
+
+static sq_rc rank_timer(struct sq_op *op, int64_t now)
+{
+    struct rank *x = SQ_OP(op, struct rank);
+    uint32_t left = SQ_SWEEP_ENTRIES;
+
+    x->ttl.now = now;
+    sq_sweep_next(&x->sweep, &x->ttl, op, sq_sweep_table(&x->sweep, &x->partitions, &left, sweep_partition, x), x->partitions.count);
+    return SQ_OK;
+}
+
 static sq_rc rank_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct rank *x = SQ_OP(op, struct rank);
     const struct sq_plan *p = op->plan;
     uint32_t taken = 0;
 
+    sq_ttl_look(&x->ttl, op);
     SQ_TRY(sq_keys_load(&x->keys, in));
     SQ_TRY(sq_hashtab_upsert(&x->partitions, in->nsel, x->keys.hash, x->keys.key, x->keys.null, x->entry));
+    for (uint32_t i = 0; x->ttl.us && i < in->nsel; i++)
+        expire(x, partition_of(x->entry[i]));
+    sq_ttl_wake(&x->ttl, op);
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t r = sq_row(in, i);
         bool found = true;
@@ -255,7 +293,7 @@ static sq_rc rank_end(struct sq_op *op, uint32_t input)
     return flush(x);
 }
 
-/* ---- saved: partition (hash null key), sort key, row; in order ---- */
+/* ---- saved: partition (hash null (+ 2: a stamp behind the key) key), sort key, row; in order ---- */
 
 static sq_rc rank_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
 {
@@ -263,17 +301,20 @@ static sq_rc rank_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     struct sq_hashtab_iter it = {0};
     struct sq_entry *e;
 
+    sq_ttl_look(&x->ttl, op);
     while ((e = sq_hashtab_next(&x->partitions, &it)))
-        for (uint32_t i = 0; i < partition_of(e)->n; i++) {
+        for (uint32_t i = 0; i < partition_of(e)->n && !(x->ttl.us && sq_ttl_over(&x->ttl, *stamp_of(partition_of(e)))); i++) {
             const struct rrow *w = partition_of(e)->v[i];
             struct sq_str key = sq_view_str(&e->key);
             struct sq_buf *b = out->begin(out->arg, sq_key_group(e->hash));
             if (!b)
                 return op->ctx->err.rc;
             SQ_TRY(sq_buf_u64(b, e->hash));
-            SQ_TRY(sq_buf_putc(b, e->flags & SQ_ENTRY_NULL ? 1 : 0));
+            SQ_TRY(sq_buf_putc(b, (char)((e->flags & SQ_ENTRY_NULL ? 1 : 0) + (x->ttl.us ? 2 : 0))));
             SQ_TRY(sq_buf_u32(b, key.n));
             SQ_TRY(sq_buf_add(b, key.p, key.n));
+            if (x->ttl.us)
+                SQ_TRY(sq_buf_u64(b, (uint64_t)*stamp_of(partition_of(e))));
             SQ_TRY(sq_buf_u32(b, w->nkey));
             SQ_TRY(sq_buf_add(b, w->bytes, (size_t)w->nkey + w->nrow));
             SQ_TRY(out->done(out->arg));
@@ -287,19 +328,23 @@ static sq_rc load_row(struct rank *x, const char *p, size_t n)
     struct sq_entry *e;
     struct sq_view key;
     uint64_t hash;
-    uint32_t len, nkey;
+    int64_t stamp = x->ttl.now;                      /* saved without a time to live: from now on */
+    uint32_t len, nkey, more;
     uint8_t null;
 
     if (n < 13)
         return sq_fail(x->base.ctx, SQ_DATA, "the saved state of a rank is damaged");
     memcpy(&hash, p, 8);
-    null = (uint8_t)p[8];
+    null = p[8] & 1;
+    more = p[8] & 2 ? SQ_STAMP : 0;
     memcpy(&len, p + 9, 4);
     p += 13;
-    if ((size_t)(end - p) < (size_t)len + 4)
+    if ((size_t)(end - p) < (size_t)len + more + 4)
         return sq_fail(x->base.ctx, SQ_DATA, "the saved state of a rank is damaged");
     key = sq_view_of(p, len);
     p += len;
+    memcpy(&stamp, p, more);
+    p += more;
     memcpy(&nkey, p, 4);
     p += 4;
     if ((size_t)(end - p) < nkey)
@@ -309,19 +354,27 @@ static sq_rc load_row(struct rank *x, const char *p, size_t n)
     SQ_TRY(sq_buf_add(&x->key, p, nkey));
     SQ_TRY(sq_buf_add(&x->row, p + nkey, (size_t)(end - p) - nkey));
     SQ_TRY(sq_hashtab_upsert(&x->partitions, 1, &hash, &key, &null, &e));
-    return insert(x, partition_of(e), place_of(partition_of(e), sq_buf_view(&x->key), true));
+    SQ_TRY(insert(x, partition_of(e), place_of(partition_of(e), sq_buf_view(&x->key), true)));
+    if (x->ttl.us)
+        *stamp_of(partition_of(e)) = stamp;
+    return SQ_OK;
 }
 
 static sq_rc rank_restore(struct sq_op *op, struct sq_snapshot_in *in)
 {
+    struct rank *x = SQ_OP(op, struct rank);
+
+    sq_ttl_look(&x->ttl, op);
     for (;;) {
         uint32_t group;
         const char *p;
         size_t n;
         SQ_TRY(in->next(in->arg, &group, &p, &n));
-        if (!p)
+        if (!p) {
+            sq_ttl_wake(&x->ttl, op);
             return SQ_OK;
-        SQ_TRY(load_row(SQ_OP(op, struct rank), p, n));
+        }
+        SQ_TRY(load_row(x, p, n));
     }
 }
 
@@ -349,6 +402,6 @@ static void rank_close(struct sq_op *op)
 }
 
 const struct sq_op_class sq_op_rank = {
-    .name = "Rank", .size = sizeof(struct rank), .open = rank_open, .batch = rank_batch, .end = rank_end,
+    .name = "Rank", .size = sizeof(struct rank), .open = rank_open, .batch = rank_batch, .timer = rank_timer, .end = rank_end,
     .snapshot = rank_snapshot, .restore = rank_restore, .state_bytes = rank_bytes, .close = rank_close,
 };

@@ -11,7 +11,7 @@
  *
  * In batch mode there is no time but the end: rows pass, nothing is late.
  *
- * A NULL time fails the job, or the row is left out and counted as bad, as the table says ('scan.watermark.null-time').
+ * Of upserts, a row that takes a key away may have no time: it passes. Else a NULL time fails the job, or the row is left out and counted as bad, as the table says ('scan.watermark.null-time').
  *
  * FLINK: emits by wall clock (every 200 ms), so which late rows it drops is a race; here behind every batch, and lateness is by the split's own watermark.
  */
@@ -195,6 +195,12 @@ static sq_rc null_time(struct sq_op *op, uint32_t split)
     return rc;
 }
 
+/* A row that takes a key away has perhaps no other column. */
+static bool may_be_null(const struct sq_op *op, const struct sq_batch *in, uint32_t r)
+{
+    return op->plan->inputs[0]->mode == SQ_MODE_UPSERT && sq_row_kind(in, r) == SQ_DELETE;
+}
+
 /* Rows without a time fail the job or go; *out: the batch of those that have one. */
 static sq_rc check_times(struct watermark *w, const struct sq_batch *in, struct sq_batch *out)
 {
@@ -206,7 +212,7 @@ static sq_rc check_times(struct watermark *w, const struct sq_batch *in, struct 
     if (v->enc == SQ_FLAT && !v->valid)
         return SQ_OK;
     for (uint32_t i = 0; i < in->nsel; i++)
-        if (!sq_vec_null(v, sq_row(in, i)))
+        if (!sq_vec_null(v, sq_row(in, i)) || may_be_null(op, in, sq_row(in, i)))
             w->sel[n++] = sq_row(in, i);
         else if (!op->plan->u.watermark.skip_null)
             return null_time(op, in->split);
@@ -247,7 +253,7 @@ static bool run_on(const struct sq_batch *in, const struct sq_vec *time, const s
     } else {
         for (uint32_t i = 0; i < in->nsel; i++) {
             uint32_t r = sq_row(in, i);
-            below |= time_at(time, r) <= top;
+            below |= !sq_vec_null(time, r) && time_at(time, r) <= top;
             top = later(value, r, top);
         }
     }
@@ -258,11 +264,19 @@ static bool run_on(const struct sq_batch *in, const struct sq_vec *time, const s
 /* Each row with what it is judged by. */
 static void judge(struct watermark *w, struct sq_batch *out, const struct sq_vec *value, int64_t max)
 {
-    for (uint32_t i = 0; i < out->nsel; i++) {
-        uint32_t r = sq_row(out, i);
-        w->wm[r] = max;
-        max = later(value, r, max);
-    }
+    const int64_t *v = value->data;
+
+    if (!out->sel && flat8(value))
+        for (uint32_t r = 0; r < out->rows; r++) {
+            w->wm[r] = max;
+            max = v[r] > max ? v[r] : max;
+        }
+    else
+        for (uint32_t i = 0; i < out->nsel; i++) {
+            uint32_t r = sq_row(out, i);
+            w->wm[r] = max;
+            max = later(value, r, max);
+        }
     out->wm = w->wm;
 }
 
@@ -272,15 +286,18 @@ static sq_rc emit_piece(struct watermark *w, const struct sq_batch *all, uint32_
     struct sq_batch out = *all;
     uint32_t own[SQ_BATCH_ROWS];
 
-    for (uint32_t i = from; i < to && !all->sel; i++)
-        own[i - from] = i;
-    out.sel = all->sel ? all->sel + from : own;
-    out.nsel = to - from;
+    if (to - from < all->nsel) {
+        for (uint32_t i = from; i < to && !all->sel; i++)
+            own[i - from] = i;
+        out.sel = all->sel ? all->sel + from : own;
+        out.nsel = to - from;
+    }
     SQ_TRY(sq_emit_batch(&w->base, &out));
     return tell(w);
 }
 
-/* A batch with rows that may be late for some of their windows: the watermark goes on before each of them, as it would if rows came one by one. */
+/* A batch with rows that may be late for some of their windows, as none is whose time is the watermark itself: the watermark goes on before each of them, as it would if rows came one
+ * by one. */
 static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *out, const struct sq_vec *time, const struct sq_vec *value, struct clock *c)
 {
     uint32_t from = 0;
@@ -288,7 +305,7 @@ static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *out, const 
 
     for (uint32_t i = 0; i < out->nsel; i++) {
         uint32_t r = sq_row(out, i);
-        if (time_at(time, r) <= max && max > c->max && i > from) {
+        if (out->wm[r] > c->max && i > from && time_at(time, r) < out->wm[r]) {
             c->max = max;
             SQ_TRY(emit_piece(w, out, from, i));
             from = i;

@@ -4,7 +4,7 @@
  *
  * Between every sender and every receiver of an exchange there is a queue: a ring of a few messages, written by one thread and read by one. A
  * sender copies the rows of a batch, by the key group of their hash, into a message for each receiver; a message is sent when it is
- * full, before anything else than rows, and when the worker has nothing to do. What was read stays in its place in the ring until the writer
+ * full, before anything else than rows and watermarks, and when the worker has nothing to do; a watermark waits for the message that is being filled, as a later one tells more. What was read stays in its place in the ring until the writer
  * comes round and fills it anew: so nothing is allocated in steady state, and nothing is handed back.
  *
  * Sending never blocks: what the ring has no room for waits in a list, charged to the budget, and a stage runs only while none of its senders has such
@@ -31,6 +31,8 @@ struct msg {
 struct queue {
     /* the sender's */
     struct msg *open;                      /* being filled */
+    int64_t watermark;                     /* to be sent behind it */
+    bool has_watermark;
     struct msg *first, *last;              /* did not fit */
     struct msg *spare;
     uint32_t nspare;
@@ -203,23 +205,30 @@ static sq_rc new_msg(struct sender *s, struct queue *q, enum message what, int64
     return SQ_OK;
 }
 
-static void send_rows(struct sender *s, struct queue *q)
+/* What is being filled, and the watermark behind it. */
+static sq_rc send_rows(struct sender *s, struct queue *q)
 {
     struct msg *m = q->open;
 
     q->open = NULL;
-    if (!m)
-        return;
-    sq_out_batch(&m->rows);
-    m->rows.batch.wm = m->has_wm ? m->wm : NULL;
+    if (m) {
+        sq_out_batch(&m->rows);
+        m->rows.batch.wm = m->has_wm ? m->wm : NULL;
+        send(s->base.ctx, q, m);
+    }
+    if (!q->has_watermark)
+        return SQ_OK;
+    SQ_TRY(new_msg(s, q, M_WATERMARK, q->watermark, &m));
+    q->has_watermark = false;
     send(s->base.ctx, q, m);
+    return SQ_OK;
 }
 
 static sq_rc send_all(struct sender *s, enum message what, int64_t value)
 {
     for (uint32_t r = 0; r < s->x->nrecv; r++) {
         struct msg *m;
-        send_rows(s, &s->queues[r]);
+        SQ_TRY(send_rows(s, &s->queues[r]));
         SQ_TRY(new_msg(s, &s->queues[r], what, value, &m));
         send(s->base.ctx, &s->queues[r], m);
     }
@@ -288,7 +297,7 @@ static sq_rc copy_rows(struct sender *s, struct queue *q, const struct sq_batch 
         SQ_TRY(sq_out_append(&q->open->rows, &part, sel + at, k));
         at += k;
         if (q->open->rows.n == s->limit)
-            send_rows(s, q);
+            SQ_TRY(send_rows(s, q));
     }
     return SQ_OK;
 }
@@ -332,7 +341,15 @@ static sq_rc sender_batch(struct sq_op *op, uint32_t input, const struct sq_batc
 
 static sq_rc sender_watermark(struct sq_op *op, int64_t ts)
 {
-    SQ_TRY(send_all(SQ_OP(op, struct sender), M_WATERMARK, ts));
+    struct sender *s = SQ_OP(op, struct sender);
+
+    for (uint32_t r = 0; r < s->x->nrecv; r++) {
+        struct queue *q = &s->queues[r];
+        q->watermark = ts;
+        q->has_watermark = true;
+        if (!q->open)
+            SQ_TRY(send_rows(s, q));
+    }
     return sq_emit_watermark(op, ts);
 }
 
@@ -350,7 +367,7 @@ sq_rc sq_sender_flush(struct sq_op *op)
     struct sender *s = SQ_OP(op, struct sender);
 
     for (uint32_t r = 0; r < s->x->nrecv; r++)
-        send_rows(s, &s->queues[r]);
+        SQ_TRY(send_rows(s, &s->queues[r]));
     return SQ_OK;
 }
 

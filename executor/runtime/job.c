@@ -151,8 +151,6 @@ static sq_rc open_worker(struct sq_worker *w, bool sinks)
 
 static sq_rc open_job(struct sq_job *job)
 {
-    if (job->plan->config.state_ttl_ms > 0)
-        return sq_fail(job->ctx, SQ_UNSUPPORTED, "'table.exec.state.ttl' is not supported yet: state is kept for good");
     SQ_TRY(new_workers(job));
     for (uint32_t i = 0; i < job->nnodes; i++)
         if (job->nodes[i] && job->nodes[i]->kind == SQ_N_EXCHANGE)

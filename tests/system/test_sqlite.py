@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Random relational queries over random tables, with SQLite as the judge: joins of every kind, retractions through several levels, grouping,
-DISTINCT, UNION ALL, views, NULLs everywhere, columns of many types, inputs that are rows and inputs that are changes. Each query runs in streaming
+DISTINCT, UNION, INTERSECT, EXCEPT (also ALL), EXISTS, IN, ANY, ALL, queries as values, WITH, views, NULLs everywhere, columns of many types, inputs that are rows and inputs that are changes. Each query runs in streaming
 and (over rows) in batch mode at a random batch size, as a result or through a sink of changes. SEED=n repeats one; QUERIES=n sets how many (60).
 
 Decimals and doubles are multiples of a quarter, so that SQLite's sums of them are exact; averages of them are 'x': shown, and not computed with."""
@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import random
+import re
 import sqlite3
 import sys
 
@@ -21,6 +22,18 @@ CHANGES = ('tc', 'uc')                  # these are read from debezium-json
 TABLES = ('t', 'u', *CHANGES)
 TYPES = {'id': 'INT', 'k': 'STRING', 'v': 'BIGINT', 's': 'STRING', 'd': 'DECIMAL(10, 2)', 'f': 'DOUBLE', 'ts': 'TIMESTAMP(3)'}
 KINDS = {'id': 'n', 'k': 's', 'v': 'n', 's': 's', 'd': 'd', 'f': 'd', 'ts': 't'}
+
+
+def ours(engine, judge):
+    """text that the two engines get in words of their own; may be nested"""
+    return f'\ue000{engine}\ue001{judge}\ue002'
+
+
+def words_of(text, judge):
+    one = re.compile('\ue000([^\ue000-\ue002]*)\ue001([^\ue000-\ue002]*)\ue002')
+    while '\ue000' in text:
+        text = one.sub(r'\2' if judge else r'\1', text)
+    return text.replace('TIMESTAMP ', '') if judge else text.replace('AVGI(', 'AVG(').replace('AVGD(', 'AVG(')
 
 
 class Maker:
@@ -41,7 +54,10 @@ class Maker:
         if kind < 0.5 or depth > 1:
             return r.choice(nums) if nums and r.random() < 0.8 else str(r.randrange(10))
         if kind < 0.75:
-            return f"({self.number(cols, depth + 1)} {r.choice('+-*')} {self.number(cols, depth + 1)})"
+            op, a, b = r.choice('+-*'), self.number(cols, depth + 1), self.number(cols, depth + 1)
+            if op == '*' and any(c.partition('.')[2] not in COLUMNS for c in nums):   # products of products are too large
+                b = str(r.randrange(4))
+            return f'({a} {op} {b})'
         if kind < 0.85:
             return f'COALESCE({self.number(cols, depth + 1)}, {r.randrange(10)})'
         return f'CASE WHEN {self.predicate(cols, depth + 1)} THEN {self.number(cols, depth + 1)} ELSE {self.number(cols, depth + 1)} END'
@@ -137,13 +153,115 @@ class Maker:
         if depth > 0 and r.random() < 0.12:
             return self.union(depth)
         source, cols = self.source(depth)
-        where = f' WHERE {self.predicate(cols)}' if r.random() < 0.5 else ''
+        where = self.where(cols, depth)
         if r.random() < 0.5:
             return self.grouped(source, cols, where)
-        items = [self.item(cols) for _ in range(r.randrange(1, 4))]
+        items = [self.told(cols, depth - 1) if depth > 0 and r.random() < 0.12 else self.item(cols) for _ in range(r.randrange(1, 4))]
         names = [(f'c{i}', t) for i, (_, t) in enumerate(items)]
         chosen = ', '.join(f'{e} AS c{i}' for i, (e, _) in enumerate(items))
         return f"SELECT {'DISTINCT ' if r.random() < 0.25 else ''}{chosen} FROM {source}{where}", names
+
+    def where(self, cols, depth):
+        r = self.r
+        parts = [self.predicate(cols)] if r.random() < 0.5 else []
+        while depth > 0 and r.random() < 0.25 and len(parts) < 3:
+            parts.append(r.choice([self.exists, self.within, self.within, self.quantified, self.compared, self.either])(cols, depth - 1))
+        r.shuffle(parts)
+        return ' WHERE ' + ' AND '.join(parts) if parts else ''
+
+    def inner(self, outer, depth, equal_only=False):
+        """FROM and WHERE of a query that may name columns of `outer`, its own columns"""
+        r = self.r
+        source, cols = self.source(min(depth, 1))
+        pairs = [(a, b) for a, t in cols for b, u in outer if t == u != 'x']
+        parts = [f'{a} = {b}' if r.random() < 0.5 else f'{b} = {a}' for a, b in r.sample(pairs, min(len(pairs), r.choice([0, 1, 1, 2])))]
+        correlated = bool(parts)
+        if r.random() < 0.3 and not equal_only:
+            parts.append(self.predicate(cols + outer, 1))
+        if r.random() < 0.4:
+            parts.append(self.predicate(cols, 1))
+        if r.random() < 0.2 and not equal_only and depth > 0:   # queries within queries
+            parts.append(self.exists(cols, depth - 1))
+        return source + (' WHERE ' + ' AND '.join(parts) if parts else ''), cols, correlated
+
+    def exists(self, outer, depth):
+        source, cols, _ = self.inner(outer, depth)
+        return f"{self.r.choice(['', 'NOT '])}EXISTS (SELECT {self.r.choice(['1', '*', cols[0][0]])} FROM {source})"
+
+    def within(self, outer, depth):
+        r = self.r
+        if r.random() < 0.3:            # a query of any kind
+            text, cols = self.query(min(depth, 1))
+            if cols[0][1] != 'x':
+                own = [c for c, t in outer if t == cols[0][1]]
+                if own:
+                    return f"{r.choice(own)} {r.choice(['', 'NOT '])}IN (SELECT c0 FROM ({text}) AS {self.alias()})"
+        source, cols, _ = self.inner(outer, depth)
+        pairs = [(a, b) for a, t in outer for b, u in cols if t == u != 'x']
+        some = r.sample(pairs, min(len(pairs), r.choice([1, 1, 1, 2])))
+        if not some:
+            return self.exists(outer, depth)
+        left, right = ', '.join(a for a, _ in some), ', '.join(b for _, b in some)
+        left = f'({left})' if len(some) > 1 else left
+        if r.random() < 0.2:
+            return f'NOT ({left} IN (SELECT {right} FROM {source}))'
+        return f"{left} {r.choice(['', 'NOT '])}IN (SELECT {right} FROM {source})"
+
+    def quantified(self, outer, depth):
+        """SQLite has no ANY and ALL: it is asked for EXISTS"""
+        r = self.r
+        source, cols, _ = self.inner(outer, depth)
+        pairs = [(a, b) for a, t in outer for b, u in cols if t == u != 'x']
+        if not pairs:
+            return self.exists(outer, depth)
+        a, b = r.choice(pairs)
+        op, negated, every = r.choice(['=', '<>', '<', '<=', '>', '>=']), r.random() < 0.3, r.random() < 0.5
+        test = f"({a} {op} {b}) IS NOT {'TRUE' if every else 'FALSE'}" if every != negated else f"({a} {op} {b}) IS {'FALSE' if every else 'TRUE'}"
+        judge = f"{'NOT ' if every != negated else ''}EXISTS (SELECT 1 FROM (SELECT {test} AS hit FROM {source}) WHERE hit)"
+        return ours(f"{'NOT ' if negated else ''}{a} {op} {'ALL' if every else r.choice(['ANY', 'SOME'])} (SELECT {b} FROM {source})", judge)
+
+    def marked(self, outer, depth):
+        """EXISTS or IN that can stand anywhere"""
+        r = self.r
+        source, cols, _ = self.inner(outer, depth, True)
+        pairs = [(a, b) for a, t in outer for b, u in cols if t == u != 'x']
+        if not pairs or r.random() < 0.4:
+            return f"{r.choice(['', 'NOT '])}EXISTS (SELECT 1 FROM {source})"
+        a, b = r.choice(pairs)
+        if r.random() < 0.2:
+            every = r.random() < 0.5
+            return ours(f"{a} {'<> ALL' if every else '= ANY'} (SELECT {b} FROM {source})", f"{a} {'NOT ' if every else ''}IN (SELECT {b} FROM {source})")
+        return f"{a} {r.choice(['', 'NOT '])}IN (SELECT {b} FROM {source})"
+
+    def either(self, outer, depth):
+        r = self.r
+        test = f'({self.marked(outer, depth)} OR {self.predicate(outer, 1)})'
+        return r.choice([test, f'NOT {test}', f'({self.marked(outer, depth)}) IS {r.choice(["", "NOT "])}NULL'])
+
+    def told(self, outer, depth):
+        """an item of SELECT that a query tells"""
+        if self.r.random() < 0.5:
+            return self.value(outer, depth)
+        test = self.marked(outer, depth)
+        return f'CASE WHEN {test} THEN 1 WHEN NOT ({test}) THEN 2 END', 'n'
+
+    def value(self, outer, depth):
+        """a query as a value, and its kind; COUNT over nothing is 0 where it is correlated (else, as in Flink, there is nothing in streaming mode)"""
+        r = self.r
+        source, cols, correlated = self.inner(outer, depth, True)
+        arg, kind = r.choice([c for c in cols if c[1] in 'nsdt'] or [('1', 'n')])
+        name = r.choice(['MIN', 'MAX', *(['SUM'] if kind in 'nd' else []), *(['COUNT'] if correlated else [])])
+        distinct = 'DISTINCT ' if r.random() < 0.2 else ''
+        return f'(SELECT {name}({distinct}{arg}) FROM {source})', 'n' if name == 'COUNT' else kind
+
+    def compared(self, outer, depth):
+        r = self.r
+        value, kind = self.value(outer, depth)
+        own = {'n': self.number, 's': self.text, 'd': self.quarters, 't': self.moment}[kind](outer)
+        if r.random() < 0.2:
+            return f"{value} IS {r.choice(['', 'NOT '])}NULL"
+        test = f"{own} {r.choice(['=', '<>', '<', '<=', '>', '>='])} {value}"
+        return f'({test} OR {self.predicate(outer, 1)})' if r.random() < 0.2 else test
 
     def grouped(self, source, cols, where):
         r = self.r
@@ -201,11 +319,20 @@ class Maker:
         return f'{name}({distinct}{arg}){how}', 'n' if name == 'COUNT' else kind
 
     def union(self, depth):
+        r = self.r
         a, cols = self.query(depth - 1)
         for _ in range(20):
             b, other = self.query(depth - 1)
             if [t for _, t in cols] == [t for _, t in other]:
-                return f"SELECT * FROM ({a}) AS {self.alias()} {self.r.choice(['UNION ALL', 'UNION'])} SELECT * FROM ({b}) AS {self.alias()}", cols
+                a, b = f'SELECT * FROM ({a}) AS {self.alias()}', f'SELECT * FROM ({b}) AS {self.alias()}'
+                op = r.choice(['UNION ALL', 'UNION', 'INTERSECT', 'EXCEPT', 'INTERSECT ALL', 'EXCEPT ALL'])
+                if any(t == 'x' for _, t in cols) and 'UNION' not in op:   # averages have digits of their own
+                    op = 'UNION ALL'
+                if op in ('INTERSECT ALL', 'EXCEPT ALL'):   # SQLite has them not: rows are numbered
+                    names = ', '.join(c for c, _ in cols)
+                    sides = [f'SELECT {names}, ROW_NUMBER() OVER (PARTITION BY {names}) FROM ({x})' for x in (a, b)]
+                    return ours(f'{a} {op} {b}', f"SELECT {names} FROM ({sides[0]} {op.partition(' ')[0]} {sides[1]})"), cols
+                return f'{a} {op} {b}', cols
         return a, cols
 
 
@@ -312,14 +439,14 @@ def random_queries(case):
         maker = Maker(r)
         text, cols = maker.query(3)
         try:
-            expected = bag(db.execute(text.replace('TIMESTAMP ', '')))
+            expected = bag(db.execute(words_of(text, True)))
         except sqlite3.OperationalError as e:   # an integer overflow, too deep a query
             if 'overflow' not in str(e) and 'at most 64' not in str(e):
                 raise AssertionError(f'{e}: {text}') from e
             continue
         if sum(expected.values()) > 20000:
             continue
-        flink = text.replace('AVGI(', 'AVG(').replace('AVGD(', 'AVG(')
+        flink = words_of(text, False)
         for mode in ('streaming',) if maker.changes else ('batch',) if maker.global_aggregate else ('streaming', 'batch'):
             if maker.changes and maker.global_aggregate:
                 break
@@ -345,12 +472,12 @@ def random_upserts(case):
             continue
         columns = ', '.join(c for c, _ in cols)
         try:
-            expected = bag(db.execute(f"SELECT * FROM ({text.replace('TIMESTAMP ', '')}) WHERE {' AND '.join(f'{k} IS NOT NULL' for k in keys)}"))
+            expected = bag(db.execute(f"SELECT * FROM ({words_of(text, True)}) WHERE {' AND '.join(f'{k} IS NOT NULL' for k in keys)}"))
         except sqlite3.OperationalError as e:
             if 'overflow' not in str(e):
                 raise AssertionError(f'{e}: {text}') from e
             continue
-        flink = text.replace('AVGI(', 'AVG(').replace('AVGD(', 'AVG(')
+        flink = words_of(text, False)
         (case.dir / 'out.db').unlink(missing_ok=True)
         sql = (f"SET 'table.exec.sink.not-null-enforcer' = 'DROP';\nSET 'execution.runtime-mode' = '{r.choice(['streaming', 'streaming' if maker.changes else 'batch'])}';\n"
                f"{setup}CREATE TABLE o WITH ('connector' = 'jdbc', 'url' = 'jdbc:sqlite:out.db', 'table-name' = 'o', 'sink.buffer-flush.max-rows' = "

@@ -434,7 +434,7 @@ static void settings(void **state)
     assert_true(sq_str_is(sq_setting(w->settings, "execution.parallelism"), "4"));
     bad(w, "SET 'execution.parallelism' = 'many'", SQ_SEMANTIC, "whole number", "'many'");
     bad(w, "SET 'execution.parallelism' = '0'", SQ_SEMANTIC, "whole number", "'0'");
-    bad(w, "SET 'table.exec.state.ttl' = '1 h'", SQ_UNSUPPORTED, "not supported yet", NULL);
+    good(w, "SET 'table.exec.state.ttl' = '1 h'");
     good(w, "SET 'table.exec.state.ttl' = '0 ms'");
     bad(w, "SET 'table.exec.state.ttl' = 'soon'", SQ_SEMANTIC, "duration", "'soon'");
     good(w, "SET 'table.optimizer.agg-phase-strategy' = 'TWO_PHASE'");

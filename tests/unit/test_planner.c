@@ -616,7 +616,7 @@ static void test_table_results(void **state)
     config.state_ttl_ms = 5000;
     PLAN("SELECT k, COUNT(*) FROM t GROUP BY k",
          "Collect changes, emit=net\n"
-         "  Aggregate by (k): COUNT(*) [retract]  state: one row for each (k), dropped when not touched for 5000 ms ('table.exec.state.ttl')\n"
+         "  Aggregate by (k): COUNT(*) [retract]  state: one row for each (k), dropped when not written for 5 s ('table.exec.state.ttl')\n"
          "    Scan t (stream) columns k\n");
     config.state_ttl_ms = 0;
     explains_as("SELECT k FROM t WHERE v > 1", true, true,

@@ -130,12 +130,14 @@ static void test_grouping_wrong(void **state)
 static void test_not_yet(void **state)
 {
     (void)state;
-    REFUSED("SELECT id FROM t WHERE v IN (SELECT v FROM f) OR k = 'a'",
-          "IN (query) is supported in WHERE only, alone or between ANDs | v IN (SELECT v FROM f) | ");
-    REFUSED("SELECT EXISTS (SELECT v FROM f) FROM t",
-          "EXISTS is supported in WHERE only, alone or between ANDs | EXISTS (SELECT v FROM f) | ");
-    REFUSED("SELECT (SELECT MAX(v) FROM f) FROM t",
-          "a query as a value is supported in WHERE only | (SELECT MAX(v) FROM f) | ");
+    REFUSED("SELECT id FROM t WHERE v > ALL (SELECT v FROM f) OR k = 'a'",
+          "ALL (query) in OR, CASE or SELECT is supported with <> only | v > ALL (SELECT v FROM f) | compare with (SELECT MIN(…) …) or (SELECT MAX(…) …)");
+    REFUSED("SELECT k FROM t GROUP BY k HAVING EXISTS (SELECT v FROM f)",
+          "EXISTS beside aggregates is not supported | EXISTS (SELECT v FROM f) | put the query with the aggregates into FROM, and this around it");
+    REFUSED("SELECT t.id FROM t JOIN f ON t.id = f.id AND t.v = (SELECT MAX(v) FROM f)",
+          "a query as a value can stand in WHERE and in SELECT, not in ON | (SELECT MAX(v) FROM f) | put the query into FROM, and this into a WHERE around it");
+    REFUSED("SELECT id FROM t LEFT SEMI JOIN f ON t.id = f.id",
+          "SEMI and ANTI joins are written as conditions | t LEFT SEMI JOIN f ON t.id = f.id | WHERE EXISTS (SELECT 1 FROM … WHERE …), or WHERE NOT EXISTS (…)");
     WRONG("SELECT SUM(v) OVER (PARTITION BY k) FROM t",
           "OVER needs ORDER BY | OVER (PARTITION BY k) | ");
     REFUSED("SELECT * FROM t FOR SYSTEM_TIME AS OF ts",

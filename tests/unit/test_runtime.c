@@ -381,6 +381,36 @@ static void alignment(void **state)
     assert_true(p.base.ended);
 }
 
+/* Where all are idle the furthest counts, whichever was idle first; an input that has ended does not bring the end over those that may come back. */
+static void all_idle(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct sq_input_state ins[3] = {{.watermark = SQ_TS_MIN}, {.watermark = SQ_TS_MIN}, {.watermark = SQ_TS_MIN}};
+        struct probe p = {.base = {.cls = &probe_class, .ins = ins, .nins = 3, .watermark = SQ_TS_MIN, .event_time = SQ_TS_MIN}};
+        struct sq_edge e[3] = {{&p.base, 0}, {&p.base, 1}, {&p.base, 2}};
+        struct sq_op in[3];
+        for (int i = 0; i < 3; i++)
+            in[i] = (struct sq_op){.outs = &e[i], .nouts = 1, .watermark = SQ_TS_MIN};
+        seen[0] = 0;
+        sq_emit_watermark(&in[0], 50);
+        sq_emit_watermark(&in[1], 100);
+        sq_emit_end(&in[2]);
+        assert_string_equal(seen, "watermark 50 end 2 ");
+        sq_emit_idle(&in[first], true);
+        sq_emit_idle(&in[1 - first], true);
+        assert_string_equal(seen, "watermark 50 end 2 watermark 100 ");
+        assert_true(p.base.idle);
+        sq_emit_idle(&in[0], false);             /* back, and behind: nothing falls */
+        sq_emit_watermark(&in[0], 70);
+        assert_string_equal(seen, "watermark 50 end 2 watermark 100 ");
+        assert_true(p.base.event_time == 100);
+        sq_emit_end(&in[0]);
+        sq_emit_end(&in[1]);
+        assert_string_equal(seen, "watermark 50 end 2 watermark 100 end 0 watermark end end 1 ");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +421,7 @@ int main(void)
         cmocka_unit_test(vanished_split),
         cmocka_unit_test(limit_stops_the_source),
         cmocka_unit_test(alignment),
+        cmocka_unit_test(all_idle),
     };
     return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
 }

@@ -82,11 +82,27 @@ static void test_windows(void **state)
     assert_int_equal(p->time[1], SQ_TIME_NONE);
 }
 
+/* Watermarks are of splits: they are found before upserts are sorted out by key, also where nobody wants the key. */
+static void test_upserts(void **state)
+{
+    (void)state;
+    create("CREATE TABLE rates (id INT, k STRING, v INT, ts TIMESTAMP(3), day AS CAST(ts AS DATE), WATERMARK FOR ts AS ts, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'upserts')");
+    PLAN("SELECT day, COUNT(*) FROM rates WHERE v > 1 GROUP BY day",
+         "Collect changes, emit=each\n"
+         "  Aggregate by (day): COUNT(*) [retract]  state: one row for each (day), kept for good; 'table.exec.state.ttl' would bound it\n"
+         "    Filter v > 1 [retract]\n"
+         "      ChangelogNormalize(key=[id]) [retract]  state: the last row of each (id), kept until it is deleted; 'table.exec.state.ttl' would bound it\n"
+         "        Watermark ts AS ts [upsert by (id)]\n"
+         "          Project id, v, ts, CAST(ts AS DATE) AS day [upsert by (id)]\n"
+         "            Scan rates (upserts) columns id, v, ts [upsert by (id)]\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_windows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upserts, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

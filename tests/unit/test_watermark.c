@@ -32,15 +32,21 @@ static sq_rc feed_splits(struct sq_ctx *ctx, struct sq_arena *a, const struct sq
     (void)ctx, (void)want;
     *n = f->splits;
     *out = SQ_NEW_ARRAY(a, struct sq_split, f->splits + 1);
-    for (uint32_t i = 0; i < *n; i++)
-        (*out)[i] = (struct sq_split){sq_str_of(sq_arena_printf(a, "part-%u", i)), sq_str_of(sq_arena_printf(a, "%u", i))};
-    return SQ_OK;
+    for (uint32_t i = 0; *out && i < *n; i++) {
+        char *id = sq_arena_printf(a, "part-%u", i), *payload = sq_arena_printf(a, "%u", i);
+        if (!id || !payload)
+            return SQ_NOMEM;
+        (*out)[i] = (struct sq_split){sq_str_of(id), sq_str_of(payload)};
+    }
+    return *out ? SQ_OK : SQ_NOMEM;
 }
 
 static sq_rc feed_open(struct sq_ctx *ctx, const struct sq_scan_spec *spec, struct sq_reader **out)
 {
     const struct sq_type *t[2] = {&sq_type_bigint, &sq_type_timestamp3};
     struct sq_reader *r = *out = sq_calloc(ctx, sizeof *r);
+    if (!r)
+        return SQ_NOMEM;
     r->ctx = ctx;
     r->feed = (struct feed *)(uintptr_t)spec->ext;
     r->batch = spec->batch_rows;
@@ -57,21 +63,22 @@ static sq_rc feed_add(struct sq_reader *r, const struct sq_split *s, struct sq_s
     return SQ_OK;
 }
 
-static void give_rows(struct sq_reader *r, uint32_t i)
+static sq_rc give_rows(struct sq_reader *r, uint32_t i)
 {
     uint32_t split = r->number[i];
     sq_out_reset(&r->out);
     for (uint32_t k = 0; k < r->batch && r->at[i] < r->feed->give[split] && r->at[i] < r->feed->rows; k++) {
         int64_t id = 1000 * split + r->at[i], ts = time_of(split, r->at[i]);
         r->at[i]++;
-        sq_col_append_fixed(&r->out.cols[0], &id);
+        SQ_TRY(sq_col_append_fixed(&r->out.cols[0], &id));
         if (r->feed->nulls && (uint32_t)id % r->feed->nulls == 0)
-            sq_col_append_null(&r->out.cols[1]);
+            SQ_TRY(sq_col_append_null(&r->out.cols[1]));
         else
-            sq_col_append_fixed(&r->out.cols[1], &ts);
-        sq_out_row(&r->out, SQ_INSERT);
+            SQ_TRY(sq_col_append_fixed(&r->out.cols[1], &ts));
+        SQ_TRY(sq_out_row(&r->out, SQ_INSERT));
     }
     r->rows += r->out.n;
+    return SQ_OK;
 }
 
 /* The splits take turns; with one_by_one, each is read to its end. */
@@ -90,7 +97,7 @@ static sq_rc feed_poll(struct sq_reader *r, struct sq_poll *p)
             *p = (struct sq_poll){.state = SQ_POLL_SPLIT_END, .split = i};
             return SQ_OK;
         }
-        give_rows(r, i);
+        SQ_TRY(give_rows(r, i));
         if (r->out.n == 0)
             continue;
         r->next = i + 1;
@@ -106,7 +113,8 @@ static sq_rc feed_show(struct sq_str position, struct sq_buf *out) { return sq_b
 static void feed_stats(struct sq_reader *r, struct sq_source_stats *st) { *st = (struct sq_source_stats){.records = r->rows, .rows = r->rows, .total_bytes = -1}; }
 static void feed_close(struct sq_reader *r)
 {
-    sq_out_free(&r->out);
+    if (r->out.ctx)
+        sq_out_free(&r->out);
     sq_free(r->ctx, r);
 }
 
@@ -411,6 +419,70 @@ static void no_time(void **state)
     kit_free(&k);
 }
 
+/* Of upserts, a key that is taken away may come without a time; any other row may not. */
+static void upserts(void **state)
+{
+    struct kit_rows good = ROWS(ROW(SQ_INSERT, 1, 5000), ROW(SQ_DELETE, 1, KIT_NULL), ROW(SQ_INSERT, 2, 9000)), bad = ROWS(ROW(SQ_INSERT, 1, KIT_NULL));
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct kit_table t;
+        struct sq_job *job;
+        struct kit k;
+        kit_init(&k);
+        struct sq_plan *v = kit_values(&k, "lT", i ? &bad : &good, 2, SQ_MODE_UPSERT), *w = kit_node(&k, SQ_N_WATERMARK, v, NULL);
+        w->mode = SQ_MODE_UPSERT;
+        w->u.watermark.col = 1;
+        w->u.watermark.expr = kit_col(&k, v, 1);
+        kit_root(&k, w);
+        kit_table_init(&k, &t, 0);
+        kit_ok(&k, sq_job_open(&k.ctx, &k.plan, kit_collect, &t, &job));
+        assert_int_equal(sq_job_run(job), i ? SQ_DATA : SQ_OK);
+        assert_int_equal(t.changes, i ? 0 : 3);
+        sq_job_close(job);
+        kit_table_free(&t);
+        kit_free(&k);
+    }
+}
+
+/* Memory that is out at any point: an error, and everything is given back. Through a restore, too. */
+static void out_of_memory(void **state)
+{
+    struct feed f = {.splits = 3, .rows = 10, .give = {10, 10, 10}, .bounded = true};
+    (void)state;
+    for (int n = 1, failed = 1; failed; n++) {
+        struct sq_job *job;
+        struct sq_buf snap;
+        struct kit k;
+        sq_rc rc;
+        bool done;
+        kit_init(&k);
+        k.plan.config.batch_rows = 4;
+        plan(&k, &f, 1);
+        sq_buf_init(&snap, &k.ctx);
+        k.budget.fail_at = n;
+        rc = sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job);
+        for (int i = 0; i < 5 && rc == SQ_OK; i++)
+            rc = sq_job_turn(job, 0, &done);
+        if (rc == SQ_OK)
+            rc = sq_job_snapshot(job, &snap);
+        sq_job_close(job);
+        if (rc == SQ_OK) {
+            rc = sq_job_open(&k.ctx, &k.plan, NULL, NULL, &job);
+            if (rc == SQ_OK)
+                rc = sq_job_restore(job, sq_buf_view(&snap));
+            if (rc == SQ_OK)
+                rc = sq_job_run(job);
+            sq_job_close(job);
+        }
+        failed = k.budget.fail_at <= 0;
+        k.budget.fail_at = 0;
+        assert_int_equal(rc, failed ? SQ_NOMEM : SQ_OK);
+        sq_buf_free(&snap);
+        kit_free(&k);
+        assert_true(n < 10000);
+    }
+}
+
 /* ---- processing time ---- */
 
 static int64_t called[8];
@@ -474,7 +546,7 @@ static void timers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_of_splits), cmocka_unit_test(restored), cmocka_unit_test(holds_back), cmocka_unit_test(unread_splits), cmocka_unit_test(no_time), cmocka_unit_test(timers),
+        cmocka_unit_test(rows_of_splits), cmocka_unit_test(restored), cmocka_unit_test(holds_back), cmocka_unit_test(unread_splits), cmocka_unit_test(no_time), cmocka_unit_test(upserts), cmocka_unit_test(out_of_memory), cmocka_unit_test(timers),
     };
     return cmocka_run_group_tests_name("watermark", tests, NULL, NULL);
 }

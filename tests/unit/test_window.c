@@ -5,6 +5,9 @@
  */
 #include "exec_kit.h"
 
+#ifndef ROUNDS
+#define ROUNDS 150
+#endif
 enum { COUNT_STAR = 1, SUM = 2, MAX = 4, DISTINCT = 8 };
 
 struct setup {
@@ -307,7 +310,7 @@ static void random_one(enum sq_window_kind kind, bool distinct, uint64_t *seed)
 static void each(enum sq_window_kind kind, bool distinct)
 {
     uint64_t seed = 77 + (uint64_t)kind * 10 + distinct;
-    for (int round = 0; round < 150; round++)
+    for (int round = 0; round < ROUNDS; round++)
         random_one(kind, distinct, &seed);
 }
 
@@ -319,6 +322,33 @@ static void cumulate(void **state) { (void)state; each(SQ_WINDOW_CUMULATE, false
 static void cumulate_distinct(void **state) { (void)state; each(SQ_WINDOW_CUMULATE, true); }
 static void session(void **state) { (void)state; each(SQ_WINDOW_SESSION, false); }
 static void session_distinct(void **state) { (void)state; each(SQ_WINDOW_SESSION, true); }
+
+/* Rows far out of order: more slices of a key are open than it looks through. */
+static void far_apart(enum sq_window_kind kind, int64_t size_s, bool late)
+{
+    uint64_t seed = 31 + (uint64_t)kind;
+    for (int round = 0; round < 40; round++) {
+        struct setup s = {.spec = {.kind = kind, .time = SQ_TIME_ROW, .size = size_s * 1000000, .step = kind == SQ_WINDOW_SESSION ? 0 : 1000000}, .delay = late ? 40000 : 300000,
+                          .jitter = 280000, .pace = 200, .keys = 2, .aggs = COUNT_STAR | SUM | MAX};
+        check(&s, 800, pers[round % 4], round % 3 == 0 ? (int)pick(&seed, 1 + 800 / pers[round % 4]) : -1, &seed);
+    }
+}
+
+static void hop_far(void **state)
+{
+    (void)state;
+    far_apart(SQ_WINDOW_HOP, 4, false);
+    far_apart(SQ_WINDOW_HOP, 60, false);
+    far_apart(SQ_WINDOW_HOP, 4, true);
+    far_apart(SQ_WINDOW_HOP, 60, true);
+}
+
+static void session_far(void **state)
+{
+    (void)state;
+    far_apart(SQ_WINDOW_SESSION, 1, false);
+    far_apart(SQ_WINDOW_SESSION, 1, true);
+}
 
 /* ---- processing time: the clock moves by four seconds a turn, and a row comes in each ---- */
 
@@ -443,6 +473,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tumble), cmocka_unit_test(tumble_distinct), cmocka_unit_test(hop), cmocka_unit_test(hop_distinct),
         cmocka_unit_test(cumulate), cmocka_unit_test(cumulate_distinct), cmocka_unit_test(session), cmocka_unit_test(session_distinct),
+        cmocka_unit_test(hop_far), cmocka_unit_test(session_far),
         cmocka_unit_test(clock_tumble), cmocka_unit_test(clock_hop), cmocka_unit_test(clock_session), cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
