@@ -108,6 +108,7 @@ sq_rc sq_format_resolve(struct sq_ctx *ctx, const struct sq_kv *kv, const struct
 /* Every table that can be read takes these. */
 #define AT(member) offsetof(struct sq_scan_options, member)
 static const struct sq_option common_options[] = {
+    {"scan.after", NULL, SQ_OPT_STRING, NULL, AT(after), NULL, 0, "tables of the same job, separated by ;, that have to be read to their end before this one is read: a history before the topic that goes on from there"},
     {"scan.watermark.emit.strategy", NULL, SQ_OPT_ENUM, "on-periodic", AT(strategy), "on-periodic|on-event", 0,
      "when watermarks are emitted; here behind every batch, and a row is judged as if they came row by row, either way"},
     {"scan.watermark.alignment.group", NULL, SQ_OPT_STRING, NULL, 0, NULL, SQ_OPT_UNSUPPORTED, "splits do not wait for each other"},

@@ -215,6 +215,9 @@ sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_ex
 sq_rc sq_find_interval(struct sq_arena *, struct sq_plan *join);
 /* A REGULAR join again. */
 sq_rc sq_drop_interval(struct sq_arena *, struct sq_plan *join);
+struct sq_infer;
+/* Refuses what goes by the time of joins that have become REGULAR again. */
+sq_rc sq_check_intervals(struct sq_infer *, struct sq_plan *root);
 
 /* ---- temporal joins (temporal.c) ---- */
 
@@ -271,6 +274,11 @@ sq_rc sq_infer_keys(struct sq_arena *, struct sq_plan *);
 sq_rc sq_project_key(struct sq_arena *, const struct sq_plan *project, const struct sq_key *below, struct sq_key *out, bool *found);
 /* The column is one constant in every row. */
 bool sq_column_constant(const struct sq_plan *, uint32_t col);
+
+/* ---- 'scan.after' (after.c) ---- */
+
+/* Finds the scans that others wait for; the tree is whole but for exchanges. */
+sq_rc sq_find_after(struct sq_bind_env *, struct sq_job_plan *);
 
 /* ---- workers (exchange.c) ---- */
 

@@ -132,7 +132,7 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
     if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_INTERVAL && (c->config->batch || updates(p->inputs[0]) || updates(p->inputs[1])))
         SQ_TRY(sq_drop_interval(c->arena, p));
     if (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL)
-        SQ_TRY(sq_check_temporal(c->ctx, p, updates(p->inputs[0]), updates(p->inputs[1])));
+        SQ_TRY(sq_check_temporal(c->ctx, p, !c->config->batch && updates(p->inputs[0]), updates(p->inputs[1])));
     if (p->kind == SQ_N_SCAN)
         SQ_TRY(check_scan(c, p));
     if (p->kind == SQ_N_LIMIT && !c->config->batch && updates(p->inputs[0])) {
@@ -477,6 +477,7 @@ static sq_rc infer_collect(struct sq_infer *c, struct sq_plan *root)
 sq_rc sq_infer_changelog(struct sq_infer *c, struct sq_plan *root)
 {
     SQ_TRY(upward(c, root));
+    SQ_TRY(sq_check_intervals(c, root));
     SQ_TRY(sq_infer_keys(c->arena, root));
     return root->kind == SQ_N_SINK ? infer_sink(c, root) : infer_collect(c, root);
 }

@@ -39,6 +39,10 @@ static void describe_scan(struct sq_buf *b, const struct sq_plan *p)
         sq_buf_puts(b, i ? ", " : "");
         sq_buf_str(b, t->cols[p->u.scan.cols[i]].name);
     }
+    for (uint32_t i = 0; i < p->u.scan.nafter; i++)
+        sq_buf_printf(b, "%s%.*s", i ? ", " : ", after ", SQ_FMT(p->u.scan.after[i]->u.scan.table->name));
+    if (p->u.scan.nafter)
+        sq_buf_puts(b, p->u.scan.continues ? " (holds no watermark back until then)" : " (holds the watermark back until then)");
 }
 
 static void describe_project(struct sq_buf *b, const struct sq_plan *p)

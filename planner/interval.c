@@ -208,3 +208,49 @@ sq_rc sq_drop_interval(struct sq_arena *a, struct sq_plan *p)
     p->u.join.bounds = NULL;
     return sq_expr_conjunction(a, &on, &p->u.join.residual);
 }
+
+/* ---- what has been dropped ---- */
+
+static bool some_settled(const struct sq_plan *p)
+{
+    bool some = p->kind == SQ_N_JOIN && p->u.join.settled;
+    for (uint32_t i = 0; i < p->ninputs && !some; i++)
+        some = some_settled(p->inputs[i]);
+    return some;
+}
+
+static bool lacks_time(const struct sq_plan *p)
+{
+    switch (p->kind) {
+    case SQ_N_WINDOW:
+        return sq_plan_time(p->inputs[0], p->u.window.time) == SQ_TIME_NONE;
+    case SQ_N_WINDOW_AGGREGATE:
+        return !p->u.agg.attached && sq_plan_time(p->inputs[0], p->u.agg.time) == SQ_TIME_NONE;
+    case SQ_N_OVER:
+        return p->u.over.nkeys == 1 && sq_plan_time(p->inputs[0], p->u.over.keys[0].col) == SQ_TIME_NONE;
+    case SQ_N_JOIN:
+        if (p->u.join.how != SQ_JOIN_INTERVAL && p->u.join.how != SQ_JOIN_TEMPORAL)
+            return false;
+        return sq_plan_time(p->inputs[0], p->u.join.left_time) == SQ_TIME_NONE || sq_plan_time(p->inputs[1], p->u.join.right_time) == SQ_TIME_NONE;
+    default:
+        return false;
+    }
+}
+
+static sq_rc check_times(struct sq_ctx *ctx, const struct sq_plan *p)
+{
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        SQ_TRY(check_times(ctx, p->inputs[i]));
+    if (!lacks_time(p))
+        return SQ_OK;
+    sq_fail_at(ctx, SQ_UNSUPPORTED, p->span, "this goes by the event time of a join, one side of which is updated: what comes out of such a join is not in order of time");
+    return sq_hint(ctx, "a join keeps event time where both sides get rows that only come");
+}
+
+sq_rc sq_check_intervals(struct sq_infer *c, struct sq_plan *root)
+{
+    if (c->config->batch || !some_settled(root))
+        return SQ_OK;
+    SQ_TRY(sq_time_annotate(c->arena, root));
+    return check_times(c->ctx, root);
+}

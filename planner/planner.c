@@ -602,6 +602,7 @@ static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
     j->bounded = true;
     if (j->nroots > 0)
         SQ_TRY(share_scans(env, j));
+    SQ_TRY(sq_find_after(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
         SQ_TRY(name_node(env, j->roots[i]));

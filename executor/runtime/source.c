@@ -65,6 +65,7 @@ struct scan {
     size_t taken, cap_taken;
     uint32_t version;                      /* of the pool, when it was looked through */
     bool begun;
+    bool released;                         /* what it had to wait for has ended ('scan.after') */
     bool unread;                           /* the WATERMARK node was told that there are unread splits */
     int64_t idle_ns;                       /* time-out; 0: none */
     int64_t clock_ns, polled_ns;           /* time that passed while it was asked for rows; when that was last */
@@ -420,10 +421,39 @@ static sq_rc give(struct scan *s, const struct sq_poll *poll, int64_t *wait_us)
     return s->idle_ns ? find_idle(s, wait_us) : SQ_OK;
 }
 
+/* A scan has been read to its end by all workers; with 'available-now', to where it ends now. */
+static bool is_read(const struct sq_job *job, const struct sq_plan *p)
+{
+    const struct sq_op *op = job->workers[0].ops[p->id];
+
+    return job->nworkers == 1 ? op->ended || op->paused : atomic_load(&job->sources_ended[p->id]) >= (p->single ? 1 : job->nworkers);
+}
+
+/* 'scan.after': nothing is read before others have been. In batch mode sources are read one after the other anyway, and only what comes of all rows counts. */
+static sq_rc wait_for_others(struct scan *s, bool *waits, int64_t *wait_us)
+{
+    const struct sq_plan *p = s->base.plan;
+
+    *waits = false;
+    for (uint32_t i = 0; i < p->u.scan.nafter && !s->base.config->batch; i++)
+        *waits |= !is_read(s->base.worker->job, p->u.scan.after[i]);
+    if (*waits) {
+        *wait_us = *wait_us < NOTHING_TO_READ_US ? *wait_us : NOTHING_TO_READ_US;
+        return p->u.scan.continues ? sq_emit_idle(&s->base, true) : SQ_OK;
+    }
+    s->released = true;
+    return p->u.scan.nafter ? sq_emit_idle(&s->base, false) : SQ_OK;
+}
+
 static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
 {
     struct sq_poll poll = {0};
+    bool waits = false;
 
+    if (!s->released)
+        SQ_TRY(wait_for_others(s, &waits, wait_us));
+    if (waits)
+        return SQ_OK;
     if (!s->begun) {
         SQ_TRY(scan_begin(s));
         if (s->base.ended || s->base.paused)

@@ -241,8 +241,9 @@ static sq_rc ask_sources(struct sq_worker *w, bool *got, int64_t *wait_us)
         if (src->ended || (src->paused && !atomic_load(&w->job->draining)) || (w->one_by_one && !is_next(w, src)) ||
             (!sq_stage_room(&w->sources[i]) && !unwanted(src)))
             continue;
+        bool paused = src->paused;
         SQ_TRY(ask(src, got, wait_us));
-        if (!src->ended)
+        if (paused || !(src->ended || src->paused))
             continue;
         atomic_fetch_add(&w->job->sources_ended[src->plan->id], 1);
         sq_job_wake(w->job);
