@@ -112,19 +112,23 @@ struct sq_agg_call {                         /* one aggregate of one operator */
     struct sq_ctx *ctx;
     const struct sq_agg *agg;
     const struct sq_type *arg;               /* NULL: COUNT(*) */
+    const struct sq_vec *opt;                /* the constant second argument; NULL: not given */
     const struct sq_type *ret;
     bool retracts;                           /* the input may take rows back */
     uint64_t *overflows;
     uint64_t *state_bytes;                   /* what hangs on accumulators is added and taken off here */
 };
 
-enum { SQ_AGG_NULLS = 1 << 17 };             /* NULL is a value like others, under DISTINCT too */
+enum {
+    SQ_AGG_NULLS = 1 << 17,                  /* NULL is a value like others, under DISTINCT too */
+    SQ_AGG_OPT = 1 << 18                     /* may have a second argument, which is constant: LISTAGG's separator */
+};
 
 struct sq_agg {
     const char *name;                        /* "SUM" */
     const char *signature;                   /* "(NUMERIC) -> NUMERIC" for the docs */
     const char *help, *example;
-    unsigned flags;                          /* SQ_NEVER_NULL for COUNT; SQ_AGG_NULLS */
+    unsigned flags;                          /* SQ_NEVER_NULL for COUNT; SQ_AGG_… */
     /* Tells whether it takes the argument and what it returns (SUM(INT) is INT, AVG(INT) is INT, …) nullable as Flink has it. */
     sq_derive *derive;
     size_t (*acc_size)(const struct sq_agg_call *);      /* a multiple of 16 */
