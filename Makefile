@@ -38,10 +38,12 @@ CFLAGS   += -std=c11 -g $(OPT) -fPIC -fvisibility=hidden -ffunction-sections -fd
 LDFLAGS  += $(SAN) -Wl,--gc-sections
 LDLIBS   += -lutf8proc -lm -ldl -lpthread
 
-# Build features: what is not installed when it is built is refused by name when a table wants it.
+# Build features: what is not installed when it is built is refused by name when a table or an expression wants it.
 ifeq ($(shell pkg-config --exists libmariadb 2>/dev/null && echo yes),yes)
 MYSQL    := -DSQ_HAVE_MYSQL $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libmariadb))
 endif
+HAVE_PCRE2 := $(shell pkg-config --exists libpcre2-8 2>/dev/null && echo 1)
+CPPFLAGS   += $(if $(HAVE_PCRE2),-DSQ_HAVE_PCRE2)
 HAVE_KAFKA := $(shell pkg-config --exists rdkafka 2>/dev/null && echo 1)
 CPPFLAGS   += $(if $(HAVE_KAFKA),-DSQ_HAVE_KAFKA)
 # The command (not the library: that takes its program's) uses mimalloc where it is there: Kafka's client hands every message from one thread to another,

@@ -107,6 +107,13 @@ static sq_rc compile_cast(struct sq_program *p, const struct sq_expr *e, struct 
     return SQ_OK;
 }
 
+/* Frees what a function's state has beside the arena. */
+static void release_state(struct node *n)
+{
+    if (n->kind == SQ_X_CALL && n->fn->flags & SQ_OWNS && n->call.state)
+        ((struct sq_owned *)n->call.state)->release(n->call.state);
+}
+
 static sq_rc compile_call(struct sq_program *p, const struct sq_expr *e, struct node *n)
 {
     const struct sq_vec **consts;
@@ -134,6 +141,8 @@ static sq_rc compile_call(struct sq_program *p, const struct sq_expr *e, struct 
         }
     }
     sq_rc rc = e->fn->prepare(&n->call, &p->arena, consts, e->nargs, &n->call.state);
+    if (rc != SQ_OK)
+        release_state(n);
     if (rc != SQ_OK && p->ctx->err.span.len == 0)
         p->ctx->err.span = e->span;
     return rc;
@@ -255,6 +264,7 @@ static sq_rc compile(struct sq_program *p, const struct sq_expr *e, uint32_t *ou
 {
     struct node n = {.kind = lazy_kind(e), .type = e->type, .span = e->span, .pure = true};
     uint32_t nargs = e->nargs;
+    sq_rc rc;
 
     if (e->kind == SQ_X_CAST && sq_type_equal(e->type, e->args[0]->type, false))    /* what was a time attribute */
         return compile(p, e->args[0], out);
@@ -279,7 +289,10 @@ static sq_rc compile(struct sq_program *p, const struct sq_expr *e, uint32_t *ou
         SQ_TRY(compile_cast(p, e, &n));
     else if (n.kind == SQ_X_CALL)
         SQ_TRY(compile_call(p, e, &n));
-    return add(p, &n, out);
+    rc = add(p, &n, out);
+    if (rc != SQ_OK || p->nodes[*out].call.state != n.call.state)                   /* its equal is there already */
+        release_state(&n);
+    return rc;
 }
 
 sq_rc sq_program_new(struct sq_ctx *ctx, const struct sq_session *session, struct sq_expr *const *exprs, uint32_t n, uint64_t *overflows,
@@ -319,6 +332,7 @@ void sq_program_free(struct sq_program *p)
         return;
     for (uint32_t i = 0; i < p->nnodes; i++) {
         struct node *n = &p->nodes[i];
+        release_state(n);
         sq_free(p->ctx, n->reg);
         sq_free(p->ctx, n->valid);
         sq_free(p->ctx, n->index);

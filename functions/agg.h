@@ -66,11 +66,29 @@ sq_rc sq_variance_load(struct sq_agg_call *, void *acc, const char **at, const c
 size_t sq_collect_size(const struct sq_agg_call *);
 sq_rc sq_array_agg_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
 sq_rc sq_collect_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
+sq_rc sq_listagg_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
+sq_rc sq_listagg_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
 sq_rc sq_collect_update(struct sq_agg_call *, void **acc, const struct sq_vec *arg, struct sq_rows rows, const uint8_t *kind);
 sq_rc sq_collect_merge(struct sq_agg_call *, void *into, const void *from);
 sq_rc sq_collect_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
 sq_rc sq_collect_save(struct sq_agg_call *, const void *acc, struct sq_buf *);
 sq_rc sq_collect_load(struct sq_agg_call *, void *acc, const char **at, const char *end);
 void sq_collect_drop(struct sq_agg_call *, void *acc);
+
+/* first_last.c */
+size_t sq_first_last_size(const struct sq_agg_call *);
+sq_rc sq_first_last_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
+sq_rc sq_first_update(struct sq_agg_call *, void **acc, const struct sq_vec *arg, struct sq_rows rows, const uint8_t *kind);
+sq_rc sq_last_update(struct sq_agg_call *, void **acc, const struct sq_vec *arg, struct sq_rows rows, const uint8_t *kind);
+sq_rc sq_first_merge(struct sq_agg_call *, void *into, const void *from);
+sq_rc sq_last_merge(struct sq_agg_call *, void *into, const void *from);
+sq_rc sq_first_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
+sq_rc sq_last_result(struct sq_agg_call *, const void *acc, struct sq_col *out);
+sq_rc sq_first_last_save(struct sq_agg_call *, const void *acc, struct sq_buf *);
+sq_rc sq_first_last_load(struct sq_agg_call *, void *acc, const char **at, const char *end);
+void sq_first_last_drop(struct sq_agg_call *, void *acc);
+
+/* collect.c: the first or last value that is there; false: none */
+bool sq_collect_end(const void *acc, bool last, struct sq_str *value);
 
 #endif

@@ -381,7 +381,16 @@ static const struct sq_agg aggs[] = {
      .example = "ARRAY_AGG(name)", .derive = sq_array_agg_derive, COLLECT},
     {.name = "COLLECT", .signature = "(ANY) -> MULTISET", .flags = SQ_NEVER_NULL, .help = "the values that are not NULL as a multiset", .example = "COLLECT(name)",
      .derive = sq_collect_derive, COLLECT},
+    {.name = "LISTAGG", .signature = "(STRING [, STRING]) -> STRING", .flags = SQ_AGG_OPT, .help = "the values that are not NULL in one text, in the order they came, with a separator (',') between them",
+     .example = "LISTAGG(name, '; ')", .derive = sq_listagg_derive, .acc_size = sq_collect_size, .update = sq_collect_update, .merge = sq_collect_merge,
+     .result = sq_listagg_result, .save = sq_collect_save, .load = sq_collect_load, .drop = sq_collect_drop},
 #undef COLLECT
+#define FIRST_LAST(NAME, WHICH, HELP)                                                                                                                              \
+    {.name = NAME, .signature = "(ANY) -> ANY", .help = HELP, .example = NAME "(price)", .derive = sq_first_last_derive, .acc_size = sq_first_last_size,           \
+     .update = sq_##WHICH##_update, .merge = sq_##WHICH##_merge, .result = sq_##WHICH##_result, .save = sq_first_last_save, .load = sq_first_last_load, .drop = sq_first_last_drop}
+    FIRST_LAST("FIRST_VALUE", first, "the value that came first of those that are not NULL; NULL when there are none"),
+    FIRST_LAST("LAST_VALUE", last, "the value that came last of those that are not NULL; NULL when there are none"),
+#undef FIRST_LAST
 #define VARIANCE(NAME, RESULT, HELP)                                                                                                                    \
     {.name = NAME, .signature = "(NUMERIC) -> NUMERIC", .help = HELP, .example = NAME "(amount)", .derive = sq_variance_derive, .acc_size = sq_variance_size, \
      .update = sq_variance_update, .merge = sq_variance_merge, .result = RESULT, .save = sq_variance_save, .load = sq_variance_load}

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * collect.c: ARRAY_AGG (all values of a group, in the order they came, NULLs too) and COLLECT (a MULTISET: each value that is not NULL with its count).
+ * collect.c: ARRAY_AGG (all values of a group, in the order they came, NULLs too), COLLECT (a MULTISET: each value that is not NULL with its count) and LISTAGG (the
+ * values that are not NULL in one text, with a separator).
  *
  * An accumulator points to a list of items in order of arrival; the values are packed rows (base/row.h) of one column in one buffer. An item has a count: 1 in an
  * ARRAY_AGG, how often the value is there in a COLLECT, below zero where it was taken back before it came, 0 once it is gone. Where values are looked up (COLLECT,
  * and ARRAY_AGG whose rows may be taken back) items hang in chains by the hash of their bytes, each chain in the order of arrival: so the first of equal values is
  * the one that is taken back, as in Flink. What is gone is swept out when it is more than half.
  *
- * FLINK: ARRAY_AGG of no row is NULL, COLLECT is an empty multiset.
+ * FLINK: ARRAY_AGG of no row is NULL, COLLECT is an empty multiset, LISTAGG of no value is NULL.
  */
 #include "base/row.h"
 #include "functions/agg.h"
@@ -71,6 +72,19 @@ sq_rc sq_collect_derive(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_
     SQ_TRY(one_argument(ctx, "COLLECT", args, n));
     *ret = sq_type_multiset(a, false, args[0]);
     return *ret ? SQ_OK : SQ_NOMEM;
+}
+
+/* The separator is the second argument; without it ','. */
+sq_rc sq_listagg_derive(struct sq_ctx *ctx, struct sq_arena *a, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret)
+{
+    (void)a;
+    for (uint32_t i = 0; i < n; i++)
+        if (!sq_tid_is_string(args[i]->id)) {
+            sq_fail(ctx, SQ_SEMANTIC, i ? "the separator of LISTAGG is a text" : "LISTAGG takes texts");
+            return sq_hint(ctx, "CAST(… AS STRING)");
+        }
+    *ret = &sq_type_string;
+    return SQ_OK;
 }
 
 /* ---- the list ---- */
@@ -236,7 +250,7 @@ sq_rc sq_collect_update(struct sq_agg_call *c, void **acc, const struct sq_vec *
 
     sq_buf_init(&value, c->ctx);
     SQ_EACH_ROW(rows, i, r) {
-        if (counts(c) && sq_vec_null(arg, r))
+        if (!(c->agg->flags & SQ_AGG_NULLS) && sq_vec_null(arg, r))
             continue;
         sq_buf_reset(&value);
         SQ_TRY_OUT(sq_row_pack(&value, arg, NULL, 1, r));
@@ -280,6 +294,59 @@ sq_rc sq_collect_result(struct sq_agg_call *c, const void *acc, struct sq_col *o
             n++;
         }
     return n || counts(c) ? sq_col_append_list(out, n) : sq_col_append_null(out);
+}
+
+/* The text of an item: behind the bitmap of one byte and the length. */
+static struct sq_str text_of(const struct list *l, const struct item *m)
+{
+    enum { HEAD = 5 };
+    return m->len < HEAD ? (struct sq_str){"", 0} : (struct sq_str){l->bytes.p + m->at + HEAD, m->len - HEAD};
+}
+
+sq_rc sq_listagg_result(struct sq_agg_call *c, const void *acc, struct sq_col *out)
+{
+    const struct list *l = ((const struct acc *)acc)->list;
+    struct sq_str sep = c->opt ? sq_view_str(c->opt->data) : SQ_STR(",");
+    uint64_t n = 0, items = 0;
+    char *p, *to;
+
+    for (uint32_t i = 0; l && i < l->n; i++)
+        if (l->item[i].count > 0)
+            n += text_of(l, &l->item[i]).n + (items++ ? sep.n : 0);
+    if (!items)
+        return sq_col_append_null(out);
+    if (n > SQ_STRING_MAX)
+        return sq_fail(c->ctx, SQ_LIMIT, "a LISTAGG of %llu bytes is too long", (unsigned long long)n);
+    if (!(p = to = sq_arena_get(out->heap, n + 1, 1)))
+        return c->ctx->err.rc;
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct sq_str s = text_of(l, &l->item[i]);
+        if (l->item[i].count <= 0)
+            continue;
+        memcpy(to, s.p, s.n);
+        to += s.n;
+        if (--items && sep.n) {
+            memcpy(to, sep.p, sep.n);
+            to += sep.n;
+        }
+    }
+    SQ_TRY(sq_col_reserve(out, 1));
+    ((struct sq_view *)out->vec.data)[out->n++] = sq_view_of(p, (uint32_t)n);
+    return SQ_OK;
+}
+
+bool sq_collect_end(const void *acc, bool last, struct sq_str *value)
+{
+    const struct list *l = ((const struct acc *)acc)->list;
+
+    for (uint32_t i = 0; l && i < l->n; i++) {
+        const struct item *m = &l->item[last ? l->n - 1 - i : i];
+        if (m->count > 0) {
+            *value = (struct sq_str){l->bytes.p + m->at, m->len};
+            return true;
+        }
+    }
+    return false;
 }
 
 /* How many items, then each one's count, length and bytes. */

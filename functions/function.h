@@ -43,11 +43,14 @@ enum {
     SQ_ALWAYS_NULLABLE = 8, /* may give NULL for arguments that are not (SPLIT_INDEX, TRY_CAST, x / y of decimals) */
     SQ_NESTED = 16,         /* the result is nested (ARRAY, MAP, ROW): the kernel appends one element for each of `rows`, in their order, to call->builder; out is not used */
     SQ_LAZY = 32,           /* CASE, COALESCE, AND, OR, IF, NULLIF: kernel is NULL, the evaluator knows them by name */
+    SQ_OWNS = 256,          /* what `prepare` makes begins with a pointer to the function that frees it: struct sq_owned */
     SQ_MATCHES = 128,       /* code of its own tells what it takes (collection.c); the signature is for people alone */
     SQ_OPERATOR = 64        /* written with operator syntax; not listed among the named functions */
 };
 
 struct sq_function;
+/* The beginning of a state that holds more than the arena's memory (SQ_OWNS). */
+struct sq_owned { void (*release)(void *state); };
 /* Tells the result type for argument types (NULL: the signature's). May refuse with an error about the arguments. */
 typedef sq_rc sq_derive(struct sq_ctx *, struct sq_arena *, const struct sq_type *const *args, uint32_t n, const struct sq_type **ret);
 
@@ -112,19 +115,23 @@ struct sq_agg_call {                         /* one aggregate of one operator */
     struct sq_ctx *ctx;
     const struct sq_agg *agg;
     const struct sq_type *arg;               /* NULL: COUNT(*) */
+    const struct sq_vec *opt;                /* the constant second argument; NULL: not given */
     const struct sq_type *ret;
     bool retracts;                           /* the input may take rows back */
     uint64_t *overflows;
     uint64_t *state_bytes;                   /* what hangs on accumulators is added and taken off here */
 };
 
-enum { SQ_AGG_NULLS = 1 << 17 };             /* NULL is a value like others, under DISTINCT too */
+enum {
+    SQ_AGG_NULLS = 1 << 17,                  /* NULL is a value like others, under DISTINCT too */
+    SQ_AGG_OPT = 1 << 18                     /* may have a second argument, which is constant: LISTAGG's separator */
+};
 
 struct sq_agg {
     const char *name;                        /* "SUM" */
     const char *signature;                   /* "(NUMERIC) -> NUMERIC" for the docs */
     const char *help, *example;
-    unsigned flags;                          /* SQ_NEVER_NULL for COUNT; SQ_AGG_NULLS */
+    unsigned flags;                          /* SQ_NEVER_NULL for COUNT; SQ_AGG_… */
     /* Tells whether it takes the argument and what it returns (SUM(INT) is INT, AVG(INT) is INT, …) nullable as Flink has it. */
     sq_derive *derive;
     size_t (*acc_size)(const struct sq_agg_call *);      /* a multiple of 16 */

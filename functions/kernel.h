@@ -15,7 +15,8 @@ enum { SQ_DERIVED_NULL = 1 << 16 };
 
 /* One table per file; each ends with a row whose name is NULL. */
 extern const struct sq_function sq_functions_arith[], sq_functions_interval[], sq_functions_compare[], sq_functions_conditional[], sq_functions_math[],
-    sq_functions_string[], sq_functions_pattern[], sq_functions_text[], sq_functions_temporal[], sq_functions_timefmt[], sq_functions_window[], sq_functions_collection[];
+    sq_functions_string[], sq_functions_pattern[], sq_functions_text[], sq_functions_temporal[], sq_functions_timefmt[], sq_functions_window[], sq_functions_collection[],
+    sq_functions_regex[];
 
 /* o[r] = EXPR of `a` (type A) at the rows. */
 #define SQ_MAP1(A, R, EXPR)                                                    \

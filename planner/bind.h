@@ -71,7 +71,7 @@ static inline struct sq_span sq_bind_span(const struct sq_binder *b, struct sq_s
 
 struct sq_agg_use {
     const struct sq_agg *agg;
-    struct sq_expr *arg, *filter;          /* over FROM; NULL: none */
+    struct sq_expr *arg, *filter, *opt;    /* over FROM; NULL: none. opt: the second argument, a constant */
     bool distinct;
     const struct sq_type *ret;
     struct sq_span span;

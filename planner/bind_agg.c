@@ -30,7 +30,8 @@ static sq_rc note_use(struct sq_binder *b, struct sq_aggs *g, const struct sq_ag
 {
     for (uint32_t i = 0; i < g->n; i++) {
         const struct sq_agg_use *o = &g->uses[i];
-        if (o->agg == u->agg && o->distinct == u->distinct && same_or_none(o->arg, u->arg) && same_or_none(o->filter, u->filter)) {
+        if (o->agg == u->agg && o->distinct == u->distinct && same_or_none(o->arg, u->arg) && same_or_none(o->filter, u->filter) &&
+            same_or_none(o->opt, u->opt)) {
             *at = i;
             return SQ_OK;
         }
@@ -50,6 +51,14 @@ static sq_rc note_use(struct sq_binder *b, struct sq_aggs *g, const struct sq_ag
     return SQ_OK;
 }
 
+static sq_rc bind_constant(struct sq_bind_x *inner, const struct sq_ast_expr *a, struct sq_expr **out)
+{
+    SQ_TRY(sq_bind_expr(inner, a->args[1], out));
+    if ((*out)->kind != SQ_X_CONST)
+        return SQ_WRONG(inner->b, a->args[1]->span, "the second argument of %.*s must be a constant", SQ_FMT(a->text));
+    return SQ_OK;
+}
+
 static sq_rc bind_arguments(struct sq_bind_x *inner, const struct sq_ast_expr *a, struct sq_agg_use *u)
 {
     struct sq_binder *b = inner->b;
@@ -57,18 +66,20 @@ static sq_rc bind_arguments(struct sq_bind_x *inner, const struct sq_ast_expr *a
     if (a->star) {
         if (!count)
             return SQ_WRONG(b, a->span, "%.*s(*) is not possible: only COUNT takes *", SQ_FMT(a->text));
-    } else if (a->nargs != 1) {
-        return SQ_WRONG(b, a->span, "%.*s takes one argument, not %u", SQ_FMT(a->text), a->nargs);
+    } else if (a->nargs != 1 && !(a->nargs == 2 && u->agg->flags & SQ_AGG_OPT)) {
+        return SQ_WRONG(b, a->span, "%.*s takes one argument%s, not %u", SQ_FMT(a->text), u->agg->flags & SQ_AGG_OPT ? " or two" : "", a->nargs);
     } else {
         SQ_TRY(sq_bind_expr(inner, a->args[0], &u->arg));
+        if (a->nargs == 2)
+            SQ_TRY(bind_constant(inner, a, &u->opt));
     }
     if (a->filter) {
         inner->clause = "FILTER";
         SQ_TRY(sq_bind_predicate(inner, a->filter, &u->filter));
     }
-    const struct sq_type *types[1] = {u->arg ? u->arg->type : NULL};
+    const struct sq_type *types[2] = {u->arg ? u->arg->type : NULL, u->opt ? u->opt->type : NULL};
     b->ctx->err.span = (struct sq_span){0, 0};
-    sq_rc rc = u->agg->derive(b->ctx, b->arena, types, u->arg ? 1 : 0, &u->ret);
+    sq_rc rc = u->agg->derive(b->ctx, b->arena, types, !!u->arg + !!u->opt, &u->ret);
     if (rc != SQ_OK && !b->ctx->err.span.len)
         b->ctx->err.span = sq_bind_span(b, a->span);
     SQ_TRY(rc);
@@ -211,6 +222,7 @@ sq_rc sq_agg_plan(struct sq_binder *b, const struct sq_aggs *g, struct sq_plan *
         items[i].agg = u->agg;
         items[i].distinct = u->distinct;
         items[i].ret = u->ret;
+        items[i].opt = u->opt;
         items[i].arg = u->arg ? find_or_add(b->arena, &pre, shared, u->arg, &rc) : -1;
         SQ_TRY(rc);
         items[i].filter = u->filter ? find_or_add(b->arena, &pre, shared, u->filter, &rc) : -1;

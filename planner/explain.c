@@ -70,6 +70,10 @@ static void aggregates(struct sq_buf *b, const struct sq_plan *in, const struct 
             sq_buf_str(b, in->cols[it->arg].name);
         else
             sq_buf_putc(b, '*');
+        if (it->opt) {
+            sq_buf_puts(b, ", ");
+            sq_expr_print(b, it->opt, in->cols, in->ncols);
+        }
         sq_buf_putc(b, ')');
         if (it->filter >= 0)
             sq_buf_printf(b, " FILTER (WHERE %.*s)", SQ_FMT(in->cols[it->filter].name));

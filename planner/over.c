@@ -24,7 +24,7 @@ struct spec {
 struct sq_over_use {
     struct spec spec;
     const struct sq_agg *agg;              /* NULL: ROW_NUMBER */
-    struct sq_expr *arg, *filter;
+    struct sq_expr *arg, *filter, *opt;
     bool distinct;
     const struct sq_type *ret;
     struct sq_span span;
@@ -129,6 +129,7 @@ static sq_rc aggregate_call(struct sq_bind_x *x, const struct sq_ast_expr *a, st
     SQ_TRY(sq_bind_aggregate(&own, &call, u->agg, &e));
     u->arg = one.uses[0].arg;
     u->filter = one.uses[0].filter;
+    u->opt = one.uses[0].opt;
     u->distinct = one.uses[0].distinct;
     u->ret = one.uses[0].ret;
     (void)b;
@@ -288,7 +289,7 @@ static sq_rc over_node(struct sq_binder *b, struct sq_overs *o, uint32_t first, 
         struct sq_over_use *u = &o->uses[i];
         if (!u->agg || !same_spec(&u->spec, &o->uses[first].spec))
             continue;
-        items[n] = (struct sq_agg_item){.agg = u->agg, .arg = -1, .filter = -1, .distinct = u->distinct, .ret = u->ret};
+        items[n] = (struct sq_agg_item){.agg = u->agg, .arg = -1, .filter = -1, .distinct = u->distinct, .ret = u->ret, .opt = u->opt};
         if (u->arg) {
             SQ_TRY(column_of(b, &l, u->arg, &col));
             items[n].arg = (int32_t)col;

@@ -109,6 +109,7 @@ enum sq_join_how {
 
 struct sq_agg_item {                       /* one aggregate call */
     const struct sq_agg *agg;
+    const struct sq_expr *opt;             /* the constant second argument; NULL: none */
     int32_t arg;                           /* input column; -1: COUNT(*) */
     int32_t filter;                        /* input column of type BOOLEAN; -1: none */
     bool distinct;

@@ -30,7 +30,7 @@ static sq_rc open_items(struct aggregate *a, const struct sq_plan *in, const str
         m->arg = it->arg;
         m->filter = it->filter;
         m->set = it->distinct && it->arg >= 0 ? find_set(a, it) : -1;
-        m->call = (struct sq_agg_call){.ctx = a->base.ctx, .agg = it->agg, .arg = it->arg < 0 ? NULL : in->cols[it->arg].type, .ret = it->ret,
+        m->call = (struct sq_agg_call){.ctx = a->base.ctx, .agg = it->agg, .arg = it->arg < 0 ? NULL : in->cols[it->arg].type, .opt = it->opt ? it->opt->value : NULL, .ret = it->ret,
                                        .retracts = a->retracts, .overflows = &a->base.m.overflows, .state_bytes = &a->hung};
         if (m->set >= 0)
             a->sets[m->set].nulls |= (it->agg->flags & SQ_AGG_NULLS) != 0;

@@ -36,8 +36,7 @@ static void errors(void **state)
     check("=", "STRING:1|INT:1", NULL, "!cannot apply '=' to (STRING, INT)");
     check("-", "TIMESTAMP(3):2024-01-01|TIMESTAMP(3):2024-01-01", NULL, "!use TIMESTAMPDIFF");
     check("=", "DATE:2024-01-01|INT:1", NULL, "!cannot apply");
-    check("SIMILAR TO", "STRING:a|STRING:a", NULL, "!SIMILAR TO is not supported yet");
-    check("regexp_extract", "STRING:a|STRING:a", NULL, "!REGEXP_EXTRACT is not supported yet");
+    check("bitmap_build", "STRING:a", NULL, "!BITMAP_BUILD is not supported yet");
     check("EXTRACT", "SYMBOL:DAYS|DATE:2024-01-01", NULL, "!'DAYS' is not a unit of time (did you mean DAY?)");
     check("%", "DOUBLE:1|INT:1", NULL, "!cannot apply '%' to (DOUBLE, INT)");
     check("CASE", "INT:1|INT:2|INT:3", NULL, "!no function CASE(INT, INT, INT)");
