@@ -352,11 +352,11 @@ static void session_far(void **state)
 
 /* ---- processing time: the clock moves by four seconds a turn, and a row comes in each ---- */
 
-static int64_t held_us;
+static int64_t held_us, set_back_at_us, set_back_us;
 static int64_t held(void *arg)
 {
     (void)arg;
-    return held_us;
+    return set_back_us && held_us >= set_back_at_us ? held_us - set_back_us : held_us;
 }
 
 static void by_clock(enum sq_window_kind kind, int64_t size, int64_t step, int cut, const char *want)
@@ -430,6 +430,18 @@ static void clock_session(void **state)
         by_clock(SQ_WINDOW_SESSION, 3, 0, cut, text);
 }
 
+/* A clock that is set back: each row is still in one window, none is lost. */
+static void clock_set_back(void **state)
+{
+    const char *want = "+I(3|3|1970-01-01 00:00:00.000|1970-01-01 00:00:10.000|1970-01-01 00:00:09.999) +I(5|25|1970-01-01 00:00:10.000|1970-01-01 00:00:20.000|1970-01-01 00:00:19.999)";
+    (void)state;
+    set_back_at_us = 16000000;
+    set_back_us = 14000000;
+    for (int cut = -1; cut < 8; cut += 3)
+        by_clock(SQ_WINDOW_TUMBLE, 10, 10, cut, want);
+    set_back_us = 0;
+}
+
 /* ---- memory ---- */
 
 static void out_of_memory(void **state)
@@ -474,7 +486,7 @@ int main(void)
         cmocka_unit_test(tumble), cmocka_unit_test(tumble_distinct), cmocka_unit_test(hop), cmocka_unit_test(hop_distinct),
         cmocka_unit_test(cumulate), cmocka_unit_test(cumulate_distinct), cmocka_unit_test(session), cmocka_unit_test(session_distinct),
         cmocka_unit_test(hop_far), cmocka_unit_test(session_far),
-        cmocka_unit_test(clock_tumble), cmocka_unit_test(clock_hop), cmocka_unit_test(clock_session), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(clock_tumble), cmocka_unit_test(clock_hop), cmocka_unit_test(clock_session), cmocka_unit_test(clock_set_back), cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
