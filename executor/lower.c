@@ -53,6 +53,7 @@ static sq_rc new_op(struct sq_worker *w, const struct sq_op_class *cls, const st
     op->config = &w->job->plan->config;
     op->watermark = op->event_time = SQ_TS_MIN;
     op->timer_us = SQ_TS_MAX;
+    op->clock_us = SQ_TS_MIN;
     op->nins = nins;
     op->ins = sq_calloc(w->ctx, (nins + 1) * sizeof *op->ins);
     if (!op->ins)

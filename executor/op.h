@@ -89,6 +89,7 @@ struct sq_op {
     int64_t event_time;                    /* the last one that came, of all inputs; SQ_TS_MIN: none */
     uint64_t epoch;                        /* of the last barrier that was passed on */
     int64_t timer_us;                      /* when it wants to be called; SQ_TS_MAX: not at all */
+    int64_t clock_us;                      /* when it was called last, also before a restore; SQ_TS_MIN: not yet */
     bool idle, ended;
     bool paused;                           /* sources: nothing more comes in this run */
     uint64_t epoch_rows;                   /* sources: rows given in this epoch */

@@ -110,6 +110,11 @@ int64_t sq_window_watermark(const struct sq_windows *w, int64_t watermark)
     return now;
 }
 
+int64_t sq_window_restored(const struct sq_op *op, const struct sq_windows *w)
+{
+    return sq_window_watermark(w, op->plan->final ? SQ_TS_MIN : sq_window_by_clock(w) ? op->clock_us : op->ins[0].watermark);
+}
+
 void sq_window_now(const struct sq_op *op, const struct sq_windows *w, int64_t least, uint32_t n, int64_t *out)
 {
     int64_t us = op->ctx->os->now_us(op->ctx->os->arg);

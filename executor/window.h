@@ -36,6 +36,8 @@ void sq_window_times(const struct sq_windows *, const struct sq_batch *, const s
 int64_t sq_window_watermark(const struct sq_windows *, int64_t watermark);
 /* Windows of processing time: a row's time is the clock's when it comes, and the clock closes windows. */
 static inline bool sq_window_by_clock(const struct sq_windows *w) { return w->spec.time == SQ_TIME_PROC; }
+/* Up to where windows are over in the state that was just restored, in wall clock time. */
+int64_t sq_window_restored(const struct sq_op *, const struct sq_windows *);
 /* The times of rows that come now, by position, in wall clock time; never before `least`, though the clock may be set back. */
 void sq_window_now(const struct sq_op *, const struct sq_windows *, int64_t least, uint32_t n, int64_t *out);
 /* Asks for a call of `timer` when a window that ends there is over. */

@@ -10,7 +10,7 @@
 #include "executor/checkpoint/store.h"
 
 enum {
-    SQ_STORE_FORMAT = 2,                /* of the index and of checkpoints; in a SQLite file's user_version */
+    SQ_STORE_FORMAT = 3,                /* of the index and of checkpoints; in a SQLite file's user_version */
     SQ_STORE_PATH = 1024,               /* longest path; SQLite takes less: 512 */
     SQ_STORE_PART = 8 << 20,            /* what is to be committed is stored in parts of this size */
     SQ_STORE_UUID = 36,

@@ -296,7 +296,7 @@ static sq_rc rows_restore(struct sq_op *op, struct sq_snapshot_in *in)
     const char *p;
     size_t n;
 
-    x->watermark = sq_window_watermark(&x->w, op->plan->final || sq_window_by_clock(&x->w) ? SQ_TS_MIN : op->ins[0].watermark);
+    x->watermark = sq_window_restored(op, &x->w);
     for (;;) {
         SQ_TRY(in->next(in->arg, &group, &p, &n));
         if (!p)

@@ -270,7 +270,7 @@ sq_rc sq_window_restore(struct sq_op *op, struct sq_snapshot_in *in)
     struct sq_snapshot_in inner = {.arg = &l, .next = next_in_bucket};
     struct bucket *b;
 
-    x->watermark = sq_window_watermark(&x->w, op->plan->final || sq_window_by_clock(&x->w) ? SQ_TS_MIN : op->ins[0].watermark);
+    x->watermark = sq_window_restored(op, &x->w);
     SQ_TRY(look_ahead(&l));
     while (l.there) {
         if (l.name.part < PART_ALL || (l.name.part >= PART_LATE && x->how != BY_SLICE))

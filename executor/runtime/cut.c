@@ -141,6 +141,7 @@ static sq_rc save_flags(const struct sq_op *op, struct sq_arena *arena, struct s
 
     sq_buf_init(&b, op->ctx);
     sq_buf_u64(&b, (uint64_t)op->watermark);
+    sq_buf_u64(&b, (uint64_t)op->clock_us);
     sq_buf_u32(&b, (uint32_t)op->idle | (uint32_t)op->ended << 1 | (uint32_t)op->satisfied << 2);
     sq_buf_u32(&b, op->nins);
     for (uint32_t i = 0; i < op->nins; i++) {

@@ -94,14 +94,16 @@ static sq_rc load_flags(struct sq_op *op, struct sq_str bytes, bool first)
 {
     struct in in = {.ctx = op->ctx, .p = bytes.p, .end = bytes.p + bytes.n};
     uint32_t flags = 0, nins = 0;
-    int64_t ts = 0;
+    int64_t ts = 0, clock = 0;
 
     SQ_TRY(get(&in, &ts, 8));
+    SQ_TRY(get(&in, &clock, 8));
     SQ_TRY(get(&in, &flags, 4));
     SQ_TRY(get(&in, &nins, 4));
     if (nins != op->nins)
         return damaged(op->ctx);
     op->watermark = first || ts < op->watermark ? ts : op->watermark;
+    op->clock_us = first || clock < op->clock_us ? clock : op->clock_us;
     op->idle = (flags & 1) && (first || op->idle);
     op->ended = (flags >> 1 & 1) && (first || op->ended);
     op->satisfied = (flags >> 2 & 1) && (first || op->satisfied);

@@ -149,6 +149,7 @@ static sq_rc run_timers(struct sq_worker *w, bool *got, int64_t *wait_us)
             continue;
         if (op->timer_us <= now && has_room(w, op)) {
             op->timer_us = SQ_TS_MAX;
+            op->clock_us = now > op->clock_us ? now : op->clock_us;
             *got = true;
             sq_job_touch(w->job);
             SQ_TRY(op->cls->timer(op, now));

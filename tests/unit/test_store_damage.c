@@ -127,7 +127,7 @@ static void not_a_checkpoint(void **state)
     char *whole = slurp(&w, "chk-1.db", &n);
     whole[63] = 7;
     spill(&w, "chk-1.db", whole, n);
-    w_bad(&w, read_one(&w, s), SQ_DATA, "has format 7; this version of sqluice reads format 2");
+    w_bad(&w, read_one(&w, s), SQ_DATA, "has format 7; this version of sqluice reads format 3");
     free(whole);
     w_shell("rm %s; sqlite3 %s 'create table t(a)' || cp %s/index.db %s", path, path, w.job_dir, path);
     w_bad(&w, read_one(&w, s), SQ_DATA, "is a SQLite file, but not a checkpoint");
