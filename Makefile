@@ -189,7 +189,7 @@ tsan:
 
 # ---- builds with fault points (base/fault.h): the command to be killed; to have its calls fail there is the one under ASan and UBSan ----
 
-.PHONY: faults torture crash
+.PHONY: faults torture crash stress
 faults:
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/faults FAULTS=1 DEBUG=1 $(BUILD)/faults/sqluice
 
@@ -203,6 +203,11 @@ torture: deps-build
 	$(Q)tools/deps install test
 	$(Q)$(MAKE) --no-print-directory all asan
 	$(Q)SQLUICE_BUILD=$(abspath $(BUILD)) tests/torture/torture.py
+
+stress: deps-build
+	$(Q)tools/deps install test services
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/tests/services/produce
+	$(Q)STRESS=40 SQLUICE_BUILD=$(abspath $(BUILD)) python3 tests/system/test_stress.py
 
 # ---- fuzz targets: clang's libFuzzer over the library's own sources ----
 
@@ -314,6 +319,7 @@ help:
 	@echo "make faults     the command with fault points (base/fault.h), in $(BUILD)/faults"
 	@echo "make crash      jobs are killed some thousand times, their broker and database too; no row is lost or doubled"
 	@echo "make torture    the n-th allocation, read, write, fsync … of small jobs fails, for every n"
+	@echo "make stress     10 M keys, 100,000 open windows, a partition that stands still, times that jump"
 	@echo "make diff       ask a real Flink again for the answers in tests/diff"
 	@echo "make fuzzers    the fuzz targets, in $(BUILD)/fuzz"
 	@echo "make tidy       layering, banned calls, sizes"

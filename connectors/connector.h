@@ -312,7 +312,7 @@ struct sq_scan_options {
     int64_t idle_ms;                     /* INT64_MIN: not given */
     int null_time;                       /* SQ_NULL_TIME_ */
     int strategy;                        /* no difference here */
-    const char *after;                   /* tables, separated by ;, that are read to their end before; NULL: not given */
+    struct sq_str after;                 /* tables, separated by ;, that are read to their end before; p NULL: not given */
 };
 enum { SQ_NULL_TIME_FAIL, SQ_NULL_TIME_SKIP };
 const struct sq_option *sq_scan_option_rows(uint32_t *n);

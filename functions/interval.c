@@ -26,15 +26,14 @@ int32_t sq_add_months(int32_t days, int64_t months)
     return first + (d < length ? d : length) - 1;
 }
 
-static sq_rc out_of_range(struct sq_call *call)
+sq_rc sq_not_in_calendar(struct sq_call *call)
 {
-    return sq_fail(call->ctx, SQ_DATA, "a time is out of range: years go from 1 to 9999");
+    return sq_fail(call->ctx, SQ_DATA, "a time is out of range: years go from 0 to 10000");
 }
 
-/* 0001-01-01 and 9999-12-31. */
-enum { MIN_DAY = -719162, MAX_DAY = 2932896 };
+enum { MIN_DAY = -719528, MAX_DAY = 2933262 };
 
-static bool in_range(int64_t us)
+bool sq_in_calendar(int64_t us)
 {
     return us >= MIN_DAY * SQ_US_PER_DAY && us < (MAX_DAY + 1) * SQ_US_PER_DAY;
 }
@@ -61,22 +60,22 @@ static sq_rc ts_shift_ms(struct sq_call *call, struct operands o, struct sq_rows
         int64_t *to = out->data, by, bad = 0;
 
         if (__builtin_mul_overflow(*(const int64_t *)o.iv->data, (int64_t)o.sign * SQ_US_PER_MS, &by))
-            return out_of_range(call);
+            return sq_not_in_calendar(call);
         for (uint32_t i = 0; i < rows.n; i++) {
             int64_t us = (int64_t)((uint64_t)x[i] + (uint64_t)by);
 
-            bad |= !in_range(us);
+            bad |= !sq_in_calendar(us);
             to[i] = us;
         }
-        return bad ? out_of_range(call) : SQ_OK;
+        return bad ? sq_not_in_calendar(call) : SQ_OK;
     }
     SQ_EACH_ROW(rows, i, r) {
         struct sq_ts16 t = sq_ts_at(o.time, r);
         int64_t by;
 
         if (__builtin_mul_overflow(SQ_AT(int64_t, *o.iv, r), (int64_t)o.sign * SQ_US_PER_MS, &by) || __builtin_add_overflow(t.us, by, &t.us) ||
-            !in_range(t.us))
-            return out_of_range(call);
+            !sq_in_calendar(t.us))
+            return sq_not_in_calendar(call);
         sq_ts_put(out, call->ret, r, t);
     }
     return SQ_OK;
@@ -89,10 +88,10 @@ static sq_rc ts_shift_months(struct sq_call *call, struct operands o, struct sq_
         int64_t day = sq_floor_div(t.us, SQ_US_PER_DAY), rest = t.us - day * SQ_US_PER_DAY, by = (int64_t)SQ_AT(int32_t, *o.iv, r) * o.sign;
 
         if (by > 120000 || by < -120000)
-            return out_of_range(call);
+            return sq_not_in_calendar(call);
         t.us = sq_add_months((int32_t)day, by) * SQ_US_PER_DAY + rest;
-        if (!in_range(t.us))
-            return out_of_range(call);
+        if (!sq_in_calendar(t.us))
+            return sq_not_in_calendar(call);
         sq_ts_put(out, call->ret, r, t);
     }
     return SQ_OK;
@@ -106,12 +105,12 @@ static sq_rc date_shift_ms(struct sq_call *call, struct operands o, struct sq_ro
         int64_t ms = SQ_AT(int64_t, *o.iv, r), day = SQ_AT(int32_t, *o.time, r) + ms / 86400000 * o.sign;
 
         if (day < MIN_DAY || day > MAX_DAY)
-            return out_of_range(call);
+            return sq_not_in_calendar(call);
         if (call->ret->id == SQ_T_TIMESTAMP) {
             struct sq_ts16 t = {.us = day * SQ_US_PER_DAY + ms % 86400000 * o.sign * SQ_US_PER_MS};
 
-            if (!in_range(t.us))
-                return out_of_range(call);
+            if (!sq_in_calendar(t.us))
+                return sq_not_in_calendar(call);
             sq_ts_put(out, call->ret, r, t);
             continue;
         }
@@ -131,10 +130,10 @@ static sq_rc date_shift_months(struct sq_call *call, struct operands o, struct s
         int32_t day;
 
         if (by > 120000 || by < -120000)
-            return out_of_range(call);
+            return sq_not_in_calendar(call);
         day = sq_add_months(SQ_AT(int32_t, *o.time, r), by);
         if (day < MIN_DAY || day > MAX_DAY)
-            return out_of_range(call);
+            return sq_not_in_calendar(call);
         ((int32_t *)out->data)[r] = day;
     }
     return SQ_OK;

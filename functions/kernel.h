@@ -139,6 +139,11 @@ const char *sq_shorten(struct sq_str, char *buf);
 
 /* Adds months to a date; the day is held to the month's length. */
 int32_t sq_add_months(int32_t days, int64_t months);
+
+/* What arithmetic with times may give: years 0 to 10000, one more at each end than a value that is read may have, so that a watermark behind the first day
+ * and the end of the last window are times. Flink does not check. The second fails and says so. */
+bool sq_in_calendar(int64_t us);
+sq_rc sq_not_in_calendar(struct sq_call *);
 /* The clock as CURRENT_TIMESTAMP sees it: the job's start in batch mode; the zone of the session (UTC without one). */
 int64_t sq_now_us(const struct sq_call *);
 const struct sq_tz *sq_call_tz(const struct sq_call *);

@@ -344,11 +344,6 @@ static sq_rc no_such_unit(struct sq_call *call, const char *what, struct sq_str 
     return sq_fail(call->ctx, SQ_SEMANTIC, "%s takes YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND or a part of it, not %.*s", what, SQ_FMT(unit));
 }
 
-static bool in_range(int64_t us)
-{
-    return us >= INT64_C(-62135596800000000) && us <= INT64_C(253402300799999999);
-}
-
 static sq_rc timestamp_add(TIME_ARGS)
 {
     enum sq_time_unit unit = sq_time_unit_of(sq_text_at(&args[0], 0));
@@ -374,8 +369,8 @@ static sq_rc timestamp_add(TIME_ARGS)
                 t.us += (sq_add_months((int32_t)day, by) - day) * SQ_US_PER_DAY;
         } else
             bad = __builtin_mul_overflow(n, step, &by) || __builtin_add_overflow(t.us, by, &t.us);
-        if (bad || !in_range(t.us))
-            return sq_fail(call->ctx, SQ_DATA, "a time is out of range: years go from 1 to 9999");
+        if (bad || !sq_in_calendar(t.us))
+            return sq_not_in_calendar(call);
         if (call->ret->id == SQ_T_DATE)
             ((int32_t *)out->data)[r] = (int32_t)sq_floor_div(t.us, SQ_US_PER_DAY);
         else

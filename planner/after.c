@@ -74,6 +74,7 @@ static sq_rc take(struct find *f, struct sq_plan *scan, struct sq_str name, cons
             sq_fail_at(ctx, SQ_SEMANTIC, scan->span, "'scan.after' of '%.*s': '%.*s' does not end, so nothing would ever be read behind it", SQ_FMT(scan->u.scan.table->name), SQ_FMT(name));
             return sq_hint(ctx, "it has to be a file, a database, or a topic with 'scan.bounded.mode'");
         }
+        f->scans[i]->u.scan.waited_for = true;
         after[(*n)++] = other;
     }
     if (found)
@@ -117,12 +118,12 @@ static sq_rc find_one(struct find *f, struct sq_plan *scan)
 {
     struct sq_scan_options o;
     SQ_TRY(sq_scan_options_of(f->env->ctx, f->env->arena, scan->u.scan.table, &o));
-    if (!o.after)
+    if (!o.after.p)
         return SQ_OK;
-    const struct sq_plan **after = SQ_NEW_ARRAY(f->env->arena, const struct sq_plan *, (size_t)f->n * (strlen(o.after) + 1));
+    const struct sq_plan **after = SQ_NEW_ARRAY(f->env->arena, const struct sq_plan *, (size_t)f->n * (o.after.n + 1));
     if (!after)
         return SQ_NOMEM;
-    for (struct sq_str names = sq_str_of(o.after); names.n;) {
+    for (struct sq_str names = o.after; names.n;) {
         struct sq_str name = next_name(&names);
         if (name.n)
             SQ_TRY(take(f, scan, name, after, &scan->u.scan.nafter));

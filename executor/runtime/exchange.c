@@ -36,6 +36,7 @@ struct queue {
     struct msg *first, *last;              /* did not fit */
     struct msg *spare;
     uint32_t nspare;
+    uint64_t mark;                         /* `taken` when what had been sent at some time has been taken in */
     struct sq_event *wake;                 /* the receiver's worker */
     /* both */
     struct msg **ring;
@@ -409,6 +410,30 @@ bool sq_sender_waits(const struct sq_op *op)
         if (s->queues[r].first)
             return true;
     return false;
+}
+
+sq_rc sq_sender_mark(struct sq_op *op)
+{
+    struct sender *s = SQ_OP(op, struct sender);
+
+    SQ_TRY(sq_sender_flush(op));
+    for (uint32_t r = 0; r < s->x->nrecv; r++) {
+        struct queue *q = &s->queues[r];
+        q->mark = atomic_load_explicit(&q->sent, memory_order_relaxed);
+        for (const struct msg *m = q->first; m; m = m->next)
+            q->mark++;
+    }
+    return SQ_OK;
+}
+
+bool sq_sender_reached(const struct sq_op *op)
+{
+    const struct sender *s = (const struct sender *)op;
+
+    for (uint32_t r = 0; r < s->x->nrecv; r++)
+        if (atomic_load_explicit(&s->queues[r].taken, memory_order_acquire) < s->queues[r].mark)
+            return false;
+    return true;
 }
 
 sq_rc sq_sender_resume(struct sq_op *op)

@@ -44,6 +44,7 @@ struct sq_op_stat {
 struct sq_stage {
     struct sq_op *from, **senders, **sinks, **joins;
     uint32_t nsenders, nsinks, njoins;
+    bool tells;                            /* a source that has been read here, which others have not been told of yet */
 };
 
 struct sq_worker {
@@ -68,6 +69,7 @@ struct sq_worker {
     uint64_t committed;                    /* the last one of which it knows that its epoch is committed */
     int64_t idle_since;                    /* nothing has come since; 0: it has */
     bool flushed;
+    uint32_t ntell;                        /* sources that `tells` */
     uint32_t passes;
     _Atomic uint64_t parked;               /* the epoch at which all of it stands still */
     _Atomic bool done;
@@ -166,6 +168,9 @@ uint32_t sq_exchange_senders(const struct sq_job *, const struct sq_plan *);
 void sq_sender_drain(struct sq_op *);
 bool sq_sender_room(const struct sq_op *);
 bool sq_sender_waits(const struct sq_op *);      /* something did not fit */
+/* Sends what is there, and notes it; whether the receivers have taken in all that was noted. */
+sq_rc sq_sender_mark(struct sq_op *);
+bool sq_sender_reached(const struct sq_op *);
 sq_rc sq_sender_flush(struct sq_op *);
 /* A restored sender says again how things stand: its messages were not kept. */
 sq_rc sq_sender_resume(struct sq_op *);

@@ -234,10 +234,35 @@ static bool is_next(const struct sq_worker *w, const struct sq_op *src)
     return true;
 }
 
+/* A source has been read to its end here. Those that wait for it ('scan.after') are told when its rows have been taken in behind the first exchange: theirs may not come in before. */
+static sq_rc source_read(struct sq_worker *w, struct sq_stage *st)
+{
+    const struct sq_plan *p = st->from->plan;
+
+    for (uint32_t i = 0; p->kind == SQ_N_SCAN && p->u.scan.waited_for && i < st->nsenders; i++)
+        SQ_TRY(sq_sender_mark(st->senders[i]));
+    st->tells = true;
+    w->ntell++;
+    return SQ_OK;
+}
+
+static void tell_read(struct sq_worker *w, struct sq_stage *st)
+{
+    for (uint32_t i = 0; i < st->nsenders; i++)
+        if (!sq_sender_reached(st->senders[i]))
+            return;
+    st->tells = false;
+    w->ntell--;
+    atomic_fetch_add(&w->job->sources_ended[st->from->plan->id], 1);
+    sq_job_wake(w->job);
+}
+
 static sq_rc ask_sources(struct sq_worker *w, bool *got, int64_t *wait_us)
 {
     for (uint32_t i = 0; i < w->nsources; i++) {
         struct sq_op *src = w->sources[i].from;
+        if (w->sources[i].tells)
+            tell_read(w, &w->sources[i]);
         if (src->ended || (src->paused && !atomic_load(&w->job->draining)) || (w->one_by_one && !is_next(w, src)) ||
             (!sq_stage_room(&w->sources[i]) && !unwanted(src)))
             continue;
@@ -245,8 +270,8 @@ static sq_rc ask_sources(struct sq_worker *w, bool *got, int64_t *wait_us)
         SQ_TRY(ask(src, got, wait_us));
         if (paused || !(src->ended || src->paused))
             continue;
-        atomic_fetch_add(&w->job->sources_ended[src->plan->id], 1);
-        sq_job_wake(w->job);
+        SQ_TRY(source_read(w, &w->sources[i]));
+        tell_read(w, &w->sources[i]);
     }
     return SQ_OK;
 }
@@ -345,7 +370,7 @@ sq_rc sq_worker_step(struct sq_worker *w, int64_t wait_us)
     if (++w->passes % FLUSH_PASSES == 0)
         SQ_TRY(flush_senders(w));
     SQ_TRY(look_at_barrier(w, barrier));
-    if (!atomic_load_explicit(&w->done, memory_order_relaxed) && all_ended(w) && drained(w)) {
+    if (!atomic_load_explicit(&w->done, memory_order_relaxed) && all_ended(w) && drained(w) && w->ntell == 0) {
         atomic_store(&w->done, true);
         sq_job_wake(w->job);
         return SQ_OK;
