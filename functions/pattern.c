@@ -205,17 +205,15 @@ static sq_rc not_like(PATTERN_ARGS)
 
 /* ---- finding ---- */
 
-/* The code point position, from 1, of `what` in s from code point `start` (from 1) on; 0: not there. */
+/* The code point position, from 1, of `what` in s from code point `start` (from 1) on; 0: not there. Nothing is found at 1, wherever one starts. */
 static int32_t position_of(struct sq_str what, struct sq_str s, int64_t start)
 {
     uint32_t from;
     const char *p;
 
-    if (start < 1)
-        return 0;
-    from = sq_cp_seek(s, 0, start - 1);
     if (what.n == 0)
-        return start - 1 <= sq_cp_count(s) ? (int32_t)start : 0;
+        return 1;
+    from = sq_cp_seek(s, 0, start < 1 ? 0 : start - 1);
     p = memmem(s.p + from, s.n - from, what.p, what.n);
     return p ? (int32_t)sq_cp_count((struct sq_str){s.p, (uint32_t)(p - s.p)}) + 1 : 0;
 }
