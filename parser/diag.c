@@ -265,7 +265,9 @@ static void hints(struct sq_parse *P, int start, uint32_t bad, const struct expe
             return;
     if (bad < P->ntokens && reserved_hint(P, start, bad, e))
         return;
-    if (t->code == SQ_TK_NUMBER && before && before->code == SQ_TK_INTERVAL)
+    if (before && bad > 1 && word && before[-1].code == SQ_TK_WITH && sq_str_iis(sq_tok_raw(P, before), "RECURSIVE"))
+        sq_parse_hint(P, "queries that name themselves (RECURSIVE) are not supported");
+    else if (t->code == SQ_TK_NUMBER && before && before->code == SQ_TK_INTERVAL)
         sq_parse_hint(P, "intervals are written INTERVAL '%.*s' SECOND", SQ_FMT(sq_tok_raw(P, t)));
     else if (before && before->code == SQ_TK_COMMA && !word && (t->code == SQ_TK_RP || bad == P->ntokens))
         sq_parse_hint(P, "there is a ',' too many before it");

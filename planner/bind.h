@@ -57,6 +57,7 @@ struct sq_binder {
     uint32_t view_uses;                    /* views and WITH queries put in so far: those that use each other twice double at every step */
     bool temporal;                         /* the table that is bound next is the right side of a temporal join */
     struct sq_cte *ctes;
+    const struct sq_cte *within;           /* the WITH query that is being bound; NULL: none */
     const struct sq_scope *around;         /* of a query that is bound alone: the columns of the one it stands in, which it cannot name; NULL: none */
     struct sq_ttl_hints *ttl;              /* STATE_TTL of the SELECT that is being bound; NULL: none */
     struct sq_span fixed;                  /* len > 0: inside a view or a table's own expressions, whose text is another: errors point here */

@@ -191,6 +191,7 @@ static sq_rc use_view(struct sq_binder *b, const struct sq_ast_from *f, struct s
 static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, struct sq_plan **plan)
 {
     struct sq_cte *ctes = b->ctes;
+    const struct sq_scope *around = b->around;
     struct sq_span outer = b->fixed;
     if (f->nhint)
         return SQ_WRONG(b, f->hint[0].key_span, "OPTIONS cannot be given to a view: '%.*s' is one", SQ_FMT(t->name));
@@ -198,6 +199,7 @@ static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const s
         return sq_fail_at(b->ctx, SQ_LIMIT, sq_bind_span(b, f->name.span), "views are nested more than %d deep at '%.*s'", SQ_VIEW_DEPTH, SQ_FMT(t->name));
     SQ_TRY(use_view(b, f, t->name));
     b->ctes = NULL;
+    b->around = NULL;
     b->fixed = sq_bind_span(b, f->name.span);
     b->view_depth++;
     sq_rc rc = sq_bind_select_query(b, t->query, true, plan);
@@ -207,6 +209,7 @@ static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const s
         rc = sq_wrap(b->ctx, "in view '%.*s'", SQ_FMT(t->name));
     b->view_depth--;
     b->fixed = outer;
+    b->around = around;
     b->ctes = ctes;
     SQ_TRY(rc);
     struct sq_str *names = SQ_NEW_ARRAY(b->arena, struct sq_str, t->ncols ? t->ncols : 1);
@@ -220,12 +223,18 @@ static sq_rc bind_view(struct sq_binder *b, const struct sq_ast_from *f, const s
 static sq_rc bind_cte(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_cte *c, struct sq_plan **plan)
 {
     struct sq_cte *ctes = b->ctes;
+    const struct sq_cte *within = b->within;
+    const struct sq_scope *around = b->around;
     if (f->nhint)
         return SQ_WRONG(b, f->hint[0].key_span, "OPTIONS cannot be given to a WITH query");
     SQ_TRY(use_view(b, f, c->name));
     b->ctes = c->next;
+    b->within = c;
+    b->around = NULL;
     sq_rc rc = sq_bind_select_query(b, c->ast->query, true, plan);
     b->ctes = ctes;
+    b->within = within;
+    b->around = around;
     SQ_TRY(rc);
     if (c->ast->ncols && c->ast->ncols != (*plan)->ncols)
         return SQ_WRONG(b, c->ast->span, "'%.*s' lists %u columns, but its query gives %u", SQ_FMT(c->name), c->ast->ncols, (*plan)->ncols);
@@ -246,7 +255,10 @@ static sq_rc bind_table(struct sq_binder *b, const struct sq_ast_from *f, struct
             }
     struct sq_name name = f->name;
     name.span = sq_bind_span(b, f->name.span);
-    SQ_TRY(sq_catalog_table(b->ctx, b->env->catalog, &name, &t));
+    sq_rc rc = sq_catalog_table(b->ctx, b->env->catalog, &name, &t);
+    if (rc == SQ_SEMANTIC && b->within && name.n == 1 && sq_str_eq(b->within->name, name.part[0]))
+        return SQ_REFUSE(b, f->name.span, "the WITH query '%.*s' names itself: recursive queries are not supported", SQ_FMT(name.part[0]));
+    SQ_TRY(rc);
     if (t->is_view) {
         SQ_TRY(bind_view(b, f, t, plan));
     } else {
