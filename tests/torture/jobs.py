@@ -129,6 +129,31 @@ SET 'restart-strategy.fixed-delay.attempts' = '2';
 SET 'restart-strategy.fixed-delay.delay' = '5 ms';
 """
 
+TICKS = """CREATE TABLE ticks (id INT, item STRING, price DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+WITH ('connector' = 'filesystem', 'path' = '{dir}/bids.ndjson', 'format' = 'json');
+"""
+MINUTES = 'ws TIMESTAMP(3), item STRING, n BIGINT, high BIGINT'
+WINDOWED = """INSERT INTO minutes SELECT l.window_start, l.item, l.n, r.n FROM
+(SELECT window_start, window_end, item, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE ticks, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, item) l LEFT JOIN
+(SELECT window_start, window_end, item, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE ticks, DESCRIPTOR(ts), INTERVAL '10' SECOND)) WHERE price > 40 GROUP BY window_start, window_end, item) r
+ON l.item = r.item AND l.window_start = r.window_start AND l.window_end = r.window_end;
+"""
+SUMMED = """INSERT INTO o SELECT window_start, item, COUNT(*), COUNT(DISTINCT price) FROM TABLE({}) GROUP BY window_start, window_end, item;
+"""
+HOPS = SUMMED.format("HOP(TABLE ticks, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '15' SECOND)")
+HOPS_PLAIN = HOPS.replace('COUNT(DISTINCT price)', 'COUNT(price)')
+SESSIONS = SUMMED.format("SESSION(TABLE ticks PARTITION BY item, DESCRIPTOR(ts), INTERVAL '6' SECOND)")
+TOPS = """INSERT INTO o SELECT window_start, item, n, id FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY price DESC) AS n
+FROM TABLE(TUMBLE(TABLE ticks, DESCRIPTOR(ts), INTERVAL '10' SECOND))) WHERE n <= 2;
+"""
+INTERVALS = """INSERT INTO o SELECT l.ts, l.item, l.id, r.id FROM ticks l LEFT JOIN ticks r ON l.item = r.item AND l.ts BETWEEN r.ts - INTERVAL '8' SECOND AND r.ts - INTERVAL '1' SECOND;
+"""
+AS_OF = """CREATE TABLE versions (item STRING, price DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, PRIMARY KEY (item) NOT ENFORCED)
+WITH ('connector' = 'filesystem', 'path' = '{dir}/bids.ndjson', 'format' = 'json');
+INSERT INTO o SELECT l.ts, l.item, l.id, CAST(r.price AS BIGINT) FROM ticks l JOIN versions FOR SYSTEM_TIME AS OF l.ts AS r ON l.item = r.item;
+"""
+FRAMES = "INSERT INTO o SELECT ts, item, COUNT(*) OVER w, CAST(SUM(price) OVER w AS BIGINT) FROM ticks WINDOW w AS (PARTITION BY item ORDER BY ts RANGE BETWEEN INTERVAL '20' SECOND PRECEDING AND CURRENT ROW);\n"
+
 JOBS = [
     Job('file', json_out('o', EVERY, 'out.ndjson') + FILTER, ('lines', 'out.ndjson'), append=True),
     Job('folder', json_out('o', EVERY, 'out/') + FILTER, ('lines', 'out'), append=True),
@@ -151,4 +176,8 @@ JOBS = [
     Job('available now', json_out('o', EVERY, 'out/') + FILTER, ('lines', 'out'), exact=True, settings="SET 'execution.trigger' = 'available-now';\n"),
     Job('checkpoints, two in sqlite', sqlite_out('totals', TOTALS, 'class') + rows_out('o', EVERY) + SET, ('db', 'out.db', 'totals'), ('db', 'out.db', 'o'),
         exact=True, settings=TWO),
+    Job('checkpoints, windowed join', TICKS + sqlite_out('minutes', MINUTES, 'ws, item') + WINDOWED, ('db', 'out.db', 'minutes'), exact=True),
+    Job('windowed join, two workers', TICKS + sqlite_out('minutes', MINUTES, 'ws, item') + WINDOWED, ('db', 'out.db', 'minutes'), settings=TWO),
+    *[Job(f'checkpoints, {name}', TICKS + json_out('o', MINUTES, 'out/') + sql, ('lines', 'out'), exact=True)
+      for name, sql in (('hop', HOPS_PLAIN), ('hop distinct', HOPS), ('session', SESSIONS), ('window top', TOPS), ('interval join', INTERVALS), ('temporal join', AS_OF), ('over', FRAMES))],
 ]
