@@ -18,7 +18,7 @@ import model  # noqa: E402
 import sinks  # noqa: E402
 from world import Job  # noqa: E402
 
-SHORT = ['sqlite', 'mariadb-set', 'kafka-set', 'files-set']
+SHORT = ['sqlite', 'mariadb-set', 'kafka-set', 'files-set', 'windows']
 
 
 class Run(drive.Run):

@@ -18,7 +18,7 @@ import traceback
 
 from world import ENGINE, Broker, Feed, Job, Outages, Server
 
-SETTINGS = {'execution.checkpointing.interval': '200 ms', 'execution.checkpointing.timeout': '20 s', 'restart-strategy.type': 'exponential-delay',
+SETTINGS = {'table.local-time-zone': 'UTC', 'execution.checkpointing.interval': '200 ms', 'execution.checkpointing.timeout': '20 s', 'restart-strategy.type': 'exponential-delay',
             'restart-strategy.exponential-delay.initial-backoff': '200 ms', 'restart-strategy.exponential-delay.max-backoff': '2 s'}
 LEAST, LEAST_SHORT = 50, 10      # kills: with fewer a run does not count
 
@@ -31,7 +31,7 @@ class World:
         self.broker = Broker(properties=['broker.session.timeout.ms=3000', 'broker.heartbeat.interval.ms=500'])
         self.database = Server('--innodb-lock-wait-timeout=5', password='crash')
         self.outages = Outages()
-        self.feed = Feed(self.broker, model.make, rate, partitions)
+        self.feed = Feed(self.broker, model.make, rate, partitions, getattr(model, 'last', None))
 
 
 def schedule(seed, variant, kills):

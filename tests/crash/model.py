@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inputs of the crash test, made from a seed, and what the queries give for them, computed in Python.
 
-orders(id, cust, amount) and customers(cust, region). A customer comes somewhere among the orders, so a join waits now on one side and now on the other. Every
+orders(id, cust, amount, at) and customers(cust, region). A customer comes somewhere among the orders, so a join waits now on one side and now on the other. Every
 order has a number of its own: each line of the join is there once, or something is lost or doubled.
 """
 import collections
@@ -10,6 +10,8 @@ import random
 
 CUSTOMERS = 40
 PARTITIONS = {'orders': 3, 'customers': 2}
+STEP_MS, WINDOW_S = 100, 10         # of event time from order to order; of a window
+FAR_S = 1_000_000_000               # orders of that time close all windows
 
 
 class Model:
@@ -22,12 +24,16 @@ class Model:
 
     def make(self, i):
         h = random.Random(self.seed * 1000003 + i)
-        order = {'id': i, 'cust': h.randrange(CUSTOMERS), 'amount': h.randrange(-500, 1000)}
+        order = {'id': i, 'cust': h.randrange(CUSTOMERS), 'amount': h.randrange(-500, 1000), 'at': i * STEP_MS}
         return [('customers', json.dumps({'cust': c, 'region': f'region {c % 5}'})) for c in self.first.get(i, [])] + [('orders', json.dumps(order))]
+
+    def last(self, i):
+        """Orders for each partition that close the windows: (topic, partition, text)."""
+        return [('orders', p, json.dumps({'id': i + p, 'cust': p, 'amount': 1, 'at': FAR_S * 1000})) for p in range(PARTITIONS['orders'])]
 
 
 def expected(sent):
-    """What totals, lines and busy hold once all of this was read: sets of tuples, in the order of the tables' columns."""
+    """What totals, lines, busy and windows hold once all of this was read: sets of tuples, in the order of the tables' columns."""
     region = {c['cust']: c['region'] for c in map(json.loads, sent['customers'])}
     orders = [json.loads(o) for o in sent['orders']]
     lines = [(o['id'], o['cust'], o['amount'], region[o['cust']]) for o in orders if o['cust'] in region]
@@ -37,18 +43,31 @@ def expected(sent):
         totals[cust, where] = (n + 1, total + amount, max(last, id_))
     per_customer = collections.Counter(o['cust'] for o in orders)
     busy = collections.Counter(per_customer.values())
-    return {'lines': sorted(lines), 'totals': sorted((*k, *v) for k, v in totals.items()), 'busy': sorted(busy.items())}
+    windows = collections.defaultdict(lambda: [0, 0, 0])
+    for o in orders:
+        if o['at'] < FAR_S * 1000:
+            w = windows[o['at'] // 1000 // WINDOW_S * WINDOW_S, o['cust']]
+            w[:] = w[0] + 1, w[1] + o['amount'], w[2] + (o['amount'] > 500)
+    return {'lines': sorted(lines), 'totals': sorted((*k, *v) for k, v in totals.items()), 'busy': sorted(busy.items()),
+            'windows': sorted((*k, *v) for k, v in windows.items())}
 
 
 COLUMNS = {
     'lines': ('id BIGINT, cust INT, amount BIGINT, region STRING', None),
     'totals': ('cust INT, region STRING, n BIGINT, amount BIGINT, last_id BIGINT', 'cust, region'),
     'busy': ('n BIGINT, customers BIGINT', 'n'),
+    'windows': ('w INT, cust INT, n BIGINT, amount BIGINT, high BIGINT', 'w, cust'),
 }
+WINDOW = ("SELECT window_start, window_end, cust, COUNT(*) AS n, SUM(amount) AS amount FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(ts), INTERVAL '{}' SECOND)){} "
+          'GROUP BY window_start, window_end, cust')
 QUERIES = {
     'lines': 'SELECT o.id, o.cust, o.amount, c.region FROM orders AS o JOIN customers AS c ON o.cust = c.cust',
     'totals': 'SELECT o.cust, c.region, COUNT(*), SUM(o.amount), MAX(o.id) FROM orders AS o JOIN customers AS c ON o.cust = c.cust GROUP BY o.cust, c.region',
     'busy': 'SELECT n, COUNT(*) FROM (SELECT cust, COUNT(*) AS n FROM orders GROUP BY cust) GROUP BY n',
+    'windows': ("SELECT TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', a.window_start), a.cust, a.n, a.amount, COALESCE(b.n, 0) "
+                f"FROM ({WINDOW.format(WINDOW_S, '')}) AS a LEFT JOIN ({WINDOW.format(WINDOW_S, ' WHERE amount > 500')}) AS b "
+                'ON a.cust = b.cust AND a.window_start = b.window_start AND a.window_end = b.window_end '
+                "WHERE a.window_start < TIMESTAMP '2001-01-01 00:00:00'"),
 }
 
 

@@ -76,7 +76,7 @@ class Kafka:
 
     def __init__(self, world, directory, tag, stored, kind=None, partitions=None):
         self.broker, self.topic, self.stored, self.tag = world.broker, f'out-{tag}-{stored}', stored, tag
-        self.kind = kind or {'lines': 'rows', 'totals': 'upsert', 'busy': 'changelog'}[stored]
+        self.kind = kind or {'lines': 'rows', 'totals': 'upsert', 'busy': 'changelog', 'windows': 'rows'}[stored]
         world.broker.create(self.topic, partitions or (1 if self.kind == 'changelog' else 2))
 
     def ddl(self, name):
@@ -114,7 +114,7 @@ class Files:
 
     def __init__(self, world, directory, tag, stored):
         self.path, self.stored = directory / f'out-{stored}', stored
-        self.changes = COLUMNS[stored][1] is not None
+        self.changes = COLUMNS[stored][1] is not None and stored != 'windows'      # each is put out once
 
     def ddl(self, name):
         columns = COLUMNS[self.stored][0]
@@ -165,6 +165,8 @@ VARIANTS = {
     'files': [(Files, 'lines')],
     'files-set': [(Files, 'totals'), (Files, 'lines'), (Files, 'busy')],
     'files-partitions': [(Partitions, 'lines')],
+    'windows': [(Sqlite, 'windows')],
+    'windows-set': [(Mysql, 'windows'), (Kafka, 'windows'), (Files, 'windows')],
     'micro-batch': [(Sqlite, 'totals'), (Files, 'lines')],
     'mixed': [(Sqlite, 'totals'), (Mysql, 'busy'), (Kafka, 'lines'), (Files, 'lines')],
 }
@@ -181,7 +183,8 @@ MORE = {
 def job_sql(world, name, sinks, settings, bounded=False):
     """The job file: settings, the two inputs, the sinks, one INSERT for each."""
     text = ''.join(f"SET '{k}' = '{v}';\n" for k, v in settings.items())
-    for topic, columns in (('orders', 'id BIGINT, cust INT, amount BIGINT'), ('customers', 'cust INT, region STRING')):
+    for topic, columns in (('orders', "id BIGINT, cust INT, amount BIGINT, `at` BIGINT, ts AS TO_TIMESTAMP_LTZ(`at`, 3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND"),
+                           ('customers', 'cust INT, region STRING')):
         options = {'connector': 'kafka', 'topic': topic, 'properties.bootstrap.servers': world.broker.servers, 'properties.group.id': f'crash-{name}',
                    'scan.startup.mode': 'earliest-offset', 'format': 'json'}
         if bounded:

@@ -24,9 +24,10 @@ ENGINE = pathlib.Path(os.environ.get('SQLUICE_FAULTS', BUILD / 'faults/sqluice')
 class Feed:
     """Sends records to topics at a rate, each topic through a producer of its own; keeps what was sent.
 
-    `make(i)` gives the i-th records as [(topic, text)]. The producers are idempotent and wait long, so a broker that is killed costs nothing."""
+    `make(i)` gives the i-th records as [(topic, text)], `last(i)` those behind all others as [(topic, partition, text)]. The producers are idempotent and wait long, so a broker that is killed costs nothing."""
 
-    def __init__(self, broker, make, rate, partitions):
+    def __init__(self, broker, make, rate, partitions, last=None):
+        self.broker, self.last = broker, last
         self.make, self.rate, self.sent, self.n = make, rate, collections.defaultdict(list), 0
         self.stopping = threading.Event()
         self.producers = {}
@@ -71,6 +72,9 @@ class Feed:
             error = p.stderr.read()
             if p.wait(300):
                 raise AssertionError(f'the feeder of {topic} ended with {p.returncode}: {error}')
+        for topic, partition, text in self.last(self.n) if self.last else ():
+            self.sent[topic].append(text)
+            self.broker.send_fields(topic, (partition, None, None, None, text))
 
 
 class Job:

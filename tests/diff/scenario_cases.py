@@ -361,6 +361,7 @@ def functions():
         "CASE n WHEN 2 THEN 'two' WHEN 3 THEN 'three' END AS x1, CASE WHEN d > 1 THEN d WHEN n > 1 THEN n ELSE 0 END AS y", 'd > n AS x1, x = n AS y, d <> 0.5 AS z, CAST(n AS BIGINT) * 1000000000 AS u'], t=s)
 
 
-for make in (windows, zones, group_windows, window_joins, joins, temporal, queries, functions):
-    make()
-save('flink-scenarios.jsonl', CASES)
+if __name__ == '__main__':
+    for make in (windows, zones, group_windows, window_joins, joins, temporal, queries, functions):
+        make()
+    save('flink-scenarios.jsonl', CASES)
