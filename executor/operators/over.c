@@ -8,8 +8,8 @@
  *
  * A row whose time is below the watermark that it is judged by (op.h: sq_row_watermark) is late: dropped and counted. In batch mode everything is put out at the end.
  *
- * State: the rows that wait; behind them those that later windows still hold, and the accumulators, for good where the window is unbounded. FLINK: takes rows of the watermark's own time for late; its RANGE, too, forgets
- * a partition when time has passed all its rows.
+ * State: the rows that wait; behind them those that later windows still hold, and the accumulators. A partition is forgotten when its last row has left every later window, which is known with RANGE alone: with ROWS, and where
+ * the window is unbounded, it is kept for good. A heap by time says which partitions a watermark concerns. FLINK: takes rows of the watermark's own time for late.
  */
 #include "executor/operators/aggregate.h"
 #include "executor/sortkey.h"
@@ -20,7 +20,12 @@
 struct orow { int64_t time; uint32_t nkey, nrow; char bytes[]; };         /* sort key (batch mode), packed row */
 
 /* Of a partition: rows in the order of time; v[0..done) have been put out and are in the accumulators from `first` on. */
-struct line { struct orow **v; uint32_t n, cap, first, done; bool due; };
+struct line {
+    struct orow **v;
+    uint32_t n, cap, first, done;
+    int64_t at;                            /* up to here it has to be looked at: the end of its item in the heap; SQ_TS_MAX: it has none */
+    uint64_t number;
+};
 
 struct over {
     struct aggregate a;                    /* groups: partitions; an entry's `mark` is 1 + the number of its line */
@@ -36,7 +41,8 @@ struct over {
     size_t bytes;
     struct sq_entry *group[SQ_BATCH_ROWS];
     uint8_t kind[SQ_BATCH_ROWS];
-    uint64_t waiting;
+    struct sq_window_heap when;            /* of: the partition's entry in `lines` */
+    uint64_t nlines;
 };
 
 static struct line *line_of(struct sq_entry *e) { return *(struct line **)SQ_PAYLOAD(e); }
@@ -58,6 +64,7 @@ static sq_rc over_open(struct sq_op *op)
     const struct sq_plan *p = op->plan, *in = p->inputs[0];
 
     sq_slab_init(&x->slab, op->ctx);
+    x->when.ctx = op->ctx;
     sq_buf_init(&x->key, op->ctx);
     sq_buf_init(&x->row, op->ctx);
     x->time = p->u.over.keys[0].col;
@@ -92,6 +99,8 @@ static sq_rc new_line(struct over *x, struct sq_entry *e, struct line **out)
         return SQ_OK;
     if (!(*out = sq_calloc(x->a.base.ctx, sizeof **out)))
         return SQ_NOMEM;
+    (*out)->at = SQ_TS_MAX;
+    (*out)->number = ++x->nlines;
     *(struct line **)SQ_PAYLOAD(e) = *out;
     x->bytes += sizeof **out;
     return SQ_OK;
@@ -133,7 +142,33 @@ static sq_rc insert(struct over *x, struct line *l, int64_t time)
     memmove(l->v + at + 1, l->v + at, (l->n - at) * sizeof *l->v);
     l->v[at] = w;
     l->n++;
-    x->waiting++;
+    return SQ_OK;
+}
+
+/* When a line has a row whose time has come, or can be forgotten. */
+static int64_t next_time(const struct over *x, const struct line *l)
+{
+    const struct sq_plan *p = x->a.base.plan;
+    int64_t t;
+
+    if (l->done < l->n)
+        return l->v[l->done]->time;
+    if (p->u.over.rows || p->u.over.preceding == INT64_MAX || p->final)
+        return SQ_TS_MAX;
+    if (l->n == 0)
+        return SQ_TS_MIN;                        /* its rows were late, all of them */
+    return __builtin_add_overflow(l->v[l->n - 1]->time, p->u.over.preceding, &t) ? SQ_TS_MAX : t;
+}
+
+static sq_rc schedule(struct over *x, struct sq_entry *e)
+{
+    struct line *l = line_of(e);
+    int64_t t = next_time(x, l);
+
+    if (t >= l->at)
+        return SQ_OK;
+    SQ_TRY(sq_window_heap_put(&x->when, (struct sq_window_due){.end = t, .number = l->number, .of = e}));
+    l->at = t;
     return SQ_OK;
 }
 
@@ -152,6 +187,7 @@ static sq_rc over_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
         SQ_TRY(new_line(x, x->a.entry[i], &l));
         if (x->timed && !p->final && t < sq_row_watermark(op, in, r)) {
             late++;
+            SQ_TRY(schedule(x, x->a.entry[i]));
             continue;
         }
         sq_buf_reset(&x->key);
@@ -160,6 +196,7 @@ static sq_rc over_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
             SQ_TRY(sq_sortkey(&x->key, in->cols, p->u.over.keys, p->u.over.nkeys, r));
         SQ_TRY(sq_row_pack(&x->row, in->cols, NULL, in->ncols, r));
         SQ_TRY(insert(x, l, t));
+        SQ_TRY(schedule(x, x->a.entry[i]));
     }
     op->ins[input].late += late;
     sq_op_accept(op, input, in->nsel - late);
@@ -281,7 +318,6 @@ static sq_rc run_part(struct over *x, size_t from, size_t to)
         for (uint32_t k = 0; k < n[i - from]; k++)
             SQ_TRY(put_out(x, l->v[l->done + k], group[i - from]));
         l->done += n[i - from];
-        x->waiting -= n[i - from];
     }
     return SQ_OK;
 }
@@ -307,17 +343,45 @@ static bool is_due(const struct over *x, const struct line *l, int64_t to)
     return l->done < l->n && (!x->timed || l->v[l->done]->time <= to);
 }
 
+/* Its last row has left every later window. What else the heap has of it was taken before: nothing is later than this. */
+static sq_rc forget(struct over *x, struct sq_entry *e)
+{
+    struct line *l = line_of(e);
+    struct sq_entry *group;
+
+    if (l->n) {
+        SQ_TRY(group_entry(x, e, &group));
+        for (; l->first < l->n; l->first++)
+            SQ_TRY(add(x, l->v[l->first], SQ_DELETE, group));
+        SQ_TRY(apply_rows(x));
+        sq_agg_remove(&x->a, group);
+    }
+    for (uint32_t i = 0; i < l->n; i++)
+        sq_slab_put(&x->slab, l->v[i], sizeof *l->v[i] + l->v[i]->nkey + l->v[i]->nrow);
+    x->bytes -= sizeof *l + l->cap * sizeof *l->v;
+    sq_free(x->a.base.ctx, l->v);
+    sq_free(x->a.base.ctx, l);
+    sq_hashtab_remove(&x->lines, e);
+    return SQ_OK;
+}
+
 static sq_rc run(struct over *x, int64_t to)
 {
-    struct sq_hashtab_iter it = {0};
-    struct sq_entry *e;
+    struct sq_window_due d;
 
     x->ndue = 0;
-    while (x->waiting && (e = sq_hashtab_next(&x->lines, &it))) {
-        if (!is_due(x, line_of(e), to))
+    while (sq_window_heap_take(&x->when, to, &d)) {
+        struct sq_entry *e = d.of;
+        if (line_of(e)->at != d.end)             /* an earlier one was put in since */
             continue;
-        SQ_TRY(sq_grow(x->a.base.ctx, &x->due, &x->due_cap, x->ndue + 1, sizeof *x->due));
-        x->due[x->ndue++] = e;
+        line_of(e)->at = SQ_TS_MAX;
+        if (is_due(x, line_of(e), to)) {
+            SQ_TRY(sq_grow(x->a.base.ctx, &x->due, &x->due_cap, x->ndue + 1, sizeof *x->due));
+            x->due[x->ndue++] = e;
+        } else if (next_time(x, line_of(e)) <= to)
+            SQ_TRY(forget(x, e));
+        else
+            SQ_TRY(schedule(x, e));
     }
     while (x->ndue) {
         size_t k = 0;
@@ -327,8 +391,10 @@ static sq_rc run(struct over *x, int64_t to)
             struct line *l = line_of(x->due[i]);
             if (is_due(x, l, to))
                 x->due[k++] = x->due[i];
-            else
+            else {
                 shorten(x, l);
+                SQ_TRY(schedule(x, x->due[i]));
+            }
         }
         x->ndue = k;
     }
@@ -415,9 +481,8 @@ static sq_rc load_row(struct over *x, const char *p, const char *end)
     SQ_TRY(insert(x, l, time));
     if (done) {
         l->done++;                               /* saved in order: those that are done come first */
-        x->waiting--;
     }
-    return SQ_OK;
+    return schedule(x, e);
 }
 
 /* Lines are taken here, what else there is goes to the aggregates. */
@@ -444,7 +509,7 @@ static sq_rc over_restore(struct sq_op *op, struct sq_snapshot_in *in)
 static size_t over_bytes(const struct sq_op *op)
 {
     const struct over *x = (const struct over *)op;
-    return sq_agg_bytes(op) + sq_hashtab_bytes(&x->lines) + x->slab.bytes + x->bytes;
+    return sq_agg_bytes(op) + sq_hashtab_bytes(&x->lines) + x->slab.bytes + x->bytes + x->when.cap * sizeof *x->when.v;
 }
 
 static void over_close(struct sq_op *op)
@@ -459,6 +524,7 @@ static void over_close(struct sq_op *op)
             sq_free(op->ctx, line_of(e));
         }
     sq_hashtab_free(&x->lines);
+    sq_window_heap_free(&x->when);
     sq_slab_free(&x->slab);
     sq_buf_free(&x->key);
     sq_buf_free(&x->row);

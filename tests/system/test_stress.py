@@ -70,6 +70,11 @@ def many_keys(case):
     equal(out.splitlines()[-1], f'{KEYS},{KEYS}')
     print(f'TUMBLE: {rss / 1e6:.0f} MB for {KEYS:,} keys of 600 windows, one after the other')
     assert rss < 30e6 + KEYS / 600 * KEY_BYTES * 8, f'{rss / 1e6:.0f} MB, though few windows are open'
+    over = "SELECT id, COUNT(*) OVER (PARTITION BY id ORDER BY ts RANGE BETWEEN INTERVAL '1' MINUTE PRECEDING AND CURRENT ROW) AS c FROM t"
+    out, _, _, rss = run(case, source('t') + f'SELECT COUNT(*), SUM(c) FROM ({over});', '--mode', 'csv', '--quiet')
+    equal(out.splitlines()[-1], f'{KEYS},{KEYS}')
+    print(f'OVER: {rss / 1e6:.0f} MB for {KEYS:,} keys, of which few have rows in a window')
+    assert rss < 30e6 + KEYS / 600 * KEY_BYTES * 16, f'{rss / 1e6:.0f} MB, though few partitions have rows'
 
 
 @test
