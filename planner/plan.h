@@ -109,11 +109,11 @@ enum sq_join_how {
 
 struct sq_agg_item {                       /* one aggregate call */
     const struct sq_agg *agg;
-    const struct sq_expr *opt;             /* the constant second argument; NULL: none */
     int32_t arg;                           /* input column; -1: COUNT(*) */
     int32_t filter;                        /* input column of type BOOLEAN; -1: none */
     bool distinct;
     const struct sq_type *ret;
+    const struct sq_expr *opt;             /* the constant second argument; NULL: none */
 };
 
 struct sq_join_key { uint32_t left, right; };   /* equal columns; both of one type (the planner casts below); null_safe: IS NOT DISTINCT FROM */

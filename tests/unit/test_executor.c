@@ -321,9 +321,9 @@ static void model_group(const struct kit_rows *live, bool text_key, struct kit_t
 static struct sq_plan *group_plan(struct kit *k, const struct gen *g, const char *types, uint32_t per, unsigned mode)
 {
     struct sq_agg_item items[] = {
-        {agg("COUNT"), -1, -1, false, NULL}, {agg("COUNT"), 1, -1, false, NULL}, {agg("SUM"), 1, -1, false, NULL},
-        {agg("MIN"), 1, -1, false, NULL},    {agg("MAX"), 4, -1, false, NULL},   {agg("AVG"), 1, -1, false, NULL},
-        {agg("COUNT"), 2, -1, true, NULL},   {agg("SUM"), 2, -1, true, NULL},    {agg("COUNT"), -1, 3, false, NULL},
+        {.agg = agg("COUNT"), .arg = -1, .filter = -1}, {.agg = agg("COUNT"), .arg = 1, .filter = -1}, {.agg = agg("SUM"), .arg = 1, .filter = -1},
+        {.agg = agg("MIN"), .arg = 1, .filter = -1},    {.agg = agg("MAX"), .arg = 4, .filter = -1},   {.agg = agg("AVG"), .arg = 1, .filter = -1},
+        {.agg = agg("COUNT"), .arg = 2, .filter = -1, .distinct = true},   {.agg = agg("SUM"), .arg = 2, .filter = -1, .distinct = true},    {.agg = agg("COUNT"), .arg = -1, .filter = 3},
     };
     return kit_agg(k, kit_values(k, types, &g->rows, per, mode), 1, (uint32_t[]){0}, items, 9);
 }
@@ -572,7 +572,7 @@ static void join_of_one_scan(void **state)
 
 static struct sq_plan *everything(struct kit *k, const struct gen *l, const struct gen *r)
 {
-    struct sq_agg_item items[] = {{agg("COUNT"), -1, -1, false, NULL}, {agg("MAX"), 0, -1, false, NULL}, {agg("COUNT"), 5, -1, true, NULL}};
+    struct sq_agg_item items[] = {{.agg = agg("COUNT"), .arg = -1, .filter = -1}, {.agg = agg("MAX"), .arg = 0, .filter = -1}, {.agg = agg("COUNT"), .arg = 5, .filter = -1, .distinct = true}};
     struct sq_plan *a = kit_values(k, "sil", &l->rows, 30, SQ_MODE_RETRACT), *b = kit_values(k, "sil", &r->rows, 30, SQ_MODE_RETRACT);
     struct sq_plan *j = join_node(k, a, b, SQ_JOIN_FULL, 1, NULL);
     struct sq_plan *g = kit_agg(k, j, 1, (uint32_t[]){1}, items, 3);

@@ -191,7 +191,9 @@ static void intervals(void **state)
     check("-", "DATE:2024-01-31|DS:90000000", "TIMESTAMP(6)", "2024-01-29 23:00:00.000000");
     check("-", "TIME(0):00:00:01|DS:2000", "TIME(0)", "23:59:59");
     check("+", "TIME(0):23:59:59|DS:86402000", "TIME(0)", "00:00:01");
-    check("+", "TIMESTAMP(3):9999-12-31 23:59:59|DS:1000", NULL, "!out of range");
+    check("+", "TIMESTAMP(3):9999-12-31 23:59:59|DS:1000", "TIMESTAMP(3)", "10000-01-01 00:00:00.000");        /* one year more at each end */
+    check("+", "TIMESTAMP(3):9999-12-31 23:59:59|DS:31622401000", NULL, "!out of range");
+    check("-", "TIMESTAMP(3):0001-01-01|DS:1000", "TIMESTAMP(3)", "0000-12-31 23:59:59.000");
     check("+", "TIMESTAMP(3):2024-01-01|DS:9223372036854775807", NULL, "!out of range");
     check("-", "TIMESTAMP(3):2024-01-01|YM:2147483647", NULL, "!out of range");
     check("+", "DS:1000|DS:1", NULL, "+0 00:00:01.001");
@@ -452,7 +454,7 @@ static void searching(void **state)
     check("POSITION", "STRING:|STRING:abc", "INT", "1");
     check("LOCATE", "STRING:a|STRING:banana|INT:3", "INT", "4");
     check("LOCATE", "STRING:a|STRING:banana|INT:9", "INT", "0");
-    check("LOCATE", "STRING:a|STRING:banana|INT:0", "INT", "0");
+    check("LOCATE", "STRING:a|STRING:banana|INT:0", "INT", "2");
     check("INSTR", "STRING:abc|STRING:c", "INT", "3");
     check("REPLACE", "STRING:banana|STRING:an|STRING:AN", "STRING", "bANANa");
     check("REPLACE", "STRING:banana|STRING:x|STRING:y", "STRING", "banana");

@@ -230,7 +230,7 @@ static struct sq_plan *scan_node(struct kit *k, struct feed *f)
 
 static void scan(void **state)
 {
-    struct sq_agg_item items[] = {{agg("COUNT"), -1, -1, false, NULL}, {agg("SUM"), 0, -1, false, NULL}};
+    struct sq_agg_item items[] = {{.agg = agg("COUNT"), .arg = -1, .filter = -1}, {.agg = agg("SUM"), .arg = 0, .filter = -1}};
     (void)state;
     for (int cut = -1; cut < 14; cut++) {                /* each row exactly once, wherever the snapshot falls */
         struct feed f = {.splits = 3, .rows = 10};
