@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from harness import ENGINE, contains, equal, main, test
+from kafka_broker import Broker
 
 
 def start(case, sql, name='job.sql'):
@@ -104,6 +105,42 @@ def a_history_then_a_stream(case):
         ids = [x[0] for x in rows(case)]
         equal(sorted(ids), [*range(60000), *range(100000, 100010), 200000])
         assert all(i < 60000 for i in ids[:60000]), 'the stream was read before the history had ended'
+        clean(case)
+
+
+@test
+def a_history_then_a_topic(case):
+    """days in files, in a database, then a topic: windows over all of it, killed in each part, each row once"""
+    broker = Broker()
+    broker.create('live', 2)
+    put(case, 'h', 'a', [{'id': i, 'k': 'f', 'ts': at(i // 20)} for i in range(20000)])                     # 1,000 s
+    db = sqlite3.connect(case.dir / 'h.db')
+    db.execute('CREATE TABLE h2 (id INTEGER, k TEXT, ts TEXT)')
+    db.executemany('INSERT INTO h2 VALUES (?, ?, ?)', [(100000 + i, 'd', at(1000 + i // 20)) for i in range(4000)])      # 200 s
+    db.commit()
+    db.close()
+    columns = 'id INT, k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts'
+    sql = (f"CREATE TABLE h ({columns}) WITH ('connector'='filesystem','path'='h','format'='json');"
+           f"CREATE TABLE h2 ({columns}) WITH ('connector'='jdbc','url'='jdbc:sqlite:h.db','table-name'='h2','scan.after'='h');"
+           f"CREATE TABLE s ({columns}) WITH ('connector'='kafka','topic'='live','properties.bootstrap.servers'='{broker.servers}','scan.startup.mode'='earliest-offset','format'='json','scan.after'='h; h2');"
+           "CREATE TABLE o (id INT, n INT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector'='jdbc','url'='jdbc:sqlite:o.db','table-name'='o');"
+           'CREATE VIEW readings AS SELECT * FROM h UNION ALL SELECT * FROM h2 UNION ALL SELECT * FROM s;'
+           "INSERT INTO o SELECT TIMESTAMPDIFF(SECOND, TIMESTAMP '2024-01-01 00:00:00', window_start), CAST(COUNT(*) AS INT) FROM TABLE(TUMBLE(TABLE readings, DESCRIPTOR(ts), INTERVAL '10' SECOND)) "
+           'GROUP BY window_start, window_end;')
+    broker.send_fields('live', *[(i % 2, None, None, None, json.dumps({'id': 200000 + i, 'k': 's', 'ts': at(1200 + i // 20)})) for i in range(4000)])       # 200 s
+    for workers in (1, 2):
+        for some in (5, 60, 110):
+            p = start(case, "SET 'execution.trigger.max-rows' = '2000';" + SETTINGS.format(workers) + sql)
+            wait_for(lambda: len(rows(case)) >= some or p.poll() is not None)
+            p.kill()
+            p.communicate()
+        p = start(case, SETTINGS.format(3 - workers) + sql)
+        time.sleep(1)
+        wait_for(lambda: len(rows(case)) >= 139)          # the last window is open
+        err = stop(p)
+        contains(err, 'it balances')
+        assert 'late' not in err, err
+        equal(rows(case), [(10 * i, 200) for i in range(139)])
         clean(case)
 
 
