@@ -78,7 +78,9 @@ static sq_rc advance(struct sq_op *op)
     if (ts <= op->event_time)
         return SQ_OK;
     op->event_time = ts;
-    return op->cls->watermark ? op->cls->watermark(op, ts) : sq_emit_watermark(op, ts);
+    if (op->cls->watermark)
+        return op->cls->watermark(op, ts);
+    return ts == SQ_TS_MAX ? SQ_OK : sq_emit_watermark(op, ts);     /* the last one follows what comes out at the end */
 }
 
 sq_rc sq_take_watermark(struct sq_op *op, uint32_t input, int64_t ts)
