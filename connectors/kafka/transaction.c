@@ -54,6 +54,12 @@ static bool is_fenced(rd_kafka_resp_err_t err)
     return err == RD_KAFKA_RESP_ERR__FENCED || err == RD_KAFKA_RESP_ERR_PRODUCER_FENCED || err == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
+/* A message was turned away because the transaction is over for its partition: another run, or its timeout, has ended it. Which error a broker gives depends on how far that has come. */
+static bool is_ended(const struct sq_kafka_producer *p)
+{
+    return p->nlost && (is_fenced(p->lost) || p->lost == RD_KAFKA_RESP_ERR_INVALID_TXN_STATE);
+}
+
 static sq_rc taken_over(struct sq_kafka_txn *t)
 {
     struct sq_kafka_producer *p = t->producer;
@@ -253,7 +259,7 @@ static sq_rc again(struct sq_kafka_txn *t)
     sq_rc rc = SQ_EXTERNAL;
     for (int i = 0; rc == SQ_EXTERNAL; i++) {
         reason(t, why, sizeof why);
-        if (is_fenced(p->client.api.fatal_error(p->client.rk, NULL, 0)))
+        if (is_fenced(p->client.api.fatal_error(p->client.rk, NULL, 0)) || is_ended(p))
             return taken_over(t);
         if (!worth_it(t))
             return rc;
