@@ -116,6 +116,7 @@ struct sq_source_info {
     int64_t rows;                        /* estimate; -1: unknown */
     bool ordered;                        /* its splits continue each other (a changelog in files): one reader reads all of them, in order */
     bool one_by_one;                     /* a reader reads its splits one after the other: it is given the next when it is done with one */
+    bool offsets;                        /* bad records are told by offset, of a split "<topic>-<partition>"; else by line, of a file */
 };
 
 struct sq_split {                        /* a part of a source that one reader reads in order */

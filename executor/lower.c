@@ -12,7 +12,7 @@ static const struct sq_op_class *const classes[] = {
     [SQ_N_SORT] = &sq_op_sort,         [SQ_N_LIMIT] = &sq_op_limit,     [SQ_N_SINK] = &sq_op_sink,           [SQ_N_COLLECT] = &sq_op_collect,
     [SQ_N_EXCHANGE] = &sq_op_sender,   [SQ_N_NORMALIZE] = &sq_op_normalize, [SQ_N_WINDOW] = &sq_op_window,      [SQ_N_WINDOW_AGGREGATE] = &sq_op_window_aggregate,
     [SQ_N_EXPAND] = &sq_op_expand,     [SQ_N_UNNEST] = &sq_op_unnest,   [SQ_N_REPLICATE] = &sq_op_replicate,
-    [SQ_N_RANK] = &sq_op_rank,         [SQ_N_OVER] = &sq_op_over,
+    [SQ_N_RANK] = &sq_op_rank,         [SQ_N_OVER] = &sq_op_over,       [SQ_N_SIDE] = &sq_op_side,
 };
 
 static const struct sq_op_class *class_of(const struct sq_plan *p)
@@ -70,7 +70,8 @@ static sq_rc add_edge(struct sq_op *from, struct sq_op *to, uint32_t input)
     if (!outs)
         return SQ_NOMEM;
     from->outs = outs;
-    outs[from->nouts++] = (struct sq_edge){to, input};
+    outs[from->nouts++] = (struct sq_edge){to, input, to->cls == &sq_op_side};
+    from->sides |= to->cls == &sq_op_side;
     to->ins[input].from = from;
     return SQ_OK;
 }

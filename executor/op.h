@@ -59,7 +59,7 @@ struct sq_op_class {
     void (*close)(struct sq_op *);                          /* after any failure too, also of open */
 };
 
-struct sq_edge { struct sq_op *op; uint32_t input; };
+struct sq_edge { struct sq_op *op; uint32_t input; bool side; };   /* side: to a SIDE, which gets messages, but only the rows that are left out */
 
 struct sq_op_metrics {                     /* in, filtered, late and bad are summed over the inputs when somebody asks (sq_op_count) */
     uint64_t in, out, filtered, late, bad, batches_out, overflows;
@@ -93,6 +93,7 @@ struct sq_op {
     bool idle, ended;
     bool paused;                           /* sources: nothing more comes in this run */
     uint64_t epoch_rows;                   /* sources: rows given in this epoch */
+    bool sides;                            /* some consumer wants what it leaves out */
     bool satisfied;                        /* needs no more input (LIMIT): sources that feed nothing else end */
     struct sq_op_metrics m;
 };
@@ -152,6 +153,16 @@ sq_rc sq_take_barrier(struct sq_op *, uint32_t input, uint64_t epoch);
 sq_rc sq_take_idle(struct sq_op *, uint32_t input, bool idle);
 sq_rc sq_take_end(struct sq_op *, uint32_t input);
 
+/* What an operator leaves out, for t$late and t$bad (operators/side.c). A row that it counts as late goes there too: row r (physical) of the batch on that input. */
+sq_rc sq_side_late(struct sq_op *, uint32_t input, const struct sq_batch *, uint32_t r);
+static inline sq_rc sq_op_late(struct sq_op *op, uint32_t input, const struct sq_batch *in, uint32_t r)
+{
+    op->ins[input].late++;
+    return op->sides ? sq_side_late(op, input, in, r) : SQ_OK;
+}
+/* A record that a source rejects. `number`: its offset, or its line. */
+sq_rc sq_side_bad(struct sq_op *, struct sq_str split, int64_t number, const char *reason, struct sq_str raw);
+
 /* Counts rows of an input as taken in. */
 static inline void sq_op_accept(struct sq_op *op, uint32_t input, uint64_t rows) { op->ins[input].accepted += rows; }
 struct sq_op_metrics sq_op_count(const struct sq_op *);
@@ -162,7 +173,7 @@ sq_rc sq_op_types(struct sq_ctx *, const struct sq_field *, uint32_t n, const st
 
 extern const struct sq_op_class sq_op_filter, sq_op_project, sq_op_aggregate, sq_op_join, sq_op_union, sq_op_sort, sq_op_limit,
     sq_op_watermark, sq_op_window, sq_op_window_aggregate, sq_op_window_join, sq_op_interval_join, sq_op_temporal_join, sq_op_session_aggregate, sq_op_session_rows, sq_op_hop, sq_op_normalize, sq_op_sink, sq_op_collect, sq_op_expand, sq_op_unnest, sq_op_replicate,
-    sq_op_rank, sq_op_window_rank, sq_op_over, sq_op_scan,
+    sq_op_rank, sq_op_window_rank, sq_op_over, sq_op_side, sq_op_scan,
     sq_op_values,                           /* the last two are sources: runtime/source.c */
     sq_op_sender, sq_op_receiver;           /* of an exchange: runtime/exchange.c */
 

@@ -251,6 +251,22 @@ sq_rc sq_find_windows(struct sq_arena *, struct sq_plan **);
 /* Refuses windows of processing time that have not become an aggregate. */
 sq_rc sq_check_windows(struct sq_ctx *, const struct sq_plan *);
 
+/* ---- t$bad, t$late (side.c) ---- */
+
+/* FROM t$bad or t$late, where no table has that name; *plan NULL: something else. */
+sq_rc sq_bind_side(struct sq_binder *, const struct sq_ast_from *, struct sq_plan **plan);
+/* Late rows of the table at that path are wanted. */
+bool sq_side_wanted(const struct sq_bind_env *, struct sq_str path);
+/* Before a job's queries are bound; *again is set when they have to be bound once more, as one asked for late rows of another. */
+sq_rc sq_sides_begin(struct sq_bind_env *);
+void sq_sides_again(struct sq_bind_env *, bool *again);
+/* In a tree that was rewritten: the table's columns go up to the nodes that drop late rows of it. */
+sq_rc sq_sides_carry(struct sq_bind_env *, struct sq_plan **);
+/* Connects SIDE nodes with the nodes that leave rows out, in a job that is otherwise whole. */
+sq_rc sq_sides_connect(struct sq_bind_env *, struct sq_job_plan *);
+/* Its inputs are not part of the tree below it. */
+static inline bool sq_side_apart(const struct sq_plan *p) { return p->kind == SQ_N_SIDE && !p->u.side.reads; }
+
 /* ---- rewriting (rewrite.c, pushdown.c) ---- */
 
 /* Constants folded, predicates simplified. */

@@ -161,6 +161,7 @@ struct sq_bind_env {
     struct sq_catalog *catalog;
     const struct sq_settings *settings;
     struct sq_session session;
+    struct sq_sides *sides;                /* what statements ask of t$late (planner/side.c); NULL: nothing was planned yet */
     const struct sq_vec *const *params; uint32_t nparams;   /* values of '?'; NULL: not bound yet (types unknown: an error at the place) */
 };
 

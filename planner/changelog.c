@@ -121,7 +121,8 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
         SQ_TRY(upward(c, p->inputs[i]));
         bounded &= p->inputs[i]->bounded;
     }
-    p->bounded = bounded;
+    if (p->kind != SQ_N_SIDE)                                    /* the binder knows */
+        p->bounded = bounded;
     p->final = c->config->batch;
     if (p->kind == SQ_N_RANK && updates(p->inputs[0]))
         p->u.rank.windowed = false;

@@ -290,6 +290,21 @@ static void place_values(struct sq_plan *p)
     p->single = p->u.values.nbatches <= 1 || p->mode != SQ_MODE_INSERT;
 }
 
+/* Where the nodes are that leave rows out: those of other roots have their places. */
+static sq_rc place_side(struct spread *s, struct sq_plan *p, struct lie *l)
+{
+    struct lie in;
+
+    *l = (struct lie){.n = 0};
+    p->single = true;
+    for (uint32_t i = 0; i < p->ninputs; i++) {
+        if (!p->u.side.late)
+            SQ_TRY(place(s, p->inputs[i], false, &in));
+        p->single = p->single && p->inputs[i]->single;
+    }
+    return SQ_OK;
+}
+
 static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie *l)
 {
     struct lie in;
@@ -302,6 +317,8 @@ static sq_rc place(struct spread *s, struct sq_plan *p, bool ordered, struct lie
     case SQ_N_VALUES:
         place_values(p);
         return SQ_OK;
+    case SQ_N_SIDE:
+        return place_side(s, p, l);
     case SQ_N_WINDOW:
         if (p->u.window.spec->kind == SQ_WINDOW_SESSION)
             return place_partition(s, p, p->u.window.partition, p->u.window.npartition, l);

@@ -345,6 +345,9 @@ sq_rc sq_plan_describe(struct sq_buf *b, const struct sq_plan *p)
     case SQ_N_UNNEST:
         describe_unnest(b, p);
         break;
+    case SQ_N_SIDE:
+        sq_buf_printf(b, p->u.side.late ? "Late rows of %.*s" : "Bad records of %.*s", SQ_FMT(p->u.side.name));
+        break;
     case SQ_N_NORMALIZE:
         sq_buf_puts(b, "ChangelogNormalize(key=[");
         columns(b, p->cols, p->u.normalize.key.cols, p->u.normalize.key.n);
@@ -562,7 +565,7 @@ static void explain(struct sq_buf *b, const struct sq_plan *p, const struct sq_j
     sq_buf_puts(b, again ? " (the same as above)" : "");
     state(b, p, c);
     sq_buf_putc(b, '\n');
-    for (uint32_t i = 0; i < p->ninputs && !again; i++)
+    for (uint32_t i = 0; i < p->ninputs && !again && !sq_side_apart(p); i++)
         explain(b, p->inputs[i], c, depth + 1, modes, next);
 }
 

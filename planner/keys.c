@@ -292,6 +292,7 @@ sq_rc sq_infer_keys(struct sq_arena *a, struct sq_plan *p)
         SQ_TRY(unnest_keys(a, p, &l));
         break;
     case SQ_N_VALUES:
+    case SQ_N_SIDE:
     case SQ_N_REPLICATE:
     case SQ_N_UNION:
     case SQ_N_EXPAND:

@@ -96,7 +96,8 @@ enum sq_plan_kind {
     SQ_N_UNNEST,     /* each row once per element of an ARRAY, MAP or MULTISET: `unnest` */
     SQ_N_REPLICATE,  /* each row as often as the input's last column says, which the output has not */
     SQ_N_RANK,       /* the first rows of each partition by ROW_NUMBER: `rank` */
-    SQ_N_OVER        /* aggregates over the rows before each row: `over` */
+    SQ_N_OVER,       /* aggregates over the rows before each row: `over` */
+    SQ_N_SIDE        /* the rows that other nodes leave out as bad or late: `side` */
 };
 
 /* How rows of two sides meet. */
@@ -115,6 +116,9 @@ struct sq_agg_item {                       /* one aggregate call */
     const struct sq_type *ret;
     const struct sq_expr *opt;             /* the constant second argument; NULL: none */
 };
+
+/* A node that leaves rows out, one for each input of a SIDE. Late rows: those of its input `input`, where the table's columns are cols[..]. */
+struct sq_side_from { uint32_t input; const uint32_t *cols; };
 
 struct sq_join_key { uint32_t left, right; };   /* equal columns; both of one type (the planner casts below); null_safe: IS NOT DISTINCT FROM */
 
@@ -169,6 +173,7 @@ struct sq_plan {
             struct sq_expr *expr;          /* over the output columns */
             bool skip_null;                /* rows whose time is NULL are left out and counted as bad; else they fail the job */
             bool every;                    /* something above asks for the watermark of each row (CURRENT_WATERMARK) */
+            bool whole;                    /* every column of the table is kept: late rows are wanted as they came */
         } watermark;
         struct { struct sq_expr *pred; } filter;
         struct { struct sq_expr **exprs; } project;
@@ -254,6 +259,13 @@ struct sq_plan {
         } unnest;
         struct { bool changelog; } collect;
         struct { struct sq_key key; } normalize;   /* SQ_N_NORMALIZE: input columns */
+        struct {                           /* SQ_N_SIDE: t$bad, or t$late: output = the table's columns, then the watermark. No rows come from its inputs but those */
+            bool late;
+            struct sq_str path, name;      /* of the table */
+            const struct sq_side_from *from;   /* per input */
+            struct sq_plan *scan;          /* bad: of the table, in case that nothing else reads it */
+            bool reads;                    /* that scan is the input */
+        } side;
     } u;
     struct sq_span span;                   /* where the text says so; for errors at run time */
 };

@@ -392,6 +392,7 @@ static sq_rc plan_insert(struct sq_bind_env *env, const struct sq_ast_insert *in
     SQ_TRY(match_columns(&g));
     SQ_TRY(fit_columns(&g, p, &p));
     SQ_TRY(sq_rewrite_plan(env, p, &p));
+    SQ_TRY(sq_sides_carry(env, &p));
     SQ_TRY(sink_node(&g, p, root));
     SQ_TRY(sq_infer_changelog(c, *root));
     if (ins->overwrite && !(*root)->bounded)
@@ -570,7 +571,7 @@ static void number(struct sq_plan *p, struct sq_plan **all, uint32_t *n)
         all[*n] = p;
         p->id = (*n)++;
     }
-    for (uint32_t i = 0; i < p->ninputs; i++)
+    for (uint32_t i = 0; i < p->ninputs && !sq_side_apart(p); i++)
         number(p->inputs[i], all, n);
 }
 
@@ -588,12 +589,24 @@ static sq_rc number_all(struct sq_bind_env *env, struct sq_job_plan *j, struct s
     return SQ_OK;
 }
 
+static bool has_side(const struct sq_plan *p)
+{
+    if (p->kind == SQ_N_SIDE)
+        return true;
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        if (has_side(p->inputs[i]))
+            return true;
+    return false;
+}
+
 /* Names are given before: a plan for one worker and one for many have the same. */
 static sq_rc spread(struct sq_bind_env *env, struct sq_job_plan *j)
 {
     struct sq_plan **all;
-    for (uint32_t i = 0; i < j->nroots; i++)
-        SQ_TRY(sq_place_workers(env->arena, j->roots[i]));
+    for (int sides = 0; sides < 2; sides++)                      /* those that read what others leave out behind the others */
+        for (uint32_t i = 0; i < j->nroots; i++)
+            if (has_side(j->roots[i]) == sides)
+                SQ_TRY(sq_place_workers(env->arena, j->roots[i]));
     return number_all(env, j, &all);
 }
 
@@ -602,6 +615,7 @@ static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
     j->bounded = true;
     if (j->nroots > 0)
         SQ_TRY(share_scans(env, j));
+    SQ_TRY(sq_sides_connect(env, j));
     SQ_TRY(sq_find_after(env, j));
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
@@ -628,14 +642,29 @@ static struct sq_job_plan *new_job(struct sq_bind_env *env, uint32_t nroots, con
     return j;
 }
 
+static sq_rc plan_all(struct sq_bind_env *env, struct sq_ast_insert *const *ins, struct sq_infer *c, struct sq_job_plan *j)
+{
+    void (*notice)(void *, const char *) = env->ctx->notice;
+    bool again = true;
+    sq_rc rc = SQ_OK;
+    while (again && rc == SQ_OK) {
+        for (uint32_t i = 0; i < j->nroots && rc == SQ_OK; i++)
+            rc = plan_insert(env, ins[i], c, &j->roots[i]);
+        sq_sides_again(env, &again);
+        env->ctx->notice = NULL;                                 /* they were given */
+    }
+    env->ctx->notice = notice;
+    return rc;
+}
+
 sq_rc sq_plan_inserts(struct sq_bind_env *env, struct sq_ast_insert *const *ins, uint32_t n, const struct sq_job_config *config, struct sq_job_plan **out)
 {
     struct sq_job_plan *j = new_job(env, n, config);
     struct sq_infer c = {env->ctx, env->arena, config};
     if (!j)
         return SQ_NOMEM;
-    for (uint32_t i = 0; i < n; i++)
-        SQ_TRY(plan_insert(env, ins[i], &c, &j->roots[i]));
+    SQ_TRY(sq_sides_begin(env));
+    SQ_TRY(plan_all(env, ins, &c, j));
     SQ_TRY(finish(env, j));
     *out = j;
     return SQ_OK;
@@ -648,6 +677,7 @@ sq_rc sq_plan_select(struct sq_bind_env *env, const struct sq_ast_query *q, bool
     struct sq_plan *p;
     if (!j)
         return SQ_NOMEM;
+    SQ_TRY(sq_sides_begin(env));
     SQ_TRY(sq_bind_query(env, q, &p));
     if (!(j->roots[0] = sq_node_new(env->arena, SQ_N_COLLECT, p, q->span)))
         return SQ_NOMEM;

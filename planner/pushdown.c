@@ -548,6 +548,8 @@ static sq_rc prune_watermark(struct sq_arena *a, struct sq_plan *p, const bool *
     if (!below)
         return SQ_NOMEM;
     memcpy(below, needed, p->ncols);
+    if (p->u.watermark.whole)
+        memset(below, 1, p->ncols);
     below[p->u.watermark.col] = true;
     for (uint32_t i = 0; i < p->ncols; i++)
         below[i] |= is_upsert_key(p->inputs[0], i);
@@ -923,6 +925,7 @@ static sq_rc prune(struct sq_arena *a, struct sq_plan *p, const bool *needed, ui
     case SQ_N_SCAN:
         return prune_scan(a, p, needed, map);
     case SQ_N_VALUES:
+    case SQ_N_SIDE:
         identity_map(map, p->ncols);
         return SQ_OK;
     case SQ_N_WATERMARK:

@@ -265,6 +265,7 @@ static sq_rc annotate(struct sq_arena *a, struct sq_plan *p)
     switch (p->kind) {
     case SQ_N_SCAN:
     case SQ_N_VALUES:
+    case SQ_N_SIDE:
         return SQ_OK;
     case SQ_N_AGGREGATE:
         return of_aggregate(a, p);

@@ -462,7 +462,7 @@ sq_rc sq_kafka_info(struct sq_ctx *ctx, const struct sq_table_spec *t, const str
     const struct sq_kafka_table *k = sq_kafka_table_of(ext);
     SQ_TRY(check_formats(ctx, t, k, false));
     unsigned modes = k->upsert ? SQ_MODE_UPSERT : k->format[0].format->decodes;
-    *info = (struct sq_source_info){.bounded = k->options.bounded != SQ_KAFKA_UNBOUNDED, .rows = -1};
+    *info = (struct sq_source_info){.bounded = k->options.bounded != SQ_KAFKA_UNBOUNDED, .rows = -1, .offsets = true};
     info->mode = modes & SQ_MODE_RETRACT ? SQ_MODE_RETRACT : modes & SQ_MODE_UPSERT ? SQ_MODE_UPSERT : SQ_MODE_INSERT;
     return SQ_OK;
 }

@@ -143,8 +143,7 @@ static sq_rc add_row(struct hop *x, const struct sq_batch *in, struct sq_entry *
         find_place(x, t, p);
     if (p->none || p->over <= wm) {
         st->filtered += p->none;
-        st->late += !p->none;
-        return SQ_OK;
+        return p->none ? SQ_OK : sq_op_late(&x->a.base, 0, in, sq_row(in, i));
     }
     st->accepted++;
     if (wm >= p->to && wm > x->watermark)

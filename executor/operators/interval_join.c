@@ -288,8 +288,10 @@ static sq_rc settle(struct interval_join *j, uint32_t input, const struct sq_bat
             j->sel[n++] = i;
         else if (j->skip[i])
             count->filtered++, dropped++;
-        else if (hopeless(j, i))
-            count->late++, dropped++;
+        else if (hopeless(j, i)) {
+            SQ_TRY(sq_op_late(&j->base, input, in, sq_row(in, i)));
+            dropped++;
+        }
     }
     sq_op_accept(&j->base, input, in->nsel - dropped);
     return out_rows(j, input, in, j->sel, n);

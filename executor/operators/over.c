@@ -188,6 +188,7 @@ static sq_rc over_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
         if (x->timed && !p->final && t < sq_row_watermark(op, in, r)) {
             late++;
             SQ_TRY(schedule(x, x->a.entry[i]));
+            SQ_TRY(sq_op_late(op, input, in, r));
             continue;
         }
         sq_buf_reset(&x->key);
@@ -198,7 +199,6 @@ static sq_rc over_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
         SQ_TRY(insert(x, l, t));
         SQ_TRY(schedule(x, x->a.entry[i]));
     }
-    op->ins[input].late += late;
     sq_op_accept(op, input, in->nsel - late);
     return SQ_OK;
 }

@@ -148,10 +148,8 @@ static sq_rc add_row(struct session_aggregate *x, uint32_t i)
         return SQ_OK;
     }
     SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->wm ? x->wm[i] : x->watermark, &s));
-    if (!s) {
-        in->late++;
-        return SQ_OK;
-    }
+    if (!s)
+        return sq_op_late(&a->base, 0, x->in, r);
     struct sq_entry *e = entry_of(x, s);
     if (!e->flags)
         SQ_TRY(fill(x, s));

@@ -85,10 +85,8 @@ static sq_rc add_row(struct session_rows *x, const struct sq_batch *in, uint32_t
         return SQ_OK;
     }
     SQ_TRY(sq_sessions_row(&x->s, x->key[i], sq_window_ms(x->time[i]), x->wm ? x->wm[i] : x->watermark, &s));
-    if (!s) {
-        st->late++;
-        return SQ_OK;
-    }
+    if (!s)
+        return sq_op_late(&x->base, 0, in, r);
     st->accepted++;
     sq_buf_reset(&x->pack);
     SQ_TRY(sq_row_pack(&x->pack, in->cols, NULL, in->ncols, r));

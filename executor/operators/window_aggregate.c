@@ -261,15 +261,19 @@ static void wake(struct window_aggregate *x)
 }
 
 /* Rows that were not taken: those of no time, and between two windows, are in none; the others are late. */
-static void count_late(struct window_aggregate *x, const struct sq_batch *in, uint32_t taken)
+static sq_rc count_late(struct window_aggregate *x, const struct sq_batch *in, uint32_t taken)
 {
-    struct sq_input_state *s = &x->a.base.ins[0];
-    uint32_t none = 0;
+    struct sq_op *op = &x->a.base;
+    bool attached = op->plan->u.agg.attached;
 
-    for (uint32_t i = 0; !x->a.base.plan->u.agg.attached && taken < in->nsel && i < in->nsel; i++)
-        none += x->time[i] == SQ_TS_MIN || sq_window_last(&x->w, x->time[i]) <= x->time[i];
-    s->filtered += none;
-    s->late += in->nsel - taken - none;
+    for (uint32_t i = 0; taken < in->nsel && i < in->nsel; i++) {
+        int64_t last = attached || x->time[i] == SQ_TS_MIN ? SQ_TS_MIN : sq_window_last(&x->w, x->time[i]);
+        if (!attached && (x->time[i] == SQ_TS_MIN || last <= x->time[i]))
+            op->ins[0].filtered++;
+        else if (attached ? !x->which[i] : last <= row_watermark(x, i))
+            SQ_TRY(sq_op_late(op, 0, in, sq_row(in, i)));
+    }
+    return SQ_OK;
 }
 
 static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *in)
@@ -285,7 +289,7 @@ static sq_rc windows_of_rows(struct window_aggregate *x, const struct sq_batch *
             SQ_TRY(apply(x, in));
     x->a.base.ins[0].filtered = filtered;        /* a row counts once, whatever its windows made of it */
     sq_op_accept(&x->a.base, 0, some);
-    count_late(x, in, some);
+    SQ_TRY(count_late(x, in, some));
     wake(x);
     return SQ_OK;
 }
@@ -309,7 +313,7 @@ static sq_rc batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
     if (taken)
         SQ_TRY(apply(x, in));
     sq_op_accept(op, 0, taken - (op->ins[0].filtered - filtered));
-    count_late(x, in, taken);
+    SQ_TRY(count_late(x, in, taken));
     wake(x);
     return SQ_OK;
 }

@@ -61,12 +61,12 @@ static sq_rc window_join_batch(struct sq_op *op, uint32_t input, const struct sq
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t r = sq_row(in, i);
         int64_t end = at(&in->cols[w->end], r);
-        if (end <= (wm ? wm[i] : x->watermark))
+        if (end <= (wm ? wm[i] : x->watermark)) {
             late++;
-        else
+            SQ_TRY(sq_op_late(op, input, in, r));
+        } else
             SQ_TRY(sq_window_store_add(&x->store, at(&in->cols[w->start], r), end, input, in, r, s->keys.hash[i], NULL));
     }
-    op->ins[input].late += late;
     sq_op_accept(op, input, in->nsel - late);
     return SQ_OK;
 }

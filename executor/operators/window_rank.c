@@ -231,13 +231,13 @@ static sq_rc window_rank_batch(struct sq_op *op, uint32_t input, const struct sq
         int64_t end = at(&in->cols[pw->end], r);
         if (end <= (wm ? wm[i] : x->watermark)) {
             late++;
+            SQ_TRY(sq_op_late(op, input, in, r));
             continue;
         }
         SQ_TRY(sq_window_store_add(&x->store, at(&in->cols[pw->start], r), end, 0, in, r, x->keys.hash[i], &w));
         if (w->count[0] >= CUT_AT && w->count[0] >= 2 * w->kept[0])
             SQ_TRY(cut(x, w));
     }
-    op->ins[input].late += late;
     sq_op_accept(op, input, in->nsel - late);
     return SQ_OK;
 }

@@ -144,12 +144,24 @@ static bool source_balances(const struct sq_op_stat *op)
 /* Rows may be between two workers. */
 static bool under_way(const struct sq_job *job) { return job->running || (job->failed && job->nworkers > 1); }
 
+/* What node p, an input of a SIDE, has left out. */
+static uint64_t left_out(const struct sq_job *job, const struct sq_plan *side, uint32_t k)
+{
+    const struct sq_op_stat *st = &job->sum[side->inputs[k]->id];
+
+    if (side->u.side.late)
+        return st->ins[side->u.side.from[k].input].late;
+    return is_source(side->inputs[k]) ? st->source.bad : st->ins[0].bad;
+}
+
 static bool input_balances(const struct sq_job *job, const struct sq_plan *p, uint32_t k)
 {
     const struct sq_input_count *in = &job->sum[p->id].ins[k];
 
     if (under_way(job))
         return true;
+    if (p->kind == SQ_N_SIDE)
+        return in->in == in->accepted && in->in == left_out(job, p, k);
     return in->in == in->accepted + in->filtered + in->late + in->bad && in->in == job->sum[p->inputs[k]->id].m.out &&
            (p->kind != SQ_N_EXCHANGE || job->sum[p->id].m.out == in->accepted);
 }
@@ -220,6 +232,7 @@ static const char *label(const struct sq_plan *p)
     case SQ_N_WINDOW_AGGREGATE: return "window";
     case SQ_N_RANK: return "rank";
     case SQ_N_OVER: return "over";
+    case SQ_N_SIDE: return p->u.side.late ? "late" : "bad";
     case SQ_N_SINK: return "write";
     case SQ_N_COLLECT: return "show";
     default: return NULL;                       /* rows pass one by one: not worth a line */
@@ -232,6 +245,8 @@ static struct sq_str name_of(const struct sq_plan *p, uint32_t input)
         return p->u.scan.table->name;
     if (p->kind == SQ_N_SINK)
         return p->u.sink.table->name;
+    if (p->kind == SQ_N_SIDE)
+        return p->u.side.name;
     if (p->kind == SQ_N_WINDOW_AGGREGATE) {                      /* whose windows, where they are of one table */
         while (p->ninputs == 1)
             p = p->inputs[0];

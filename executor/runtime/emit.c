@@ -36,6 +36,8 @@ sq_rc sq_emit_batch(struct sq_op *op, const struct sq_batch *b)
     op->m.batches_out++;
     for (uint32_t i = 0; i < op->nouts; i++) {
         struct sq_op *to = op->outs[i].op;
+        if (op->outs[i].side)
+            continue;
         to->ins[op->outs[i].input].in += b->nsel;
         SQ_TRY(to->cls->batch(to, op->outs[i].input, b));
     }

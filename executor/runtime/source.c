@@ -70,6 +70,7 @@ struct scan {
     int64_t idle_ns;                       /* time-out; 0: none */
     int64_t clock_ns, polled_ns;           /* time that passed while it was asked for rows; when that was last */
     int64_t look_ns;                       /* when to look for idle splits */
+    sq_rc bad_rc;                          /* of what was done with a bad record */
 };
 
 struct values {
@@ -334,6 +335,17 @@ static sq_rc split_ended(struct scan *s, uint32_t number)
 
 /* ---- scan ---- */
 
+/* A record that the reader rejects goes to who wants it; what is told of one column is a value that became NULL, of a record that is kept. */
+static void bad_record(void *arg, struct sq_str split, int64_t number, struct sq_str column, const char *reason, struct sq_str raw)
+{
+    struct scan *s = arg;
+
+    if (column.n || s->bad_rc != SQ_OK)
+        return;
+    sq_job_touch(s->base.worker->job);
+    s->bad_rc = sq_side_bad(&s->base, split, number, reason, raw);
+}
+
 static sq_rc scan_open(struct sq_op *op)
 {
     struct scan *s = SQ_OP(op, struct scan);
@@ -342,6 +354,10 @@ static sq_rc scan_open(struct sq_op *op)
     s->spec = (struct sq_scan_spec){.table = op->plan->u.scan.table, .ext = op->plan->u.scan.ext, .session = &op->config->session,
                                     .cols = op->plan->u.scan.cols, .ncols = op->plan->ncols, .batch_rows = op->config->batch_rows,
                                     .available_now = available_now(op)};
+    if (op->sides) {
+        s->spec.bad = bad_record;
+        s->spec.bad_arg = s;
+    }
     if (!op->plan->u.scan.info.one_by_one)       /* where splits wait for their turn, that they give nothing means nothing */
         s->idle_ns = op->plan->u.scan.idle_ms * 1000000;
     if (s->spec.batch_rows == 0 || s->spec.batch_rows > SQ_BATCH_ROWS)
@@ -471,6 +487,7 @@ static sq_rc scan_poll(struct scan *s, bool *got, int64_t *wait_us)
         return SQ_OK;
     }
     SQ_TRY(source_of(&s->base)->poll(s->reader, &poll));
+    SQ_TRY(s->bad_rc);
     switch (poll.state) {
     case SQ_POLL_IDLE:
         if (poll.wait_us < *wait_us)

@@ -370,6 +370,17 @@ def bad_records(case):
     got = rows(case, table(topic, json__ignore_parse_errors='true') + 'SELECT * FROM t;')
     equal(sorted(r[1] for r in got if r[1] is not None), [0, 1000, 2000, 9000])
     equal(len(got), 5)
+    p = case.run(sql=table(topic, json__ignore_parse_errors='true') + """
+        CREATE TABLE good (id STRING, n BIGINT, PRIMARY KEY (id) NOT ENFORCED) WITH ('connector' = 'jdbc', 'url' = 'jdbc:sqlite:o.db', 'table-name' = 'good');
+        CREATE TABLE bad (source STRING, part INT, at BIGINT, line BIGINT, reason STRING, raw BYTES) WITH ('connector' = 'jdbc', 'url' = 'jdbc:sqlite:o.db', 'table-name' = 'bad');
+        EXECUTE STATEMENT SET BEGIN
+            INSERT INTO good SELECT id, COUNT(*) FROM t GROUP BY id;
+            INSERT INTO bad SELECT * FROM t$bad;
+        END;""")
+    (row,) = sqlite3.connect(case.dir / 'o.db').execute('SELECT * FROM bad').fetchall()
+    equal(row[:4] + row[5:], (topic, 2, 4, None, b'{"id": '))
+    contains(row[4], 'malformed JSON at byte 8')
+    contains(p.stderr, '6 records = 5 rows + 1 bad', 'it balances')
 
 
 @test
