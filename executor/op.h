@@ -170,6 +170,8 @@ struct sq_op_metrics sq_op_count(const struct sq_op *);
 sq_rc sq_restore_number(struct sq_op *, struct sq_snapshot_in *, void *number, const char *what);
 /* The columns' types of a plan node, in memory of the context. */
 sq_rc sq_op_types(struct sq_ctx *, const struct sq_field *, uint32_t n, const struct sq_type ***out);
+/* Makes room for rows of those columns. */
+sq_rc sq_op_out(struct sq_ctx *, const struct sq_field *, uint32_t n, struct sq_out *out);
 
 extern const struct sq_op_class sq_op_filter, sq_op_project, sq_op_aggregate, sq_op_join, sq_op_union, sq_op_sort, sq_op_limit,
     sq_op_watermark, sq_op_window, sq_op_window_aggregate, sq_op_window_join, sq_op_interval_join, sq_op_temporal_join, sq_op_session_aggregate, sq_op_session_rows, sq_op_hop, sq_op_normalize, sq_op_sink, sq_op_collect, sq_op_expand, sq_op_unnest, sq_op_replicate,

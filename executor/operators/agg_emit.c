@@ -27,8 +27,6 @@ static sq_rc new_cols(struct aggregate *a, struct sq_col **out, const struct sq_
 sq_rc sq_agg_emit_open(struct aggregate *a)
 {
     const struct sq_plan *plan = a->base.plan;
-    const struct sq_type **types;
-    sq_rc rc;
 
     sq_arena_init(&a->heap, a->base.ctx);
     a->vecs = sq_calloc(a->base.ctx, (plan->ncols + 1) * 2 * sizeof *a->vecs);
@@ -38,10 +36,7 @@ sq_rc sq_agg_emit_open(struct aggregate *a)
     SQ_TRY(new_cols(a, &a->key_cols, plan->cols, a->ngroup));
     SQ_TRY(new_cols(a, &a->old_cols, plan->cols + a->ngroup, a->nitems));
     SQ_TRY(new_cols(a, &a->val_cols, plan->cols + a->ngroup, a->nitems));
-    SQ_TRY(sq_op_types(a->base.ctx, plan->cols, plan->ncols, &types));
-    rc = sq_out_init(&a->out, a->base.ctx, types, plan->ncols);
-    sq_free(a->base.ctx, types);
-    return rc;
+    return sq_op_out(a->base.ctx, plan->cols, plan->ncols, &a->out);
 }
 
 static void free_cols(struct aggregate *a, struct sq_col *cols, uint32_t n)

@@ -86,8 +86,6 @@ static sq_rc interval_open(struct sq_op *op)
     const struct sq_plan *p = op->plan;
     struct sq_expr *residual = p->u.join.residual;
     int64_t width = (p->u.join.high - p->u.join.low) / 4 + 1;
-    const struct sq_type **types;
-    sq_rc rc;
 
     j->kind = p->u.join.kind;
     j->side[0].keep = -p->u.join.low;
@@ -103,10 +101,7 @@ static sq_rc interval_open(struct sq_op *op)
         SQ_TRY(sq_program_new(op->ctx, &op->config->session, &residual, 1, &op->m.overflows, &j->residual));
     SQ_TRY(open_side(j, 0, width));
     SQ_TRY(open_side(j, 1, width));
-    SQ_TRY(sq_op_types(op->ctx, p->cols, p->ncols, &types));
-    rc = sq_out_init(&j->out, op->ctx, types, p->ncols);
-    sq_free(op->ctx, types);
-    return rc;
+    return sq_op_out(op->ctx, p->cols, p->ncols, &j->out);
 }
 
 /* ---- what comes out ---- */
@@ -427,18 +422,13 @@ static sq_rc interval_restore(struct sq_op *op, struct sq_snapshot_in *in)
 
     for (uint32_t n = 0; n < 2 && rc == SQ_OK; n++) {
         const struct sq_plan *side = op->plan->inputs[n];
-        const struct sq_type **types;
-        SQ_TRY_OUT(sq_op_types(op->ctx, side->cols, side->ncols, &types));
-        rc = sq_out_init(&rows[n], op->ctx, types, side->ncols);
-        sq_free(op->ctx, types);
+        rc = sq_op_out(op->ctx, side->cols, side->ncols, &rows[n]);
     }
     if (rc == SQ_OK)
         rc = load_rows(j, rows, in);
     wake(j);
-out:
     for (uint32_t n = 0; n < 2; n++)
-        if (rows[n].ctx)
-            sq_out_free(&rows[n]);
+        sq_out_free(&rows[n]);
     return rc;
 }
 

@@ -205,16 +205,13 @@ static sq_rc replay_rows(struct join *j, struct sq_out *rows)
 static sq_rc replay(struct join *j)
 {
     struct side *s = &j->side[1 - j->build];
-    const struct sq_type **types;
-    struct sq_out rows;
+    struct sq_out rows = {0};
     sq_rc rc;
 
     j->replayed = true;
     if (s->tab.count == 0)
         return SQ_OK;
-    SQ_TRY(sq_op_types(j->base.ctx, s->cols, s->ncols, &types));
-    rc = sq_out_init(&rows, j->base.ctx, types, s->ncols);
-    sq_free(j->base.ctx, types);
+    rc = sq_op_out(j->base.ctx, s->cols, s->ncols, &rows);
     if (rc == SQ_OK)
         rc = replay_rows(j, &rows);
     sq_out_free(&rows);

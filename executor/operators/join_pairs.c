@@ -28,8 +28,6 @@ static sq_rc side_cols(struct join *j, uint32_t n)
 sq_rc sq_join_pairs_open(struct join *j)
 {
     uint32_t ncols = j->side[0].ncols + j->side[1].ncols;
-    const struct sq_type **types;
-    sq_rc rc;
 
     sq_arena_init(&j->heap, j->base.ctx);
     SQ_TRY(side_cols(j, 0));
@@ -39,10 +37,7 @@ sq_rc sq_join_pairs_open(struct join *j)
     j->composed = sq_calloc(j->base.ctx, (ncols + 1) * sizeof *j->composed);
     if (!j->vecs || !j->flat || !j->composed)
         return SQ_NOMEM;
-    SQ_TRY(sq_op_types(j->base.ctx, j->base.plan->cols, j->base.plan->ncols, &types));
-    rc = sq_out_init(&j->out, j->base.ctx, types, j->base.plan->ncols);
-    sq_free(j->base.ctx, types);
-    return rc;
+    return sq_op_out(j->base.ctx, j->base.plan->cols, j->base.plan->ncols, &j->out);
 }
 
 void sq_join_pairs_close(struct join *j)

@@ -413,13 +413,7 @@ static sq_rc load_all(struct join *j, struct loading *l, struct sq_snapshot_in *
 
 static sq_rc out_of_side(struct sq_out *out, struct side *s)
 {
-    const struct sq_type **types;
-    sq_rc rc;
-
-    SQ_TRY(sq_op_types(s->ctx, s->cols, s->ncols, &types));
-    rc = sq_out_init(out, s->ctx, types, s->ncols);
-    sq_free(s->ctx, types);
-    return rc;
+    return sq_op_out(s->ctx, s->cols, s->ncols, out);
 }
 
 sq_rc sq_join_restore(struct sq_op *op, struct sq_snapshot_in *in)

@@ -47,17 +47,6 @@ struct over {
 
 static struct line *line_of(struct sq_entry *e) { return *(struct line **)SQ_PAYLOAD(e); }
 
-static sq_rc out_of(struct sq_out *out, struct sq_ctx *ctx, const struct sq_plan *p)
-{
-    const struct sq_type **types;
-    sq_rc rc;
-
-    SQ_TRY(sq_op_types(ctx, p->cols, p->ncols, &types));
-    rc = sq_out_init(out, ctx, types, p->ncols);
-    sq_free(ctx, types);
-    return rc;
-}
-
 static sq_rc over_open(struct sq_op *op)
 {
     struct over *x = SQ_OP(op, struct over);
@@ -72,8 +61,8 @@ static sq_rc over_open(struct sq_op *op)
     x->a.retracts = p->u.over.preceding != INT64_MAX;
     SQ_TRY(sq_agg_open_as(&x->a, in, p->u.over.partition, p->u.over.npartition, p->u.over.items, p->u.over.nitems));
     SQ_TRY(sq_hashtab_init(&x->lines, op->ctx, sizeof(struct line *)));
-    SQ_TRY(out_of(&x->rows, op->ctx, in));
-    return out_of(&x->out, op->ctx, p);
+    SQ_TRY(sq_op_out(op->ctx, in->cols, in->ncols, &x->rows));
+    return sq_op_out(op->ctx, p->cols, p->ncols, &x->out);
 }
 
 /* ---- rows come ---- */

@@ -61,10 +61,7 @@ static sq_rc rank_open(struct sq_op *op)
     SQ_TRY(rc);
     x->ttl.us = sq_ttl_us(sq_state_ttl_ms(p, op->config, 0));
     SQ_TRY(sq_hashtab_init(&x->partitions, op->ctx, sq_ttl_payload(&x->ttl, sizeof(struct partition))));
-    SQ_TRY(sq_op_types(op->ctx, p->cols, p->ncols, &types));
-    rc = sq_out_init(&x->out, op->ctx, types, p->ncols);
-    sq_free(op->ctx, types);
-    return rc;
+    return sq_op_out(op->ctx, p->cols, p->ncols, &x->out);
 }
 
 /* ---- what comes out ---- */

@@ -13,13 +13,7 @@ struct replicate {
 
 static sq_rc replicate_open(struct sq_op *op)
 {
-    const struct sq_type **types;
-    sq_rc rc;
-
-    SQ_TRY(sq_op_types(op->ctx, op->plan->cols, op->plan->ncols, &types));
-    rc = sq_out_init(&SQ_OP(op, struct replicate)->out, op->ctx, types, op->plan->ncols);
-    sq_free(op->ctx, types);
-    return rc;
+    return sq_op_out(op->ctx, op->plan->cols, op->plan->ncols, &SQ_OP(op, struct replicate)->out);
 }
 
 static sq_rc flush(struct replicate *x)

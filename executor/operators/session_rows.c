@@ -180,7 +180,6 @@ static sq_rc open_keys(struct session_rows *x)
 static sq_rc rows_open(struct sq_op *op)
 {
     struct session_rows *x = SQ_OP(op, struct session_rows);
-    const struct sq_type **types;
 
     x->watermark = SQ_TS_MIN;
     sq_buf_init(&x->pack, op->ctx);
@@ -193,10 +192,7 @@ static sq_rc rows_open(struct sq_op *op)
     SQ_TRY(open_keys(x));
     SQ_TRY(sq_sessions_init(&x->s, op->ctx, x->w.spec.size, sizeof(struct rows)));
     x->s.merge = join;
-    SQ_TRY(sq_op_types(op->ctx, op->plan->cols, op->plan->ncols, &types));
-    sq_rc rc = sq_out_init(&x->out, op->ctx, types, op->plan->ncols);
-    sq_free(op->ctx, types);
-    return rc;
+    return sq_op_out(op->ctx, op->plan->cols, op->plan->ncols, &x->out);
 }
 
 static void rows_close(struct sq_op *op)

@@ -169,7 +169,6 @@ static void free_held(struct sq_ctx *ctx, struct held *h)
 static sq_rc new_held(struct sink *s, struct held **out)
 {
     struct held *h = s->spare;
-    const struct sq_type **types;
     sq_rc rc;
 
     *out = h;
@@ -179,10 +178,8 @@ static sq_rc new_held(struct sink *s, struct held **out)
         sq_out_reset(&h->rows);
         return SQ_OK;
     }
-    SQ_TRY(sq_op_types(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, &types));
     h = *out = sq_calloc(s->base.ctx, sizeof *h);
-    rc = h ? sq_out_init(&h->rows, s->base.ctx, types, s->base.plan->ncols) : SQ_NOMEM;
-    sq_free(s->base.ctx, types);
+    rc = h ? sq_op_out(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, &h->rows) : SQ_NOMEM;
     if (rc != SQ_OK && h)
         free_held(s->base.ctx, h);
     return rc;

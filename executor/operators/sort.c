@@ -28,13 +28,7 @@ struct sort {
 
 static sq_rc make_rows(struct sort *s, struct sq_out *out)
 {
-    const struct sq_type **types;
-    sq_rc rc;
-
-    SQ_TRY(sq_op_types(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, &types));
-    rc = sq_out_init(out, s->base.ctx, types, s->base.plan->ncols);
-    sq_free(s->base.ctx, types);
-    return rc;
+    return sq_op_out(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, out);
 }
 
 static sq_rc sort_open(struct sq_op *op)

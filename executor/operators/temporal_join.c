@@ -78,11 +78,7 @@ static sq_rc open_keys(struct temporal_join *j, uint32_t side)
 
 static sq_rc open_out(struct sq_op *op, const struct sq_field *cols, uint32_t n, struct sq_out *out)
 {
-    const struct sq_type **types;
-    SQ_TRY(sq_op_types(op->ctx, cols, n, &types));
-    sq_rc rc = sq_out_init(out, op->ctx, types, n);
-    sq_free(op->ctx, types);
-    return rc;
+    return sq_op_out(op->ctx, cols, n, out);
 }
 
 static sq_rc temporal_open(struct sq_op *op)

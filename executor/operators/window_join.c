@@ -22,13 +22,8 @@ struct window_join {
 static sq_rc open_rows(struct window_join *x, uint32_t n)
 {
     const struct sq_plan *in = x->j.base.plan->inputs[n];
-    const struct sq_type **types;
-    sq_rc rc;
 
-    SQ_TRY(sq_op_types(x->j.base.ctx, in->cols, in->ncols, &types));
-    rc = sq_out_init(&x->rows[n], x->j.base.ctx, types, in->ncols);
-    sq_free(x->j.base.ctx, types);
-    return rc;
+    return sq_op_out(x->j.base.ctx, in->cols, in->ncols, &x->rows[n]);
 }
 
 static sq_rc window_join_open(struct sq_op *op)

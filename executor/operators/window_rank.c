@@ -34,17 +34,6 @@ struct window_rank {
     int64_t wm[SQ_BATCH_ROWS];             /* what rows are judged by */
 };
 
-static sq_rc out_of(struct sq_out *out, struct sq_ctx *ctx, const struct sq_plan *p)
-{
-    const struct sq_type **types;
-    sq_rc rc;
-
-    SQ_TRY(sq_op_types(ctx, p->cols, p->ncols, &types));
-    rc = sq_out_init(out, ctx, types, p->ncols);
-    sq_free(ctx, types);
-    return rc;
-}
-
 static sq_rc window_rank_open(struct sq_op *op)
 {
     struct window_rank *x = SQ_OP(op, struct window_rank);
@@ -63,8 +52,8 @@ static sq_rc window_rank_open(struct sq_op *op)
     sq_free(op->ctx, types);
     SQ_TRY(rc);
     SQ_TRY(sq_window_store_init(&x->store, op->ctx));
-    SQ_TRY(out_of(&x->rows, op->ctx, in));
-    return out_of(&x->out, op->ctx, p);
+    SQ_TRY(sq_op_out(op->ctx, in->cols, in->ncols, &x->rows));
+    return sq_op_out(op->ctx, p->cols, p->ncols, &x->out);
 }
 
 /* ---- sorting the rows of a window ---- */

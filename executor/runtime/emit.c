@@ -224,3 +224,13 @@ sq_rc sq_op_types(struct sq_ctx *ctx, const struct sq_field *f, uint32_t n, cons
         t[i] = f[i].type;
     return SQ_OK;
 }
+
+sq_rc sq_op_out(struct sq_ctx *ctx, const struct sq_field *f, uint32_t n, struct sq_out *out)
+{
+    const struct sq_type **types;
+
+    SQ_TRY(sq_op_types(ctx, f, n, &types));
+    sq_rc rc = sq_out_init(out, ctx, types, n);
+    sq_free(ctx, types);
+    return rc;
+}
