@@ -209,6 +209,8 @@ sq_rc sq_widen_joins(struct sq_arena *, struct sq_plan *, bool wide);
 /* ---- joins in time (interval.c) ---- */
 
 struct sq_interval { uint32_t left, right; int64_t low, high; };   /* as in sq_plan.u.join */
+/* The condition is an equation of two event times (inputs annotated): of a left one and a right one that is as far behind it as `low` and `high` both say. */
+bool sq_equal_times(const struct sq_plan *join, const struct sq_expr *, struct sq_interval *);
 /* A REGULAR join (inputs annotated) whose conditions, `more` (over its columns; NULL: none) among them, bound the distance of two time attributes on both sides. `rest`, where not NULL,
  * gets what is left of the residual, `bounds` the rest of it. */
 sq_rc sq_interval_of(struct sq_arena *, const struct sq_plan *join, struct sq_expr *more, struct sq_interval *, bool *found, struct sq_exprs *bounds, struct sq_exprs *rest);

@@ -3,8 +3,8 @@
  * interval.c: interval joins: joins whose conditions say how far apart the times of two rows may be.
  *
  * A comparison (<, <=, >, >=, =; BETWEEN is two) of a time attribute of each side, with intervals of days and times added to or taken from them, bounds left time - right time from one
- * side. Conditions that bound it from both sides make an interval join; l.ts = r.ts, which is a key too, bounds it to nothing. What else the condition says stays a residual. A bound of one
- * side only leaves a regular join, whose state grows. Only sides that get inserts can be joined so (changelog.c), and in batch mode there is nothing to be bounded.
+ * side. Conditions that bound it from both sides make an interval join; an equation, which is a key too (and a column that is computed for it, where an interval is added), says it all. What
+ * else the condition says stays a residual. A bound of one side only leaves a regular join, whose state grows. Only sides that get inserts can be joined so (changelog.c), and in batch mode there is nothing to be bounded.
  *
  * FLINK: the same conditions (IntervalJoinUtil); there the two time attributes have to be of one type, here of one precision too where the condition is to be recognized.
  */
@@ -120,6 +120,16 @@ static void narrow(struct bound *all, const struct bound *b)
     all->high = b->high < all->high ? b->high : all->high;
 }
 
+bool sq_equal_times(const struct sq_plan *join, const struct sq_expr *e, struct sq_interval *out)
+{
+    struct bound b;
+
+    if (!sq_expr_is_fn(e, "=") || !bound_of(join, e, &b) || !b.exact || time_of(join, b.left) != SQ_TIME_ROW)
+        return false;
+    *out = (struct sq_interval){b.left, b.right, b.low, b.high};
+    return true;
+}
+
 /* A key that is a time of both sides. */
 static bool key_bound(const struct sq_plan *join, uint32_t i, struct bound *b)
 {
@@ -132,21 +142,36 @@ static bool key_bound(const struct sq_plan *join, uint32_t i, struct bound *b)
     return true;
 }
 
+static void narrow_by_all(const struct sq_plan *join, const struct sq_exprs *on, struct bound *all)
+{
+    struct bound b;
+
+    for (uint32_t i = 0; i < on->n; i++)
+        if (bound_of(join, on->p[i], &b) && same_columns(all, &b))
+            narrow(all, &b);
+}
+
+static bool in_keys(const struct sq_plan *join, struct bound *all)
+{
+    if (join->u.join.in_key)
+        *all = (struct bound){join->u.join.left_time, join->u.join.right_time, join->u.join.low, join->u.join.high, false};
+    for (uint32_t i = 0; i < join->u.join.nkeys && !join->u.join.in_key; i++)
+        if (key_bound(join, i, all))
+            return true;
+    return join->u.join.in_key;
+}
+
 /* The first pair of columns that is bounded from both sides. */
 static bool find_pair(const struct sq_plan *join, const struct sq_exprs *on, struct bound *all)
 {
-    struct bound b, c;
-
-    for (uint32_t i = 0; i < join->u.join.nkeys; i++)
-        if (key_bound(join, i, all))
-            return true;
+    if (in_keys(join, all)) {
+        narrow_by_all(join, on, all);
+        return true;
+    }
     for (uint32_t i = 0; i < on->n; i++) {
-        if (!bound_of(join, on->p[i], &b))
+        if (!bound_of(join, on->p[i], all))
             continue;
-        *all = b;
-        for (uint32_t k = 0; k < on->n; k++)
-            if (bound_of(join, on->p[k], &c) && same_columns(&b, &c))
-                narrow(all, &c);
+        narrow_by_all(join, on, all);
         if (all->low != INT64_MIN && all->high != INT64_MAX)
             return true;
     }

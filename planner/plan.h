@@ -217,7 +217,8 @@ struct sq_plan {
         struct {                           /* SQ_N_JOIN: output = left columns, then right columns (SEMI, ANTI: left only) */
             enum sq_join_kind kind;
             enum sq_join_how how;
-            uint32_t left_time, right_time;       /* INTERVAL, TEMPORAL: columns of the sides */
+            uint32_t left_time, right_time;       /* INTERVAL, TEMPORAL, or in_key: columns of the sides */
+            bool in_key;                          /* REGULAR yet: a key says left time - right time = low (interval.c) */
             int64_t low, high;             /* INTERVAL: low <= left time - right time <= high, in microseconds */
             struct sq_expr *bounds;        /* INTERVAL: the conditions that say so: parts of the residual, should it become a REGULAR one after all */
             bool settled;                  /* a REGULAR join that has to stay one: a side is updated */

@@ -337,6 +337,24 @@ static sq_rc widen_join(struct sq_arena *a, struct sq_plan *p, uint32_t nleft, u
     return *out ? SQ_OK : SQ_NOMEM;
 }
 
+/* A key of two times, where one is shifted, is a column that is no time any more; so the times themselves are noted (interval.c). */
+static sq_rc note_times(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *on)
+{
+    struct sq_interval in;
+    SQ_TRY(sq_time_annotate(a, p->inputs[0]));
+    SQ_TRY(sq_time_annotate(a, p->inputs[1]));
+    for (uint32_t i = 0; i < on->n && p->u.join.how == SQ_JOIN_REGULAR && !p->u.join.in_key; i++) {
+        if (!sq_equal_times(p, on->p[i], &in))
+            continue;
+        p->u.join.in_key = true;
+        p->u.join.left_time = in.left;
+        p->u.join.right_time = in.right;
+        p->u.join.low = in.low;
+        p->u.join.high = in.high;
+    }
+    return SQ_OK;
+}
+
 static sq_rc find_keys(struct sq_arena *a, struct sq_plan *p, struct sq_exprs *on, struct sq_plan **out)
 {
     struct key_list keys = {.null_safe = SQ_NEW_ARRAY(a, bool, on->n ? on->n : 1)};
@@ -382,6 +400,7 @@ static sq_rc push_join(struct sq_arena *a, struct sq_plan *p, const struct sq_ex
     SQ_TRY(sort_out(a, p, preds, false, &s));
     SQ_TRY(push(a, p->inputs[0], &s.left, &p->inputs[0]));
     SQ_TRY(push(a, p->inputs[1], &s.right, &p->inputs[1]));
+    SQ_TRY(note_times(a, p, &s.on));
     SQ_TRY(find_keys(a, p, &s.on, &q));
     return filtered(a, q, &s.above, out);
 }
@@ -768,14 +787,19 @@ static sq_rc prune_over(struct sq_arena *a, struct sq_plan *p, const bool *neede
     return own_columns(a, p, n, p->u.over.nitems, map);
 }
 
+static bool has_times(const struct sq_plan *p)
+{
+    return p->u.join.how == SQ_JOIN_INTERVAL || p->u.join.how == SQ_JOIN_TEMPORAL || p->u.join.in_key;
+}
+
 /* What a join in time looks at. */
 static sq_rc mark_times(struct sq_arena *a, struct sq_plan *p, bool *all)
 {
     uint32_t nleft = p->inputs[0]->ncols;
-    if (p->u.join.how != SQ_JOIN_INTERVAL && p->u.join.how != SQ_JOIN_TEMPORAL)
+    if (!has_times(p))
         return SQ_OK;
     all[p->u.join.left_time] = all[nleft + p->u.join.right_time] = true;
-    if (p->u.join.how == SQ_JOIN_INTERVAL)
+    if (p->u.join.how != SQ_JOIN_TEMPORAL)
         return SQ_OK;
     SQ_TRY(sq_infer_keys(a, p->inputs[1]));                      /* the key is asked for when columns have been pruned */
     for (uint32_t i = 0; i < p->inputs[1]->nkeys; i++)
@@ -808,7 +832,7 @@ static sq_rc prune_join(struct sq_arena *a, struct sq_plan *p, const bool *neede
     SQ_TRY(prune_exact(a, p->inputs[1], all + nleft, map + nleft, &p->inputs[1]));
     for (uint32_t i = 0; i < p->u.join.nkeys; i++)
         keys[i] = (struct sq_join_key){map[p->u.join.keys[i].left], map[nleft + p->u.join.keys[i].right]};
-    if (p->u.join.how == SQ_JOIN_INTERVAL || p->u.join.how == SQ_JOIN_TEMPORAL) {
+    if (has_times(p)) {
         p->u.join.left_time = map[p->u.join.left_time];
         p->u.join.right_time = map[nleft + p->u.join.right_time];
     }
