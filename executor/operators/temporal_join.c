@@ -8,10 +8,10 @@
  * State: the left rows that wait; of each key the last version, and those that are ahead of the watermark.
  *
  * A late version (below the watermark of its split) is valid from that watermark on, so it depends on nothing but its split what it counts for; but a deletion that the
- * watermark is behind is forgotten, and a version that comes later still and says it is older is valid. A late left row goes out with the next
- * watermark: with its version, if that is still kept, else as one that has none.
+ * watermark is behind is forgotten, and a version that comes later still and says it is older is valid. A late left row (below the
+ * watermark of its split) may find that its version is gone: it is dropped as late, and of a LEFT join comes out at once as one that has none.
  *
- * FLINK: as TemporalRowTimeJoinOperator, but for late versions, which count for whatever left rows still wait; left rows come out by time here, in the order they came there.
+ * FLINK: as TemporalRowTimeJoinOperator, but for late versions, which count for whatever left rows still wait, and late left rows, which get their version if it is still kept; left rows come out by time here, in the order they came there.
  */
 #include "base/row.h"
 #include "executor/keys.h"
@@ -272,7 +272,23 @@ static sq_rc entries(struct temporal_join *j, const struct sq_keys *k)
     return SQ_OK;
 }
 
-/* Rows with a NULL in their key have no version: they come out at once. */
+/* Late left rows are rows to skip; those of an inner join are counted. */
+static sq_rc skip_late(struct temporal_join *j, const struct sq_batch *in, uint32_t *late)
+{
+    for (uint32_t i = 0; in->wm && i < in->nsel; i++) {
+        uint32_t r = sq_row(in, i);
+        if (j->skip[i] || in->wm[r] <= j->time[i])
+            continue;
+        j->skip[i] = true;
+        if (j->left)
+            continue;
+        SQ_TRY(sq_op_late(&j->base, 0, in, r));
+        ++*late;
+    }
+    return SQ_OK;
+}
+
+/* Rows that are late or have a NULL in their key have no version: they come out at once. */
 static sq_rc left_batch(struct temporal_join *j, const struct sq_batch *in)
 {
     for (uint32_t i = 0; i < in->nsel; i++) {
@@ -305,13 +321,15 @@ static sq_rc right_batch(struct temporal_join *j, const struct sq_batch *in)
 static sq_rc temporal_batch(struct sq_op *op, uint32_t input, const struct sq_batch *in)
 {
     struct temporal_join *j = SQ_OP(op, struct temporal_join);
-    uint32_t nulls = sq_pairs_nulls(op->plan, input, in, j->skip), dropped = input == 0 && j->left ? 0 : nulls;
+    uint32_t nulls = sq_pairs_nulls(op->plan, input, in, j->skip), dropped = input == 0 && j->left ? 0 : nulls, late = 0;
 
+    sq_window_times(&j->w, in, &in->cols[input == 0 ? op->plan->u.join.left_time : op->plan->u.join.right_time], j->time);
+    if (input == 0)
+        SQ_TRY(skip_late(j, in, &late));
     op->ins[input].filtered += dropped;
-    sq_op_accept(op, input, in->nsel - dropped);
+    sq_op_accept(op, input, in->nsel - dropped - late);
     SQ_TRY(sq_keys_load(&j->keys[input], in));
     SQ_TRY(entries(j, &j->keys[input]));
-    sq_window_times(&j->w, in, &in->cols[input == 0 ? op->plan->u.join.left_time : op->plan->u.join.right_time], j->time);
     return input == 0 ? left_batch(j, in) : right_batch(j, in);
 }
 
