@@ -466,12 +466,11 @@ static bool has_aggregates(const struct sq_ast_query *q)
 
 static sq_rc check_hints(struct sq_binder *b, const struct sq_ast_query *q)
 {
-    static const char *const refused[] = {"LATE_DATA_SINK"};
-    for (uint32_t i = 0; i + 8 < q->hint_text.n; i++)
-        for (size_t k = 0; k < SQ_LEN(refused); k++) {
-            uint32_t n = (uint32_t)strlen(refused[k]);
-            if (i + n <= q->hint_text.n && sq_str_iis((struct sq_str){q->hint_text.p + i, n}, refused[k]))
-                return SQ_REFUSE(b, q->span, "the hint %s is not supported yet", refused[k]);
+    static const char late[] = "LATE_DATA_SINK";
+    for (uint32_t i = 0; i + sizeof late - 1 <= q->hint_text.n; i++)
+        if (sq_str_iis((struct sq_str){q->hint_text.p + i, sizeof late - 1}, late)) {
+            SQ_REFUSE(b, q->span, "the hint %s is not supported", late);
+            return sq_hint(b->ctx, "INSERT INTO … SELECT … FROM t$late in the same statement set takes the late rows of a table t");
         }
     if (q->hint_text.n && !q->nstate_ttl)
         sq_notice(b->ctx, "the hint %.*s has no effect here", SQ_FMT(q->hint_text));
