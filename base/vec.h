@@ -105,6 +105,19 @@ static inline bool sq_vec_null(const struct sq_vec *v, uint32_t r)
     return v->type->id == SQ_T_NULL || (v->valid && !sq_bit(v->valid, r));
 }
 
+/* The elements of rows 0 … n - 1 stand one behind the other in `data`, and none is NULL. */
+static inline bool sq_vec_dense(const struct sq_vec *v, uint32_t n)
+{
+    uint64_t gaps = 0;
+    if (v->enc != SQ_FLAT || v->type->id == SQ_T_NULL)
+        return false;
+    for (uint32_t i = 0; v->valid && i < n / 64; i++)
+        gaps |= ~v->valid[i];
+    if (v->valid && n % 64)
+        gaps |= ~v->valid[n / 64] & (((uint64_t)1 << n % 64) - 1);
+    return gaps == 0;
+}
+
 struct sq_batch {
     uint32_t rows;                      /* physical rows */
     uint32_t nsel;                      /* rows in the batch: `rows` where sel is NULL */

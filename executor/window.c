@@ -73,7 +73,7 @@ static int64_t microseconds(const struct sq_vec *v, uint32_t r)
 
 void sq_window_times(const struct sq_windows *w, const struct sq_batch *in, const struct sq_vec *v, int64_t *out)
 {
-    if (v->enc == SQ_FLAT && !v->valid && sq_type_phys(v->type) == SQ_P_I64)
+    if (sq_type_phys(v->type) == SQ_P_I64 && sq_vec_dense(v, in->rows))
         for (uint32_t i = 0; i < in->nsel; i++)
             out[i] = ((const int64_t *)v->data)[sq_row(in, i)];
     else

@@ -41,7 +41,7 @@ struct hop {
     size_t group;                          /* bytes of a group with its accumulators */
     struct sq_hashtab slices;
     struct sq_slab slab;                   /* records */
-    struct hop_record *free;               /* those that are free, by `next` */
+    struct hop_record *free, *last_free;   /* those that are free, by `next` */
     struct sq_window_heap coming, entered; /* slices by their start: behind the window, in it; `of`: the slice's entry */
     struct sq_window_heap late;            /* struct hop_late by the window they are for */
     uint64_t lates;
@@ -67,6 +67,7 @@ struct hop {
     struct sq_entry **live;                /* keys with rows in the window */
     size_t nlive, live_cap;
     char *scratch;                         /* groups of results under way */
+    void *nothing;                         /* a group without rows */
     struct sq_entry *result[SQ_BATCH_ROWS];
     bool kept;                             /* columns are kept from window to window, and changed where keys were touched */
     struct sq_col *key_cols, *val_cols, *new_cols;
@@ -96,6 +97,16 @@ static inline void hop_zero(void *p, size_t n)
     case 48: memset(p, 0, 48); break;
     case 64: memset(p, 0, 64); break;
     default: memset(p, 0, n);
+    }
+}
+
+static inline void hop_copy(void *restrict to, const void *restrict from, size_t n)
+{
+    switch (n) {
+    case 32: memcpy(to, from, 32); break;
+    case 48: memcpy(to, from, 48); break;
+    case 64: memcpy(to, from, 64); break;
+    default: memcpy(to, from, n);
     }
 }
 

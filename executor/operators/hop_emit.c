@@ -8,6 +8,8 @@
  */
 #include "executor/operators/hop.h"
 
+#include <stddef.h>
+
 enum { SCRATCH = 256 /* results that are computed at once */, AHEAD = 8 };
 
 /* ---- opening ---- */
@@ -45,7 +47,8 @@ sq_rc sq_hop_emit_open(struct hop *x)
     sq_arena_init(&x->new_heap, ctx);
     x->vecs = sq_calloc(ctx, p->ncols * sizeof *x->vecs);
     x->scratch = sq_calloc(ctx, SCRATCH * x->group);
-    if (!x->vecs || !x->scratch)
+    x->nothing = sq_calloc(ctx, x->group);
+    if (!x->vecs || !x->scratch || !x->nothing)
         return SQ_NOMEM;
     SQ_TRY(new_cols(x, &x->key_cols, &x->heap, p->cols, x->a.ngroup));
     SQ_TRY(new_cols(x, &x->val_cols, &x->new_heap, p->cols + x->a.ngroup, x->a.nitems));
@@ -69,6 +72,7 @@ void sq_hop_emit_close(struct hop *x)
     if (x->time_col.ctx)
         sq_col_free(&x->time_col);
     sq_free(x->a.base.ctx, x->scratch);
+    sq_free(x->a.base.ctx, x->nothing);
     sq_free(x->a.base.ctx, x->sizes);
     sq_free(x->a.base.ctx, x->vecs);
     sq_free(x->a.base.ctx, x->live);
@@ -80,39 +84,40 @@ void sq_hop_emit_close(struct hop *x)
 
 /* ---- results ---- */
 
-/* The sum over the old slices, or NULL. */
+/* The sum over the old slices; where there is none, an empty group: which it is for a key is hard to predict, so nothing branches on it. */
 static void *old_part(const struct hop *x, const struct hop_key *k)
 {
-    return k->oldest && k->oldest->old ? hop_sum(x, k->oldest) : NULL;
+    void *sum = x->nothing;
+
+    if (k->oldest)
+        sum = k->oldest->old ? hop_sum(x, k->oldest) : sum;
+    return sum;
 }
 
-static int64_t rows_of(const struct hop *x, struct sq_entry *e)
-{
-    const struct group *old = old_part(x, hop_key(e));
-    return ((struct group *)hop_group(e))->rows + (old ? old->rows : 0);
-}
+static int64_t rows_of(const void *group) { return ((const struct group *)group)->rows; }
 
-/* Appends the results of n keys, SCRATCH at most. A part that is alone is taken as it is. */
-static sq_rc append_results(struct hop *x, struct sq_entry *const *e, uint32_t n, struct sq_col *cols)
+/* Both parts of a key's result in one. */
+static sq_rc add_parts(struct hop *x, void *sum, void *old, void *own)
 {
-    uint32_t used = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        void *old = old_part(x, hop_key(e[i])), *sum = x->scratch + used * x->group;
-        if (!old || ((struct group *)hop_group(e[i]))->rows == 0) {
-            x->result[i] = hop_entry(old ? old : hop_group(e[i]));
-            continue;
-        }
-        used++;
+    if (x->a.has_drop)                           /* what hangs on a group is not shared */
         SQ_TRY(sq_hop_add(x, sum, old));
-        SQ_TRY(sq_hop_add(x, sum, hop_group(e[i])));
+    else
+        hop_copy(sum, old, x->group);
+    return sq_hop_add(x, sum, own);
+}
+
+/* Appends the results of n keys, SCRATCH at most, whose old parts are given. */
+static sq_rc append_results(struct hop *x, struct sq_entry *const *e, void *const *old, uint32_t n, struct sq_col *cols)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        void *sum = x->scratch + i * x->group;
         x->result[i] = hop_entry(sum);
+        SQ_TRY(add_parts(x, sum, old[i], hop_group(e[i])));
     }
     SQ_TRY(sq_hop_added(x));
     SQ_TRY(sq_agg_results(&x->a, x->result, n, cols));
-    for (uint32_t i = 0; x->a.has_drop && i < used; i++)
-        sq_agg_drop(&x->a, hop_entry(x->scratch + i * x->group));
-    memset(x->scratch, 0, used * x->group);
+    for (uint32_t i = 0; x->a.has_drop && i < n; i++)
+        sq_hop_clear(x, x->scratch + i * x->group);
     return SQ_OK;
 }
 
@@ -135,41 +140,40 @@ static void put_value(struct sq_col *to, uint32_t at, const struct sq_col *from,
         sq_bit_set(to->vec.valid, at);
 }
 
-#define PUT(T)                                                                             \
-    for (uint32_t i = 0; i < n; i++)                                                       \
-        ((T *)to->vec.data)[hop_key(e[i])->place - 1] = ((const T *)from->vec.data)[i];
-
-static void put_values(struct sq_col *to, struct sq_entry *const *e, const struct sq_col *from, uint32_t n, uint32_t size)
+static void put_values(struct sq_col *to, const uint32_t *at, const struct sq_col *from, uint32_t n, uint32_t size)
 {
     if (!from->vec.valid && !to->vec.valid && size == 8) {
-        PUT(uint64_t)
+        for (uint32_t i = 0; i < n; i++)
+            ((uint64_t *)to->vec.data)[at[i]] = ((const uint64_t *)from->vec.data)[i];
         return;
     }
     for (uint32_t i = 0; i < n; i++)
-        put_value(to, hop_key(e[i])->place - 1, from, i, size);
+        put_value(to, at[i], from, i, size);
 }
 
 /* The keys' results in their places; new ones get places at the end. */
-static sq_rc put_results(struct hop *x, struct sq_entry *const *e, uint32_t n)
+static sq_rc put_results(struct hop *x, struct sq_entry *const *e, void *const *old, uint32_t n)
 {
-    uint32_t made = 0;
+    uint32_t made = 0, at[SCRATCH];
 
     for (uint32_t i = 0; i < x->a.nitems; i++)
         sq_col_reset(&x->new_cols[i]);
-    SQ_TRY(append_results(x, e, n, x->new_cols));
+    SQ_TRY(append_results(x, e, old, n, x->new_cols));
     SQ_TRY(sq_grow(x->a.base.ctx, &x->live, &x->live_cap, x->nlive + n, sizeof(struct sq_entry *)));
     for (uint32_t i = 0; i < n; i++) {
-        if (hop_key(e[i])->place)
-            continue;
-        x->live[x->nlive++] = e[i];
-        hop_key(e[i])->place = (uint32_t)x->nlive;
-        made++;
+        struct hop_key *k = hop_key(e[i]);
+        if (!k->place) {
+            x->live[x->nlive++] = e[i];
+            k->place = (uint32_t)x->nlive;
+            made++;
+        }
+        at[i] = k->place - 1;
     }
     SQ_TRY(sq_keys_append(&x->a.keys, x->live + x->nlive - made, made, x->key_cols));
     for (uint32_t i = 0; i < x->a.nitems; i++) {
         SQ_TRY(sq_col_reserve(&x->val_cols[i], made));
         x->val_cols[i].n += made;
-        put_values(&x->val_cols[i], e, &x->new_cols[i], n, x->sizes[x->a.ngroup + i]);
+        put_values(&x->val_cols[i], at, &x->new_cols[i], n, x->sizes[x->a.ngroup + i]);
     }
     return SQ_OK;
 }
@@ -234,13 +238,17 @@ static sq_rc add_place(struct hop *x, struct sq_entry *e)
 static sq_rc look_at_touched(struct hop *x)
 {
     struct sq_entry *some[SCRATCH];
+    void *old[SCRATCH];
     uint32_t n = 0;
 
     for (size_t i = 0; i < x->ntouched; i++) {
         struct sq_entry *e = x->touched[i];
-        if (i + AHEAD < x->ntouched)             /* its memory is asked for before it is needed */
-            __builtin_prefetch((char *)hop_key(x->touched[i + AHEAD])->oldest + sizeof(struct hop_record) + x->group);
-        if (rows_of(x, e) <= 0) {
+        if (i + 2 * AHEAD < x->ntouched)         /* memory is asked for before it is needed: the key, then its oldest record */
+            __builtin_prefetch(hop_key(x->touched[i + 2 * AHEAD]));
+        if (i + AHEAD < x->ntouched)
+            __builtin_prefetch((char *)hop_key(x->touched[i + AHEAD])->oldest + offsetof(struct hop_record, old));
+        old[n] = old_part(x, hop_key(e));
+        if (rows_of(hop_group(e)) + rows_of(old[n]) <= 0) {
             take_away(x, e);
             continue;
         }
@@ -250,7 +258,7 @@ static sq_rc look_at_touched(struct hop *x)
         }
         some[n++] = e;
         if (n == SCRATCH) {
-            SQ_TRY(put_results(x, some, n));
+            SQ_TRY(put_results(x, some, old, n));
             n = 0;
         }
     }
@@ -258,7 +266,7 @@ static sq_rc look_at_touched(struct hop *x)
     if (++x->mark == 0)
         x->mark = 1;
     if (n > 0)
-        SQ_TRY(put_results(x, some, n));
+        SQ_TRY(put_results(x, some, old, n));
     return x->kept && x->gone > x->nlive + SQ_BATCH_ROWS ? renew_keys(x) : SQ_OK;
 }
 
@@ -283,8 +291,13 @@ static sq_rc anew(struct hop *x, size_t at, uint32_t n)
     for (uint32_t i = 0; i < x->a.nitems; i++)
         sq_col_reset(&x->val_cols[i]);
     SQ_TRY(sq_keys_append(&x->a.keys, x->live + at, n, x->key_cols));
-    for (uint32_t k = 0; k < n; k += SCRATCH)
-        SQ_TRY(append_results(x, x->live + at + k, n - k < SCRATCH ? n - k : SCRATCH, x->val_cols));
+    for (uint32_t k = 0; k < n; k += SCRATCH) {
+        void *old[SCRATCH];
+        uint32_t some = n - k < SCRATCH ? n - k : SCRATCH;
+        for (uint32_t i = 0; i < some; i++)
+            old[i] = old_part(x, hop_key(x->live[at + k + i]));
+        SQ_TRY(append_results(x, x->live + at + k, old, some, x->val_cols));
+    }
     for (uint32_t i = 0; i < x->a.ngroup; i++)
         sq_col_seal(&x->key_cols[i]);
     for (uint32_t i = 0; i < x->a.nitems; i++)

@@ -157,8 +157,9 @@ void sq_hop_forget(struct hop *x, struct hop_record *r)
     *(r->next ? &r->next->prev : &k->newest) = NULL;
     if (x->a.has_drop)
         drop_record(x, r);
-    r->next = x->free;
-    x->free = r;
+    r->next = NULL;                              /* used again in the order in which they were: so those of a slice stay side by side */
+    *(x->free ? &x->last_free->next : &x->free) = r;
+    x->last_free = r;
 }
 
 sq_rc sq_hop_late(struct hop *x, struct sq_entry *key, int64_t slice, int64_t from, struct hop_late **out)

@@ -209,7 +209,7 @@ static sq_rc check_times(struct watermark *w, const struct sq_batch *in, struct 
     uint32_t n = 0;
 
     *out = *in;
-    if (v->enc == SQ_FLAT && !v->valid)
+    if (sq_vec_dense(v, in->rows))
         return SQ_OK;
     for (uint32_t i = 0; i < in->nsel; i++)
         if (!sq_vec_null(v, sq_row(in, i)) || may_be_null(op, in, sq_row(in, i)))
@@ -224,7 +224,7 @@ static sq_rc check_times(struct watermark *w, const struct sq_batch *in, struct 
     return SQ_OK;
 }
 
-static bool flat8(const struct sq_vec *v) { return v->enc == SQ_FLAT && !v->valid && sq_type_phys(v->type) != SQ_P_TS16; }
+static bool dense8(const struct sq_vec *v, uint32_t rows) { return sq_type_phys(v->type) != SQ_P_TS16 && sq_vec_dense(v, rows); }
 
 /* Of a time that is not NULL. */
 static int64_t time_at(const struct sq_vec *v, uint32_t r)
@@ -244,7 +244,7 @@ static bool run_on(const struct sq_batch *in, const struct sq_vec *time, const s
     int64_t top = *max;
     bool below = false;
 
-    if (!in->sel && flat8(time) && flat8(value)) {
+    if (!in->sel && dense8(time, in->rows) && dense8(value, in->rows)) {
         const int64_t *t = time->data, *v = value->data;
         for (uint32_t r = 0; r < in->rows; r++) {
             below |= t[r] <= top;
@@ -266,7 +266,7 @@ static void judge(struct watermark *w, struct sq_batch *out, const struct sq_vec
 {
     const int64_t *v = value->data;
 
-    if (!out->sel && flat8(value))
+    if (!out->sel && dense8(value, out->rows))
         for (uint32_t r = 0; r < out->rows; r++) {
             w->wm[r] = max;
             max = v[r] > max ? v[r] : max;
@@ -298,19 +298,18 @@ static sq_rc emit_piece(struct watermark *w, const struct sq_batch *all, uint32_
 
 /* A batch with rows that may be late for some of their windows, as none is whose time is the watermark itself: the watermark goes on before each of them, as it would if rows came one
  * by one. */
-static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *out, const struct sq_vec *time, const struct sq_vec *value, struct clock *c)
+static sq_rc emit_pieces(struct watermark *w, const struct sq_batch *out, const struct sq_vec *time, struct clock *c, int64_t max)
 {
+    const int64_t *t = dense8(time, out->rows) ? time->data : NULL;
     uint32_t from = 0;
-    int64_t max = c->max;
 
     for (uint32_t i = 0; i < out->nsel; i++) {
         uint32_t r = sq_row(out, i);
-        if (out->wm[r] > c->max && i > from && time_at(time, r) < out->wm[r]) {
-            c->max = max;
-            SQ_TRY(emit_piece(w, out, from, i));
-            from = i;
-        }
-        max = later(value, r, max);
+        if ((t ? t[r] : time_at(time, r)) >= out->wm[r] || out->wm[r] <= c->max || i == from)
+            continue;
+        c->max = out->wm[r];
+        SQ_TRY(emit_piece(w, out, from, i));
+        from = i;
     }
     c->max = max;
     return emit_piece(w, out, from, out->nsel);
@@ -339,7 +338,7 @@ static sq_rc watermark_batch(struct sq_op *op, uint32_t input, const struct sq_b
     if (below || op->plan->u.watermark.every)
         judge(w, &out, &value, c->max);
     if (below)
-        return emit_pieces(w, &out, time, &value, c);
+        return emit_pieces(w, &out, time, c, max);
     c->max = max;
     SQ_TRY(sq_emit_batch(op, &out));
     return tell(w);
