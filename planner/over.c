@@ -439,6 +439,12 @@ static sq_rc to_count(struct sq_bind_env *env, struct sq_plan *p)
     return SQ_OK;
 }
 
+/* The rows of a batch have one processing time, and still come one after the other. */
+static bool by_clock(const struct sq_plan *p)
+{
+    return p->u.rank.nkeys == 1 && sq_plan_time(p->inputs[0], p->u.rank.keys[0].col) == SQ_TIME_PROC;
+}
+
 static sq_rc check_rank(struct sq_bind_env *env, struct sq_plan *p)
 {
     bool timed = by_time(p, p->u.rank.keys, p->u.rank.nkeys);
@@ -448,7 +454,7 @@ static sq_rc check_rank(struct sq_bind_env *env, struct sq_plan *p)
         sq_fail_at(env->ctx, SQ_UNSUPPORTED, p->span, "ROW_NUMBER needs a condition that says how many rows are wanted");
         return sq_hint(env->ctx, "SELECT … FROM (SELECT *, ROW_NUMBER() OVER (…) AS n FROM t) WHERE n <= 3; without one only ORDER BY an event time, ascending, is possible");
     }
-    p->u.rank.last_of_equals = timed && p->u.rank.keys[0].desc && p->u.rank.to == 1;
+    p->u.rank.last_of_equals = p->u.rank.keys[0].desc && (by_clock(p) || (timed && p->u.rank.to == 1));
     p->u.rank.windowed = p->window != NULL;
     return SQ_OK;
 }

@@ -4,7 +4,7 @@
  *
  * Each partition is an array of its rows, packed, sorted by order-preserving bytes (sortkey.h) and then by arrival; a row finds its place by binary search. Of an input that only
  * grows no row behind `to` is kept. What a row that comes or goes changes is put out at once: with the number, every place behind it has another row; without, one row comes into the
- * places and one goes out of them, at most. Batch mode puts out the places at the end.
+ * places and one goes out of them, at most. What comes out is judged by the watermark of the row that made it come out. Batch mode puts out the places at the end.
  *
  * State: `to` rows for each partition, or all rows where they may be taken back; with a time to live (state/ttl.h), of a partition that no row has gone into or out of for so long
  * nothing is left. FLINK: the same changelog, but for places that get a row equal to the one they had; drops the rows of each sort key by themselves.
@@ -28,6 +28,8 @@ struct rank {
     struct sq_out out;
     int64_t from, to;                      /* places, from 0; the last included */
     bool number, retracts;
+    bool judged;                           /* the batch has watermarks; of the current row: */
+    int64_t judge, wm[SQ_BATCH_ROWS];      /* wm: of the rows of `out` */
     size_t bytes;
     struct sq_ttl ttl;
     struct sq_sweep sweep;
@@ -68,8 +70,11 @@ static sq_rc rank_open(struct sq_op *op)
 
 static sq_rc flush(struct rank *x)
 {
-    if (x->out.n)
-        SQ_TRY(sq_emit_batch(&x->base, sq_out_batch(&x->out)));
+    if (x->out.n) {
+        struct sq_batch b = *sq_out_batch(&x->out);
+        b.wm = x->judged ? x->wm : NULL;
+        SQ_TRY(sq_emit_batch(&x->base, &b));
+    }
     sq_out_reset(&x->out);
     return SQ_OK;
 }
@@ -84,6 +89,7 @@ static sq_rc put(struct rank *x, const struct rrow *w, int64_t place, enum sq_ki
         return x->base.ctx->err.rc == SQ_NOMEM ? SQ_NOMEM : sq_fail(x->base.ctx, SQ_INTERNAL, "a row in the state of a rank is damaged");
     if (x->number)
         SQ_TRY(sq_col_append_fixed(&x->out.cols[n], &number));
+    x->wm[x->out.n] = x->judge;
     SQ_TRY(sq_out_row(&x->out, kind));
     return x->out.n >= SQ_BATCH_ROWS - 1 && kind != SQ_UPDATE_BEFORE ? flush(x) : SQ_OK;     /* both halves of an update in one batch */
 }
@@ -254,9 +260,11 @@ static sq_rc rank_batch(struct sq_op *op, uint32_t input, const struct sq_batch 
     for (uint32_t i = 0; x->ttl.us && i < in->nsel; i++)
         expire(x, partition_of(x->entry[i]));
     sq_ttl_wake(&x->ttl, op);
+    x->judged = in->wm != NULL;
     for (uint32_t i = 0; i < in->nsel; i++) {
         uint32_t r = sq_row(in, i);
         bool found = true;
+        x->judge = in->wm ? in->wm[r] : SQ_TS_MIN;
         sq_buf_reset(&x->key);
         sq_buf_reset(&x->row);
         SQ_TRY(sq_sortkey(&x->key, in->cols, p->u.rank.keys, p->u.rank.nkeys, r));
