@@ -115,6 +115,10 @@ struct sq_held { char by[96]; int64_t ns; };
 void sq_watermark_held(const struct sq_op *, struct sq_held *);
 /* On worker 0: whether the source below plan node p has a split of this name that no worker has begun. Elsewhere: false. */
 bool sq_source_waits(struct sq_worker *, const struct sq_plan *p, struct sq_str id);
+/* 'scan.after' in a UNION ALL: time goes on from one source to the next. The watermark of the source below p, as it stands on this worker, for those that continue it; and the one that the
+ * source below p goes on from: SQ_TS_MIN, or once the others have been read the greatest that they came to on any worker. */
+void sq_source_told(struct sq_worker *, const struct sq_plan *p, int64_t watermark);
+int64_t sq_source_continues(struct sq_worker *, const struct sq_plan *p);
 
 /* Processing time. The class's `timer` is called once the clock (os->now_us, the wall clock that tests hold) is at at_us or behind it, also when nothing comes in. One call is owed at a
  * time: of several requests the earliest counts, and `timer` asks for the next. It may put out rows, as `batch` may. Not kept in checkpoints: `restore` asks again; what is due by then

@@ -5,7 +5,7 @@
  * Each split of the source has a watermark, the greatest value of its rows so far. A row is judged by the watermark of the rows before it in its split: where a batch has rows at or
  * below that, the batch carries it row by row (sq_batch.wm), so lateness does not depend on how rows are cut into batches or how splits take turns. A row of several windows may be
  * late for some of them; so the watermark is sent on before such a row, too: with one split everything is as if rows came one by one. With several, a row that is late for a window
- * by its own split alone still counts in it, if it is in a later one.
+ * by its own split alone still counts in it, if it is in a later one. The splits of a table that continues others ('scan.after') begin with the watermark that those came to.
  * What goes on in band, behind each batch, is the least watermark of the splits that are being read here and are not idle; nothing while there are splits that nobody has begun.
  * Where all are idle or have ended: the greatest of them, so that it does not matter which was idle first.
  *
@@ -65,8 +65,10 @@ static sq_rc add_clock(struct sq_op *op, struct clock **list, size_t *n, size_t 
 /* The clock of a split number, made where there is none yet. */
 static sq_rc clock_of(struct watermark *w, uint32_t split, struct clock **out)
 {
-    while (w->n <= split)
+    while (w->n <= split) {
         SQ_TRY(add_clock(&w->base, &w->splits, &w->n, &w->cap, out));
+        (*out)->max = sq_source_continues(w->base.worker, w->base.plan->inputs[0]);
+    }
     *out = &w->splits[split];
     return SQ_OK;
 }
@@ -91,10 +93,31 @@ static struct clock *saved_clock(struct watermark *w, struct sq_str id)
     return NULL;
 }
 
-/* The least watermark of the splits that count; of none: the greatest that there was. */
+/* Another table goes on from the source's time. */
+static bool is_continued(const struct watermark *w)
+{
+    const struct sq_plan *p = w->base.plan->inputs[0];
+
+    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_FILTER)
+        p = p->inputs[0];
+    return p->kind == SQ_N_SCAN && p->u.scan.waited_for;
+}
+
+/* The greatest watermark there was. */
+static int64_t greatest(const struct watermark *w)
+{
+    int64_t most = w->ended;
+
+    for (size_t i = 0; i < w->n; i++)
+        if (w->splits[i].live && w->splits[i].max > most)
+            most = w->splits[i].max;
+    return most;
+}
+
+/* The least watermark of the splits that count; of none: the greatest. */
 static int64_t least(const struct watermark *w, bool *idle)
 {
-    int64_t least = SQ_TS_MAX, most = w->ended;
+    int64_t least = SQ_TS_MAX;
     uint32_t live = 0, active = 0;
 
     for (size_t i = 0; i < w->n; i++) {
@@ -103,13 +126,11 @@ static int64_t least(const struct watermark *w, bool *idle)
             continue;
         live++;
         active += !c->idle;
-        if (c->max > most)
-            most = c->max;
         if (!c->idle && c->max < least)
             least = c->max;
     }
     *idle = live > 0 && active == 0;
-    return active ? least : most;
+    return active ? least : greatest(w);
 }
 
 static int64_t mono_ns(const struct sq_op *op) { return op->ctx->os ? op->ctx->os->mono_ns(op->ctx->os->arg) : 0; }
@@ -138,6 +159,8 @@ static sq_rc tell(struct watermark *w)
     bool idle;
     int64_t ts = least(w, &idle);
 
+    if (is_continued(w))
+        sq_source_told(w->base.worker, w->base.plan->inputs[0], greatest(w));
     if (!w->unread)
         SQ_TRY(sq_emit_watermark(&w->base, ts));
     return sq_emit_idle(&w->base, w->base.ins[0].idle || (idle && !w->unread));
@@ -350,7 +373,9 @@ static sq_rc watermark_of_input(struct sq_op *op, int64_t ts)
     return ts == SQ_TS_MAX ? sq_emit_watermark(op, ts) : SQ_OK;
 }
 
-/* ---- state: a record for each split: its watermark, its name ---- */
+/* ---- state: a record for each split: its watermark, its name; of a source that another table continues the greatest watermark, under a name that no split has ---- */
+
+#define ALL_SPLITS SQ_STR("\001")
 
 static sq_rc put_clock(struct sq_snapshot_out *out, const struct clock *c)
 {
@@ -382,7 +407,9 @@ static sq_rc watermark_snapshot(struct sq_op *op, struct sq_snapshot_out *out)
     for (size_t i = 0; i < w->nsaved; i++)
         if (!known(w, &w->saved[i]) && sq_source_waits(op->worker, op->plan->inputs[0], (struct sq_str){w->saved[i].id, w->saved[i].id_n}))
             SQ_TRY(put_clock(out, &w->saved[i]));
-    return SQ_OK;
+    if (!is_continued(w) || greatest(w) == SQ_TS_MIN)
+        return SQ_OK;
+    return put_clock(out, &(struct clock){.id = (char *)(uintptr_t)ALL_SPLITS.p, .id_n = ALL_SPLITS.n, .max = greatest(w)});
 }
 
 static sq_rc take_saved(struct watermark *w, const char *p, size_t n)
@@ -395,6 +422,11 @@ static sq_rc take_saved(struct watermark *w, const char *p, size_t n)
         return sq_fail(w->base.ctx, SQ_DATA, "the saved watermark of a split is damaged");
     memcpy(&max, p, 8);
     id = (struct sq_str){p + 8, (uint32_t)(n - 8)};
+    if (sq_str_eq(id, ALL_SPLITS)) {
+        w->ended = max > w->ended ? max : w->ended;
+        sq_source_told(w->base.worker, w->base.plan->inputs[0], w->ended);
+        return SQ_OK;
+    }
     if (id.n == 0) {                             /* no split is known: of several workers the least */
         SQ_TRY(clock_of(w, 0, &c));
         c->max = c->live && c->max < max ? c->max : max;

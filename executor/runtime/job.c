@@ -98,8 +98,11 @@ static sq_rc new_workers(struct sq_job *job)
     job->nodes = sq_calloc(job->ctx, (plan->nnodes + 1) * sizeof *job->nodes);
     job->exchanges = sq_calloc(job->ctx, (plan->nnodes + 1) * sizeof *job->exchanges);
     job->sources_ended = sq_calloc(job->ctx, (plan->nnodes + 1) * sizeof *job->sources_ended);
-    if (!job->nodes || !job->exchanges || !job->sources_ended)
+    job->told = sq_alloc(job->ctx, (plan->nnodes + 1) * sizeof *job->told);
+    if (!job->nodes || !job->exchanges || !job->sources_ended || !job->told)
         return SQ_NOMEM;
+    for (uint32_t i = 0; i <= plan->nnodes; i++)
+        atomic_init(&job->told[i], SQ_TS_MIN);
     for (uint32_t i = 0; i < plan->nroots; i++)
         SQ_TRY(list_nodes(job, plan->roots[i], &several));
     n = several && !all_single(job) ? plan->config.parallelism : 1;
@@ -470,6 +473,7 @@ void sq_job_close(struct sq_job *job)
         sq_exchange_free(job->ctx, job->exchanges[i]);
     sq_free(job->ctx, job->exchanges);
     sq_free(job->ctx, (void *)job->sources_ended);
+    sq_free(job->ctx, (void *)job->told);
     sq_free(job->ctx, (void *)job->nodes);
     sq_free(job->ctx, job->workers);
     sq_free(job->ctx, job->sum);

@@ -99,6 +99,7 @@ struct sq_job {
     uint32_t nworkers;
     struct sq_exchange **exchanges;        /* by plan id */
     _Atomic uint32_t *sources_ended;       /* by plan id: workers on which the source has ended */
+    _Atomic int64_t *told;                 /* by plan id: the greatest watermark of a source that others continue */
     _Atomic int stop;                      /* the threads shall leave */
     _Atomic int abort;                     /* what is being committed is given up */
     _Atomic uint64_t barrier;              /* the last one that was asked for: sources send it */

@@ -738,6 +738,28 @@ sq_rc sq_source_place(struct sq_worker *w, const struct sq_plan *p, uint32_t spl
     return rc;
 }
 
+void sq_source_told(struct sq_worker *w, const struct sq_plan *p, int64_t watermark)
+{
+    struct scan *s = scan_below(w, p);
+    _Atomic int64_t *told = s && s->base.plan->u.scan.waited_for ? &w->job->told[s->base.plan->id] : NULL;
+    int64_t was = told ? atomic_load(told) : INT64_MAX;
+
+    while (was < watermark && !atomic_compare_exchange_weak(told, &was, watermark))
+        ;
+}
+
+int64_t sq_source_continues(struct sq_worker *w, const struct sq_plan *p)
+{
+    struct scan *s = scan_below(w, p);
+    int64_t most = SQ_TS_MIN;
+
+    for (uint32_t i = 0; s && s->base.plan->u.scan.continues && i < s->base.plan->u.scan.nafter; i++) {
+        int64_t ts = atomic_load(&w->job->told[s->base.plan->u.scan.after[i]->id]);
+        most = ts > most ? ts : most;
+    }
+    return most;
+}
+
 bool sq_source_waits(struct sq_worker *w, const struct sq_plan *p, struct sq_str id)
 {
     struct scan *s = w && w->number == 0 ? scan_below(w, p) : NULL;
