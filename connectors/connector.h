@@ -63,7 +63,7 @@ struct sq_decode {
     sq_bad_record_fn *bad; void *bad_arg;
     /* set by the decoder */
     uint32_t consumed;                   /* records done with; the one after gave only part of its rows (a JSON array): give it again */
-    uint64_t nbad_values;                /* values of good records that did not fit and became NULL (ignore-parse-errors) */
+    uint64_t nbad_values;                /* values of good records that did not fit and became NULL: with ignore-parse-errors, and a DECIMAL of too many digits */
     uint64_t nbad, nfiltered;            /* records skipped as bad; records without rows that are not bad (empty lines, tombstones) */
     uint32_t failed;                     /* on SQ_DATA: the record that failed; the error's message begins with the column ("column 'a': …") */
 };

@@ -416,6 +416,7 @@ static void report(struct sq_decoder *x, struct sq_decode *dec, uint32_t record)
         uint32_t column;
         memcpy(&column, d->reports.p + at, 4);
         const char *reason = d->reports.p + at + 4;
+        dec->nbad_values++;
         if (dec->bad)
             dec->bad(dec->bad_arg, record, d->column[column].name, reason);
         at += 4 + strlen(reason) + 1;
@@ -455,7 +456,7 @@ sq_rc sq_csv_decode(struct sq_decoder *x, struct sq_decode *dec)
     sq_rc rc = SQ_OK;
 
     dec->consumed = 0;
-    dec->nbad = dec->nfiltered = 0;
+    dec->nbad = dec->nfiltered = dec->nbad_values = 0;
     dec->failed = 0;
     x->d.heap = &out->heap;
     sq_buf_reset(&x->d.reports);

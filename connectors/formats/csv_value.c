@@ -3,7 +3,7 @@
  * csv_value.c: the text of a field into a column: the conversions of Flink's csv format.
  *
  * As there: white space around numbers, booleans and times does not matter; whatever is not "true" is false; a DECIMAL that has too many digits is
- * NULL; months and days of a DATE may have one digit; elements of an ARRAY or ROW stand between array delimiters, an empty field is an empty
+ * NULL (here reported and counted); months and days of a DATE may have one digit; elements of an ARRAY or ROW stand between array delimiters, an empty field is an empty
  * ARRAY and a NULL ROW. An empty field is no number: it is NULL only by option.
  *
  * FLINK: timestamps must have a day that exists; text must be UTF-8; a field that is the null literal is a NULL ROW.
@@ -20,7 +20,8 @@ static bool report(struct sq_csv_dec *d, uint32_t column, const char *msg)
     return sq_buf_add(&d->reports, msg, strlen(msg) + 1) == SQ_OK;
 }
 
-static enum sq_csv_status unfit(struct sq_csv_dec *d, uint32_t column, const struct sq_type *type, struct sq_col *c, struct sq_str s, const char *why)
+/* NULL for a value, and a report of it, or with `fatal` an error. */
+static enum sq_csv_status no_value(struct sq_csv_dec *d, uint32_t column, const struct sq_type *type, struct sq_col *c, struct sq_str s, const char *why, bool fatal)
 {
     char shown[SQ_SCALAR_SHOWN], name[128], msg[SQ_SCALAR_SHOWN + 400];
     const struct sq_csv_column *f = &d->column[column];
@@ -31,7 +32,7 @@ static enum sq_csv_status unfit(struct sq_csv_dec *d, uint32_t column, const str
         snprintf(msg, sizeof msg, "%s%s: %s", in, why, text);
     else
         snprintf(msg, sizeof msg, "%snot %s: %s", in, sq_scalar_type(d->ctx, type, name, sizeof name), text);
-    if (!d->opt.ignore_errors) {
+    if (fatal) {
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': %s", SQ_FMT(f->name), msg);
         if (s.n == 0 && !d->opt.null_literal.p)
             sq_hint(d->ctx, "if empty fields are NULL: 'csv.null-literal' = ''");
@@ -40,6 +41,11 @@ static enum sq_csv_status unfit(struct sq_csv_dec *d, uint32_t column, const str
         return SQ_CSV_FATAL;
     }
     return report(d, column, msg) && sq_col_append_null(c) == SQ_OK ? SQ_CSV_OK : SQ_CSV_FATAL;
+}
+
+static enum sq_csv_status unfit(struct sq_csv_dec *d, uint32_t column, const struct sq_type *type, struct sq_col *c, struct sq_str s, const char *why)
+{
+    return no_value(d, column, type, c, s, why, !d->opt.ignore_errors);
 }
 
 enum sq_csv_status sq_csv_missing(struct sq_csv_dec *d, uint32_t column, struct sq_col *c, uint32_t have)
@@ -189,7 +195,7 @@ static enum sq_csv_status put_scalar(struct sq_csv_dec *d, uint32_t column, cons
     case SQ_T_DECIMAL:
         switch (sq_scalar_decimal(sq_scalar_trim(s), type, &dec)) {
         case 1: PUT(c, sq_i128, dec); return SQ_CSV_OK;
-        case 0: return sq_col_append_null(c) == SQ_OK ? SQ_CSV_OK : SQ_CSV_FATAL;
+        case 0: return no_value(d, column, type, c, s, NULL, false);
         default: return unfit(d, column, type, c, s, NULL);
         }
     case SQ_T_DATE:

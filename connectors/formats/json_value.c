@@ -115,7 +115,8 @@ uint32_t sq_json_child(struct sq_json_dec *d, const struct sq_json_field *row, s
 
 /* ---- errors ---- */
 
-enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c, const char *p, size_t n, const char *why)
+/* NULL for a value, and a report of it, or with `fatal` an error. */
+static enum sq_json_status no_value(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c, const char *p, size_t n, const char *why, bool fatal)
 {
     char shown[SQ_SCALAR_SHOWN], type[128], in[140] = "", msg[SQ_SCALAR_SHOWN + 400];
     const struct sq_json_field *column = &d->root.child[d->column];
@@ -128,7 +129,7 @@ enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_fi
         snprintf(msg, sizeof msg, "%s%s: %s", in, why, shown);
     else
         snprintf(msg, sizeof msg, "%snot %s: %s", in, type, shown);
-    if (!d->opt.ignore_errors) {
+    if (fatal) {
         sq_fail(d->ctx, SQ_DATA, "column '%.*s': %s", SQ_FMT(column->name), msg);
         sq_hint(d->ctx, "to go on with NULL for such values, counted: '%s.ignore-parse-errors' = 'true'", d->format);
         return SQ_JSON_FATAL;
@@ -138,6 +139,11 @@ enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_fi
     if (d->reports.rc != SQ_OK || sq_col_append_null(c) != SQ_OK)
         return SQ_JSON_FATAL;
     return SQ_JSON_OK;
+}
+
+enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c, const char *p, size_t n, const char *why)
+{
+    return no_value(d, f, c, p, n, why, !d->opt.ignore_errors);
 }
 
 enum sq_json_status sq_json_missing(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c)
@@ -464,8 +470,8 @@ static enum sq_json_status put_token(struct sq_json_dec *d, const struct sq_json
         case 1:
             PUT(c, sq_i128, dec);
             return SQ_JSON_OK;
-        case 0:
-            return sq_col_append_null(c) == SQ_OK ? SQ_JSON_OK : SQ_JSON_FATAL;
+        case 0:                                          /* as in Flink it is NULL, but not in silence */
+            return no_value(d, f, c, t->src.p, t->src.n, NULL, false);
         }
         break;
     case SQ_T_DATE:

@@ -187,6 +187,7 @@ static sq_rc decode_keys(struct sq_kafka_reader *r)
         return failed(r, r->cur, r->offset[first + d.failed], true);
     SQ_TRY(rc);
     r->stats.bad += d.nbad;
+    r->stats.bad_values += d.nbad_values;
     r->stats.filtered += d.nfiltered;
     for (uint32_t i = 0; i < r->key_out.n; i++)
         if ((i && r->key_record[i] == r->key_record[i - 1]) || d.consumed < d.nrec) {
@@ -359,6 +360,7 @@ static sq_rc decode_live(struct sq_kafka_reader *r)
             return failed(r, r->cur, r->offset[r->done + r->live_of[r->row_record[i - 1]]], false);
         }
     r->stats.bad += d.nbad;
+    r->stats.bad_values += d.nbad_values;
     r->stats.filtered += d.nfiltered;
     return SQ_OK;
 }
@@ -442,6 +444,7 @@ sq_rc sq_kafka_decode(struct sq_kafka_reader *r, struct sq_poll *out)
         read_up_to(r, r->done);
     p->next = r->done < r->end ? r->offset[r->done] : r->run_next;
     r->stats.bad += d.nbad;
+    r->stats.bad_values += d.nbad_values;
     r->stats.filtered += d.nfiltered;
     if (r->out.n > dropped) {
         r->stats.rows += r->out.n - dropped;

@@ -40,6 +40,22 @@ def ignored_and_counted(case):
     p = case.run(sql=job(source=IGNORE))
     equal([r for r in rows(case) if r[0]], [('a', 1), ('b', None), ('c', 3)])
     contains(p.stderr, '5 records = 3 rows + 2 bad; 1 value did not fit and is NULL')
+    case.write('t.csv', 'a,1\nb,twelve\nc,3\nd,4,5\n')
+    p = case.run(sql=job('csv.db').replace('t.ndjson', 't.csv').replace("'json'", "'csv', 'csv.ignore-parse-errors' = 'true'"))
+    equal(rows(case, 'csv.db'), [('a', 1), ('b', None), ('c', 3)])
+    contains(p.stderr, '4 records = 3 rows + 1 bad; 1 value did not fit and is NULL')
+
+
+@test
+def decimals_that_are_too_long(case):
+    """NULL, as in Flink, also where other values fail the job; but counted"""
+    case.write('t.ndjson', '{"id":"a","v":99999999.999}\n{"id":"b","v":1.5}\n')
+    case.write('t.csv', 'a,99999999.999\nb,1.5\n')
+    for name in ('json', 'csv'):
+        sql = job(f'{name}.db').replace('v INT', 'v DECIMAL(10, 2)').replace("'json'", f"'{name}'").replace('t.ndjson', 't.ndjson' if name == 'json' else 't.csv')
+        p = case.run(sql=sql)
+        equal([r[1] is None for r in rows(case, f'{name}.db')], [True, False])
+        contains(p.stderr, '2 records = 2 rows + 0 bad; 1 value did not fit and is NULL')
 
 
 @test
