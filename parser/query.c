@@ -253,7 +253,10 @@ struct sq_ast_from *sq_from_join(struct sq_parse *P, struct sq_ast_from *a, stru
     grow(P, f->span, &f->height, b->height);
     if (on)
         grow(P, f->span, &f->height, on->height);
-    if (kind != SQ_JOIN_CROSS && !natural && !on && !using_cols) {
+    if (kind != SQ_JOIN_CROSS && !natural && !on && !using_cols && P->tokens[P->feeding].code == SQ_TK_FOR) {
+        sq_parse_fail(P, SQ_SYNTAX, sq_tok_span(P, &P->tokens[P->feeding]), "FOR SYSTEM_TIME AS OF stands right behind the name of a table");
+        sq_parse_hint(P, "an alias follows it: JOIN rates FOR SYSTEM_TIME AS OF o.ts AS r ON …");
+    } else if (kind != SQ_JOIN_CROSS && !natural && !on && !using_cols) {
         sq_parse_fail(P, SQ_SYNTAX, sq_tok_span(P, kw), "this JOIN has no condition");
         sq_parse_hint(P, "add ON ... or USING (...), or write CROSS JOIN for all pairs");
     }

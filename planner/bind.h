@@ -248,6 +248,7 @@ sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, cons
 bool sq_window_same(const struct sq_window_spec *, const struct sq_window_spec *);
 /* An AGGREGATE by the window_start and window_end of its input (annotated). */
 bool sq_groups_by_window(const struct sq_plan *);
+bool sq_groups_by_half_window(const struct sq_plan *);           /* by window_start or window_end alone: an aggregate as any other */
 /* Aggregates by windows become aggregates of windows. Annotates time. */
 sq_rc sq_find_windows(struct sq_arena *, struct sq_plan **);
 /* Refuses windows of processing time that have not become an aggregate. */

@@ -129,11 +129,11 @@ static sq_rc not_found(struct sq_bind_x *x, const struct sq_name *n, uint32_t re
         SQ_WRONG(b, n->span, "no column '%.*s': there is no table here to take it from", SQ_FMT(name));
     else
         SQ_WRONG(b, n->span, "no column '%.*s' in any table of FROM", SQ_FMT(name));
-    if (got.n)
-        return sq_hint(b->ctx, "did you mean '%.*s'?", SQ_FMT(got));
     for (uint32_t i = 0; i < x->nitems; i++)
         if (x->items[i].alias.p && sq_str_eq(x->items[i].alias, name))
             return sq_hint(b->ctx, "'%.*s' is an alias of SELECT, which %s does not see: repeat the expression, or use a subquery", SQ_FMT(name), x->clause);
+    if (got.n)
+        return sq_hint(b->ctx, "did you mean '%.*s'?", SQ_FMT(got));
     return list_columns(b, near, k);
 }
 

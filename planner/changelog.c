@@ -136,6 +136,8 @@ static sq_rc upward(struct sq_infer *c, struct sq_plan *p)
         SQ_TRY(sq_check_temporal(c->ctx, p, !c->config->batch && updates(p->inputs[0]), updates(p->inputs[1])));
     if (p->kind == SQ_N_SCAN)
         SQ_TRY(check_scan(c, p));
+    if (p->kind == SQ_N_AGGREGATE && !c->config->batch && sq_groups_by_half_window(p))
+        sq_notice(c->ctx, "GROUP BY one of window_start and window_end alone is no window: late rows count, and results change and are kept; GROUP BY both for one result per window");
     if (p->kind == SQ_N_LIMIT && !c->config->batch && updates(p->inputs[0])) {
         if (!bounded)
             return refuse_unbounded(c, p, SQ_UNSUPPORTED, p->span, "LIMIT over rows that are updated");

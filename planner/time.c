@@ -132,7 +132,8 @@ static sq_rc of_window_aggregate(struct sq_arena *a, struct sq_plan *p)
     return set_window(a, p, p->u.agg.window, at, at + 1, at + 2);
 }
 
-bool sq_groups_by_window(const struct sq_plan *p)
+/* How many of the window's bounds are grouped by. */
+static int window_bounds_grouped(const struct sq_plan *p)
 {
     const struct sq_plan_window *w = p->inputs[0]->window;
     bool start = false, end = false;
@@ -140,8 +141,11 @@ bool sq_groups_by_window(const struct sq_plan *p)
         start |= p->u.agg.group[i] == w->start;
         end |= p->u.agg.group[i] == w->end;
     }
-    return start && end;
+    return start + end;
 }
+
+bool sq_groups_by_window(const struct sq_plan *p) { return window_bounds_grouped(p) == 2; }
+bool sq_groups_by_half_window(const struct sq_plan *p) { return window_bounds_grouped(p) == 1; }
 
 static uint32_t grouped_as(const struct sq_plan *p, uint32_t col)
 {

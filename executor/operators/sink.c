@@ -113,11 +113,11 @@ static bool is_key(const struct sq_sink_spec *spec, uint32_t col)
 static sq_rc null_found(struct sq_op *op, uint32_t col)
 {
     const struct sq_table_spec *t = op->plan->u.sink.table;
+    bool in_key = t->cols[col].type->nullable;
 
-    sq_fail_at(op->ctx, SQ_DATA, op->plan->span, "column '%.*s' of table '%.*s' is %s, and a row has NULL there", SQ_FMT(t->cols[col].name),
-               SQ_FMT(t->name), t->cols[col].type->nullable ? "in the key" : "NOT NULL");
-    return sq_hint(op->ctx, "filter such rows out (WHERE ... IS NOT NULL), leave them out with SET 'table.exec.sink.not-null-enforcer' = 'DROP', "
-                            "or declare the column without NOT NULL");
+    sq_fail_at(op->ctx, SQ_DATA, op->plan->span, "column '%.*s' of table '%.*s' is %s, and a row has NULL there", SQ_FMT(t->cols[col].name), SQ_FMT(t->name), in_key ? "in the key" : "NOT NULL");
+    return sq_hint(op->ctx, "filter such rows out (WHERE … IS NOT NULL), leave them out with SET 'table.exec.sink.not-null-enforcer' = 'DROP', or %s",
+                   in_key ? "give them a value (COALESCE)" : "declare the column without NOT NULL");
 }
 
 /* Takes rows with NULL for a NOT NULL column out of the batch (by a selection in s->sel), or fails at the first. */

@@ -141,8 +141,8 @@ static bool source_balances(const struct sq_op_stat *op)
     return st->bad + st->filtered <= st->records && st->rows >= good && st->rows == op->m.out;
 }
 
-/* Rows may be between two workers. */
-static bool under_way(const struct sq_job *job) { return job->running || (job->failed && job->nworkers > 1); }
+/* Rows may be between two workers, or have been in the hands of an operator that failed. */
+static bool under_way(const struct sq_job *job) { return job->running || job->failed; }
 
 /* What node p, an input of a SIDE, has left out. */
 static uint64_t left_out(const struct sq_job *job, const struct sq_plan *side, uint32_t k)
@@ -358,7 +358,8 @@ sq_rc sq_job_account(const struct sq_job *job, struct sq_buf *b)
 
     sq_job_stats(job, &st);
     sq_buf_printf(b, "account: %llu rows in, %llu out%s", (unsigned long long)st.rows_in, (unsigned long long)st.rows_out,
-                  under_way(job) ? "; some are under way between the workers" : st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
+                  job->failed ? "; the job failed, some may have been under way" : under_way(job) ? "; some are under way between the workers"
+                  : st.balanced ? "; it balances" : "; IT DOES NOT BALANCE");
     for (int pass = 0; pass < 2; pass++)         /* sources first, then from the bottom up */
         for (uint32_t i = job->nnodes; i-- > 0;) {
             const struct sq_plan *p = job->nodes[i];
