@@ -161,6 +161,7 @@ struct sq_plan {
             const struct sq_plan *const *after;   /* scans that have to have ended before this one begins ('scan.after') */
             uint32_t nafter;
             bool waited_for;               /* by others */
+            bool timed;                    /* rows are judged by the watermark of those before them: what has an order is not cut */
             bool continues;                /* while it waits, its watermark holds nothing back: its rows follow theirs in a UNION ALL */
             int64_t idle_ms;               /* a split that gives nothing for so long no longer holds the watermark back; 0: always */
         } scan;

@@ -617,6 +617,7 @@ static sq_rc finish(struct sq_bind_env *env, struct sq_job_plan *j)
         SQ_TRY(share_scans(env, j));
     SQ_TRY(sq_sides_connect(env, j));
     SQ_TRY(sq_find_after(env, j));
+    sq_mark_timed(j);
     for (uint32_t i = 0; i < j->nroots; i++) {
         j->bounded &= j->roots[i]->bounded;
         SQ_TRY(name_node(env, j->roots[i]));

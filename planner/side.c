@@ -307,28 +307,6 @@ static sq_rc carry(struct sq_arena *a, struct sq_plan **slot, uint32_t *pos, uin
     }
 }
 
-static bool join_drops_late(const struct sq_plan *p, uint32_t input)
-{
-    switch (p->u.join.how) {
-    case SQ_JOIN_OF_WINDOWS: return true;
-    case SQ_JOIN_INTERVAL: return sq_plan_time(p->inputs[0], p->u.join.left_time) == SQ_TIME_ROW;
-    case SQ_JOIN_TEMPORAL: return input == 0 && p->u.join.kind == SQ_JOIN_INNER;
-    default: return false;
-    }
-}
-
-static bool drops_late(const struct sq_plan *p, uint32_t input)
-{
-    switch (p->kind) {
-    case SQ_N_WINDOW_AGGREGATE: return p->u.agg.window->time == SQ_TIME_ROW;
-    case SQ_N_WINDOW: return p->u.window.spec->kind == SQ_WINDOW_SESSION && p->u.window.spec->time == SQ_TIME_ROW;
-    case SQ_N_JOIN: return join_drops_late(p, input);
-    case SQ_N_RANK: return p->u.rank.windowed;
-    case SQ_N_OVER: return sq_plan_time(p->inputs[0], p->u.over.keys[0].col) == SQ_TIME_ROW;
-    default: return false;
-    }
-}
-
 static uint32_t table_columns(const struct sq_plan *p)
 {
     while (p->kind != SQ_N_WATERMARK)
@@ -364,7 +342,7 @@ static sq_rc carry_all(struct sq_bind_env *env, struct sq_plan **slot)
     for (uint32_t i = 0; i < p->ninputs; i++)
         SQ_TRY(carry_all(env, &p->inputs[i]));
     for (uint32_t k = 0; k < p->ninputs; k++)
-        for (uint32_t i = 0; i < env->sides->n && drops_late(p, k); i++) {
+        for (uint32_t i = 0; i < env->sides->n && sq_drops_late(p, k); i++) {
             struct sq_plan **to = slot;
             while (*to != p)                                     /* below what takes off columns of the other side */
                 to = &(*to)->inputs[0];
@@ -446,7 +424,7 @@ static sq_rc connect_late(struct sq_bind_env *env, struct sq_plan *p)
         return SQ_NOMEM;
     for (uint32_t i = 0; i < s->ntargets; i++) {
         const struct target *t = &s->targets[i];
-        if (!sq_str_eq(t->path, p->u.side.path) || !drops_late(t->node, t->from.input))
+        if (!sq_str_eq(t->path, p->u.side.path) || !sq_drops_late(t->node, t->from.input))
             continue;
         SQ_TRY(check_target(env, p, t));
         inputs[p->ninputs] = t->node;

@@ -367,3 +367,50 @@ sq_rc sq_time_annotate(struct sq_arena *a, struct sq_plan *p)
         SQ_TRY(sq_time_annotate(a, p->inputs[i]));
     return annotate(a, p);
 }
+
+/* ---- late rows ---- */
+
+static bool join_drops_late(const struct sq_plan *p, uint32_t input)
+{
+    switch (p->u.join.how) {
+    case SQ_JOIN_OF_WINDOWS: return true;
+    case SQ_JOIN_INTERVAL: return sq_plan_time(p->inputs[0], p->u.join.left_time) == SQ_TIME_ROW;
+    case SQ_JOIN_TEMPORAL: return input == 0 && p->u.join.kind == SQ_JOIN_INNER;
+    default: return false;
+    }
+}
+
+bool sq_drops_late(const struct sq_plan *p, uint32_t input)
+{
+    switch (p->kind) {
+    case SQ_N_WINDOW_AGGREGATE: return p->u.agg.window->time == SQ_TIME_ROW;
+    case SQ_N_WINDOW: return p->u.window.spec->kind == SQ_WINDOW_SESSION && p->u.window.spec->time == SQ_TIME_ROW;
+    case SQ_N_JOIN: return join_drops_late(p, input);
+    case SQ_N_RANK: return p->u.rank.windowed;
+    case SQ_N_OVER: return sq_plan_time(p->inputs[0], p->u.over.keys[0].col) == SQ_TIME_ROW;
+    default: return false;
+    }
+}
+
+static bool judges(const struct sq_plan *p)
+{
+    bool some = (p->kind == SQ_N_JOIN && p->u.join.how == SQ_JOIN_TEMPORAL) || (p->kind == SQ_N_WATERMARK && p->u.watermark.every);
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        some |= sq_drops_late(p, i);
+    return some;
+}
+
+static void mark_timed(struct sq_plan *p, bool timed)
+{
+    timed |= judges(p);
+    if (p->kind == SQ_N_SCAN)
+        p->u.scan.timed |= timed;
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        mark_timed(p->inputs[i], timed);
+}
+
+void sq_mark_timed(struct sq_job_plan *j)
+{
+    for (uint32_t i = 0; i < j->nroots && !j->config.batch; i++)
+        mark_timed(j->roots[i], false);
+}

@@ -3,10 +3,9 @@
  * source.c: the operators that bring rows in: Scan drives a connector's reader, Values hands out the plan's constant rows.
  *
  * Splits are listed once, by worker 0, when the job opens (what is not there is an error then), and again now and then where the source finds new
- * ones. The list is shared by the workers' scans, under its lock. Where splits are read one after the other, a worker takes the next when it is
- * done with one; else each worker has every n-th. A restored job reads the saved splits, whoever had them, from their saved positions. A
- * split's position is always the one behind the last batch that was pushed through, as a batch reaches the senders or sinks before the next is
- * asked for.
+ * ones. Where rows are judged by the watermark of those before them nothing is cut that has an order, such as a file. The list is shared by the workers' scans, under its lock. Where
+ * splits are read one after the other, a worker takes the next when it is done with one; else each worker has every n-th. A restored job reads the saved splits, whoever had them, from
+ * their saved positions. A split's position is always the one behind the last batch that was pushed through, as a batch reaches the senders or sinks before the next is asked for.
  *
  * At a barrier each worker saves the splits that it has begun, with its own view of them, and worker 0 also those that nobody had taken when it
  * passed: so a split that changes hands while the barrier is under way is saved by who had it then, or as not begun. The batches of VALUES are splits too.
@@ -162,11 +161,13 @@ static sq_rc list_splits(struct scan *s)
     struct sq_op *op = &s->base;
     struct sq_split *found = NULL;
     struct sq_arena tmp;
-    uint32_t n = 0;
+    uint32_t n = 0, want = s->readers > 1 && op->plan->u.scan.info.one_by_one ? SPLITS_EACH * s->readers : s->readers;
     sq_rc rc;
 
+    if (op->plan->u.scan.timed)
+        want = 1;
     sq_arena_init(&tmp, op->ctx);
-    rc = source_of(op)->splits(op->ctx, &tmp, &s->spec, s->readers > 1 && op->plan->u.scan.info.one_by_one ? SPLITS_EACH * s->readers : s->readers, &found, &n);
+    rc = source_of(op)->splits(op->ctx, &tmp, &s->spec, want, &found, &n);
     if (rc == SQ_OK)
         rc = add_new(s, found, n, true);
     sq_arena_free(&tmp);
