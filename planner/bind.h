@@ -249,7 +249,7 @@ bool sq_window_same(const struct sq_window_spec *, const struct sq_window_spec *
 /* An AGGREGATE by the window_start and window_end of its input (annotated). */
 /* Rows of that input may be dropped as late. */
 bool sq_drops_late(const struct sq_plan *, uint32_t input);
-/* Notes at each scan whether somebody judges its rows by those before them (in streaming mode). */
+/* Notes at each scan whether somebody judges its rows by those before them (in streaming mode), and which of them are to carry their watermark always. */
 void sq_mark_timed(struct sq_job_plan *);
 bool sq_groups_by_window(const struct sq_plan *);
 bool sq_groups_by_half_window(const struct sq_plan *);           /* by window_start or window_end alone: an aggregate as any other */

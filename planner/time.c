@@ -400,17 +400,21 @@ static bool judges(const struct sq_plan *p)
     return some;
 }
 
-static void mark_timed(struct sq_plan *p, bool timed)
+/* `updated`: what is judged is made of the rows by a node that takes rows back, which may be late where the row that comes is not. */
+static void mark_timed(struct sq_plan *p, bool timed, bool updated)
 {
     timed |= judges(p);
+    updated |= timed && p->kind == SQ_N_RANK && !p->u.rank.windowed;
     if (p->kind == SQ_N_SCAN)
         p->u.scan.timed |= timed;
+    if (p->kind == SQ_N_WATERMARK)
+        p->u.watermark.every |= updated;
     for (uint32_t i = 0; i < p->ninputs; i++)
-        mark_timed(p->inputs[i], timed);
+        mark_timed(p->inputs[i], timed, updated);
 }
 
 void sq_mark_timed(struct sq_job_plan *j)
 {
     for (uint32_t i = 0; i < j->nroots && !j->config.batch; i++)
-        mark_timed(j->roots[i], false);
+        mark_timed(j->roots[i], false, false);
 }

@@ -178,7 +178,7 @@ def late_rows(case):
             expected, late = model(table, sizes[kind] * 1000, SIZE_S * 1000)
             if not 5 < late < 100:
                 raise AssertionError(f'SEED={seed}: {late} late rows make no test')
-            for batch, workers in ((2048, 1), (1, 1), (7, 1), (2048, 2), (2048, 4)):      # in smaller batches the file would be cut: several splits, each judged by itself
+            for batch, workers in ((2048, 1), (1, 1), (7, 1), (2048, 2), (7, 2), (1, 4), (2048, 4)):
                 p = here.run('--mode', 'csv', '--batch-rows', batch, sql=script('in', 'streaming', workers) + query)
                 what = f'SEED={seed} {kind}, batches of {batch}, {workers} workers'
                 equal(sorted(p.stdout.splitlines()[1:]), expected, what)
@@ -186,6 +186,35 @@ def late_rows(case):
                     raise AssertionError(f'{what}: the account does not have the {late} late rows\n{p.stderr}')
             everything = here.run('--quiet', '--mode', 'csv', sql=script('in', 'batch', 2) + query).stdout
             equal(sum(int(x.split(',')[2]) for x in everything.splitlines()[1:]), 300 * SIZE_S // sizes[kind], f'SEED={seed} {kind}: rows in batch mode')
+
+
+FIRST, LAST = ('(SELECT id, k, v, d, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {} ORDER BY ts {}) AS n FROM one) WHERE n <= {})'.format(*x) for x in (('k, v', '', 1), ('MOD(id, 7)', 'DESC', 5)))
+AS_OF = ("(SELECT l.id, l.k, l.v, l.d, l.ts, p.d AS price FROM l {} p FOR SYSTEM_TIME AS OF l.ts ON l.k = p.k)".format(j) for j in ('JOIN', 'LEFT JOIN'))
+ON = '(SELECT id, k, v, d, ts FROM r UNION ALL SELECT id, k, v, d, ts FROM l /*+ OPTIONS(\'scan.after\' = \'r\') */)'
+BEHIND = {f'{name}, {w[:4]}': SUMS.format(w.format('TABLE').replace('TABLE TABLE', source))
+          for name, source in zip(('first', 'last', 'as of', 'left as of', 'history'), (FIRST, LAST, *AS_OF, ON)) for w in (TUMBLE, HOP, CUMULATE)}
+
+
+@test
+def late_rows_of_several_files(case):
+    """Which rows are late, and what comes of them, hangs neither on workers nor on batches, also where files are read side by side and behind operators that hold rows back. What is updated
+    (first, last) is read from one file: of several, which row replaces which hangs on how they take turns."""
+    queries = {name: q for name, q in {**QUERIES, **BEHIND}.items() if 'SESSION' not in q}
+    more = f"CREATE TABLE one ({COLUMNS}) WITH ('connector' = 'filesystem', 'path' = 'one/l', 'format' = 'json');\nCREATE TABLE p ({COLUMNS}, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector' = 'filesystem', 'path' = 'in/r', 'format' = 'json', 'json.ignore-parse-errors' = 'true');\n"
+    for seed in range(SEED, SEED + SEEDS):
+        r, here, expected = random.Random(seed), Case(case.dir / str(seed)), {}
+        here.dir.mkdir()
+        for name in 'lr':
+            table = [row for _, row in sorted(((row[0] + r.choice((0, 0, 0, 40000)), row) for row in rows(r, 200)), key=lambda x: x[0])]
+            files(here, 'in', name, table, r, 4)
+            files(here, 'one', name, table, r, 1)
+        for workers, batch in ((1, 2048), (1, 1), (2, 2048), (2, 7), (4, 1), (4, 2048)):
+            for name, q in queries.items():
+                p = here.run('--mode', 'csv', '--batch-rows', batch, sql=script('in', 'streaming', workers) + more + q + ';\n')
+                got = sorted(p.stdout.splitlines()[1:]), sorted(re.findall(r'\d+ late', p.stderr))
+                equal(got, expected.setdefault(name, got), f'SEED={seed} {name}, batches of {batch}, {workers} workers: {q}')
+        if sum(bool(late) for _, late in expected.values()) < len(BEHIND):
+            raise AssertionError(f'SEED={seed}: few late rows: {expected}')
 
 
 if __name__ == '__main__':
