@@ -118,12 +118,17 @@ sq_rc sq_window_bucket(struct window_aggregate *x, struct bucket_name n, bool ma
         *out = *(struct bucket **)SQ_PAYLOAD(e);
     if (e || !make)
         return SQ_OK;
-    SQ_TRY(sq_hashtab_upsert(&x->buckets, 1, &hash, &key, NULL, &e));
     sq_rc rc = new_bucket(x, &n, out);
-    *(struct bucket **)SQ_PAYLOAD(e) = *out;
     if (rc == SQ_OK)
-        rc = put_timer(x, *out);
-    return rc == SQ_OK ? hang_on(x, *out) : rc;
+        rc = sq_hashtab_upsert(&x->buckets, 1, &hash, &key, NULL, &e);
+    if (rc != SQ_OK) {
+        sq_window_free(x, *out);
+        *out = NULL;
+        return rc;
+    }
+    *(struct bucket **)SQ_PAYLOAD(e) = *out;
+    SQ_TRY(put_timer(x, *out));
+    return hang_on(x, *out);
 }
 
 sq_rc sq_window_sum(struct window_aggregate *x, int64_t start, int64_t end, struct bucket **out)

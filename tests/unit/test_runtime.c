@@ -347,7 +347,7 @@ static void alignment(void **state)
 {
     struct sq_input_state ins[2] = {{.watermark = SQ_TS_MIN}, {.watermark = SQ_TS_MIN}};
     struct probe p = {.base = {.cls = &probe_class, .ins = ins, .nins = 2, .watermark = SQ_TS_MIN}};
-    struct sq_edge e[2] = {{&p.base, 0}, {&p.base, 1}};
+    struct sq_edge e[2] = {{&p.base, 0, false}, {&p.base, 1, false}};
     struct sq_op a = {.outs = &e[0], .nouts = 1, .watermark = SQ_TS_MIN}, b = {.outs = &e[1], .nouts = 1, .watermark = SQ_TS_MIN};
     (void)state;
     seen[0] = 0;
@@ -388,7 +388,7 @@ static void all_idle(void **state)
     for (int first = 0; first < 2; first++) {
         struct sq_input_state ins[3] = {{.watermark = SQ_TS_MIN}, {.watermark = SQ_TS_MIN}, {.watermark = SQ_TS_MIN}};
         struct probe p = {.base = {.cls = &probe_class, .ins = ins, .nins = 3, .watermark = SQ_TS_MIN, .event_time = SQ_TS_MIN}};
-        struct sq_edge e[3] = {{&p.base, 0}, {&p.base, 1}, {&p.base, 2}};
+        struct sq_edge e[3] = {{&p.base, 0, false}, {&p.base, 1, false}, {&p.base, 2, false}};
         struct sq_op in[3];
         for (int i = 0; i < 3; i++)
             in[i] = (struct sq_op){.outs = &e[i], .nouts = 1, .watermark = SQ_TS_MIN};
