@@ -48,6 +48,14 @@ static enum sq_csv_status unfit(struct sq_csv_dec *d, uint32_t column, const str
     return no_value(d, column, type, c, s, why, !d->opt.ignore_errors);
 }
 
+static enum sq_csv_status too_large(struct sq_csv_dec *d, uint32_t column, const struct sq_type *type, struct sq_col *c, struct sq_str s)
+{
+    char name[128], why[160];
+
+    snprintf(why, sizeof why, "too large for %s", sq_scalar_type(d->ctx, type, name, sizeof name));
+    return no_value(d, column, type, c, s, why, false);
+}
+
 enum sq_csv_status sq_csv_missing(struct sq_csv_dec *d, uint32_t column, struct sq_col *c, uint32_t have)
 {
     char msg[80];
@@ -195,7 +203,7 @@ static enum sq_csv_status put_scalar(struct sq_csv_dec *d, uint32_t column, cons
     case SQ_T_DECIMAL:
         switch (sq_scalar_decimal(sq_scalar_trim(s), type, &dec)) {
         case 1: PUT(c, sq_i128, dec); return SQ_CSV_OK;
-        case 0: return no_value(d, column, type, c, s, NULL, false);
+        case 0: return too_large(d, column, type, c, s);
         default: return unfit(d, column, type, c, s, NULL);
         }
     case SQ_T_DATE:

@@ -146,6 +146,14 @@ enum sq_json_status sq_json_unfit(struct sq_json_dec *d, const struct sq_json_fi
     return no_value(d, f, c, p, n, why, !d->opt.ignore_errors);
 }
 
+/* A decimal of too many digits: NULL as in Flink, but not in silence. */
+static enum sq_json_status too_large(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c, struct sq_str s)
+{
+    char type[128], why[160];
+    snprintf(why, sizeof why, "too large for %s", sq_scalar_type(d->ctx, f->type, type, sizeof type));
+    return no_value(d, f, c, s.p, s.n, why, false);
+}
+
 enum sq_json_status sq_json_missing(struct sq_json_dec *d, const struct sq_json_field *f, struct sq_col *c)
 {
     const struct sq_json_field *column = &d->root.child[d->column];
@@ -470,8 +478,8 @@ static enum sq_json_status put_token(struct sq_json_dec *d, const struct sq_json
         case 1:
             PUT(c, sq_i128, dec);
             return SQ_JSON_OK;
-        case 0:                                          /* as in Flink it is NULL, but not in silence */
-            return no_value(d, f, c, t->src.p, t->src.n, NULL, false);
+        case 0:
+            return too_large(d, f, c, t->src);
         }
         break;
     case SQ_T_DATE:

@@ -28,7 +28,7 @@ static void test_names_missing(void **state)
     WRONG("SELECT UPER(k) FROM t",
           "no function 'UPER' | UPER | did you mean UPPER?");
     WRONG("SELECT id AS i FROM t WHERE i > 3",
-          "no column 'i' in t | i | did you mean 'id'?");
+          "no column 'i' in t | i | 'i' is an alias of SELECT, which WHERE does not see: repeat the expression, or use a subquery");
     WRONG("SELECT k AS g, COUNT(*) FROM t GROUP BY g",
           "no column 'g' in t | g | 'g' is an alias of SELECT, which GROUP BY does not see: repeat the expression, or use a subquery");
     WRONG("SELECT a.x FROM r",
