@@ -4,8 +4,8 @@
  *
  * Each split of the source has a watermark, the greatest value of its rows so far. A row is judged by the watermark of the rows before it in its split: where a batch has rows at or
  * below that, the batch carries it row by row (sq_batch.wm), so lateness does not depend on how rows are cut into batches or how splits take turns. A row of several windows may be
- * late for some of them; so the watermark is sent on before such a row, too: with one split everything is as if rows came one by one. With several, a row that is late for a window
- * by its own split alone still counts in it, if it is in a later one. The splits of a table that continues others ('scan.after') begin with the watermark that those came to.
+ * late for some of them; so the watermark is sent on before such a row, too: with one split everything is as if rows came one by one. With several, operators of several windows look at
+ * what the row is judged by. The splits of a table that continues others ('scan.after') begin with the watermark that those came to.
  * What goes on in band, behind each batch, is the least watermark of the splits that are being read here and are not idle; nothing while there are splits that nobody has begun.
  * Where all are idle or have ended: the greatest of them, so that it does not matter which was idle first.
  *
