@@ -86,6 +86,28 @@ def a_line_of_100_megabytes(case):
 
 
 @test
+def null_in_a_key(case):
+    """the error says what to do, nothing is written, and the account of a job that failed claims nothing"""
+    case.write('t.ndjson', '{"id":null,"v":1}\n{"id":"b","v":3}\n')
+    p = case.run(sql=job(key='').replace('SELECT id, v FROM t', 'SELECT id, SUM(v) FROM t GROUP BY id'), expect=1)
+    contains(p.stderr, "column 'id' of table 'o' is in the key, and a row has NULL there", 'give them a value (COALESCE)', 'account: 2 rows in, 0 out; the job failed, some may have been under way')
+    assert 'BALANCE' not in p.stderr, p.stderr
+    equal(rows(case), [])
+
+
+@test
+def half_a_window(case):
+    """GROUP BY window_start alone is an ordinary GROUP BY: allowed, and told; both bounds, and batch mode, say nothing"""
+    case.write('t.ndjson', '{"id":"a","v":1,"ts":"2024-01-01 00:00:01"}\n')
+    table = SOURCE.format(more='').replace('v INT', "v INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts")
+    query = "SELECT {0}, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY {0};\n"
+    said = 'note: GROUP BY one of window_start and window_end alone is no window'
+    contains(case.run(sql=table + query.format('window_start')).stderr, said)
+    for sql in (table + query.format('window_start, window_end'), "SET 'execution.runtime-mode' = 'batch';\n" + table + query.format('window_start')):
+        assert said not in case.run(sql=sql).stderr, sql
+
+
+@test
 def paths_that_are_not_there(case):
     """a missing file, a missing directory of a database"""
     contains(case.run(sql=job(), expect=1).stderr, 't.ndjson', 'no such file')
