@@ -165,7 +165,7 @@ struct sq_reader;
 struct sq_source_class {
     /* Boundedness and mode follow from the options alone; no I/O. */
     sq_rc (*info)(struct sq_ctx *, const struct sq_table_spec *, const struct sq_table_ext *, struct sq_source_info *);
-    /* Lists the splits that are there now; `want` hints how many a good spread needs. Strings in the arena. A path or table that is not there is
+    /* Lists the splits that are there now; `want` hints how many a good spread needs; 1: nothing is cut that has an order. Strings in the arena. A path or table that is not there is
      * an error here. */
     sq_rc (*splits)(struct sq_ctx *, struct sq_arena *, const struct sq_scan_spec *, uint32_t want, struct sq_split **, uint32_t *n);
     sq_rc (*open)(struct sq_ctx *, const struct sq_scan_spec *, struct sq_reader **);

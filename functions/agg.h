@@ -33,6 +33,13 @@ static inline bool sq_agg_in(struct sq_agg_in *in, const struct sq_vec *v)
 static inline uint32_t sq_agg_at_row(const struct sq_agg_in *in, uint32_t r) { return in->index ? in->index[r] : r & in->mask; }
 static inline bool sq_agg_present(const struct sq_agg_in *in, uint32_t e) { return !in->all_null && (!in->valid || sq_bit(in->valid, e)); }
 
+/* A result that is too large for its type. */
+static inline void sq_agg_overflowed(struct sq_agg_call *c)
+{
+    if (c->overflows)
+        ++*c->overflows;
+}
+
 /* Takes n bytes of saved state, or fails. */
 sq_rc sq_agg_take(struct sq_agg_call *, const char **at, const char *end, void *into, size_t n);
 

@@ -241,12 +241,6 @@ static sq_rc sum_merges(struct sq_agg_call *c, void *const *into, void *const *f
     return SQ_OK;
 }
 
-static void overflowed(struct sq_agg_call *c)
-{
-    if (c->overflows)
-        ++*c->overflows;
-}
-
 static sq_rc append_int(struct sq_agg_call *c, int64_t v, struct sq_col *out)
 {
     union { int8_t i8; int16_t i16; int32_t i32; int64_t i64; } x;
@@ -259,7 +253,7 @@ static sq_rc append_int(struct sq_agg_call *c, int64_t v, struct sq_col *out)
     default: x.i64 = v; break;
     }
     if (!fits)
-        overflowed(c);
+        sq_agg_overflowed(c);
     return sq_col_append_fixed(out, &x);
 }
 
@@ -275,7 +269,7 @@ static sq_rc append_decimal(struct sq_agg_call *c, bool ok, sq_i128 v, struct sq
 {
     if (ok && v > -sq_pow10_i128[c->ret->p] && v < sq_pow10_i128[c->ret->p])
         return sq_col_append_fixed(out, &v);
-    overflowed(c);
+    sq_agg_overflowed(c);
     return sq_col_append_null(out);
 }
 

@@ -123,8 +123,7 @@ static sq_rc decimal_result(struct sq_agg_call *c, const struct sums *m, int64_t
         ok = sq_decimal_from_double(sqrt(sq_decimal_to_double(v, c->ret->s)), SQ_DECIMAL_MAX, c->ret->s, &v);
     if (ok)
         return sq_col_append_fixed(out, &v);
-    if (c->overflows)
-        ++*c->overflows;
+    sq_agg_overflowed(c);
     return sq_col_append_null(out);
 }
 
@@ -154,9 +153,11 @@ sq_rc sq_variance_merge(struct sq_agg_call *c, void *into, const void *from)
     struct moments *a = into;
     const struct moments *b = from;
 
-    if (is_decimal(c))
+    if (is_decimal(c)) {
         merge_decimals(into, from);
-    if (is_decimal(c) || b->n == 0)
+        return SQ_OK;
+    }
+    if (b->n == 0)
         return SQ_OK;
     if (a->n == 0) {
         *a = *b;

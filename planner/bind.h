@@ -246,11 +246,11 @@ sq_rc sq_group_window_keys(struct sq_binder *, const struct sq_group_window *, s
 sq_rc sq_bind_window_part(struct sq_bind_x *, const struct sq_ast_expr *, struct sq_expr **out);
 sq_rc sq_window_node(struct sq_binder *, struct sq_plan *in, uint32_t time, const struct sq_window_spec *, struct sq_span, struct sq_plan **);
 bool sq_window_same(const struct sq_window_spec *, const struct sq_window_spec *);
-/* An AGGREGATE by the window_start and window_end of its input (annotated). */
 /* Rows of that input may be dropped as late. */
 bool sq_drops_late(const struct sq_plan *, uint32_t input);
 /* Notes at each scan whether somebody judges its rows by those before them (in streaming mode), and which of them are to carry their watermark always. */
 void sq_mark_timed(struct sq_job_plan *);
+/* An AGGREGATE by the window_start and window_end of its input (annotated). */
 bool sq_groups_by_window(const struct sq_plan *);
 bool sq_groups_by_half_window(const struct sq_plan *);           /* by window_start or window_end alone: an aggregate as any other */
 /* Aggregates by windows become aggregates of windows. Annotates time. */

@@ -162,13 +162,6 @@ static sq_rc compute_columns(struct sq_binder *b, const struct sq_ast_from *f, c
     return *p ? SQ_OK : SQ_NOMEM;
 }
 
-static struct sq_str scan_path(const struct sq_plan *p)
-{
-    while (p->kind != SQ_N_SCAN)
-        p = p->inputs[0];
-    return p->u.scan.path;
-}
-
 static sq_rc assign_watermark(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_table *t, const struct sq_table_spec *spec, struct sq_plan **p)
 {
     struct sq_scan_options o;
@@ -180,7 +173,7 @@ static sq_rc assign_watermark(struct sq_binder *b, const struct sq_ast_from *f, 
     SQ_TRY(bind_own(b, f->name.span, t->watermark, &s, "WATERMARK", &w->u.watermark.expr));
     SQ_TRY(sq_scan_options_of(b->ctx, b->arena, spec, &o));
     w->u.watermark.col = (uint32_t)t->rowtime;
-    w->u.watermark.whole = sq_side_wanted(b->env, scan_path(*p));
+    w->u.watermark.whole = sq_side_wanted(b->env, sq_plan_scan(*p)->u.scan.path);
     w->u.watermark.skip_null = o.null_time == SQ_NULL_TIME_SKIP;
     *p = w;
     return SQ_OK;

@@ -413,9 +413,9 @@ sq_rc sq_find_places(struct sq_arena *a, struct sq_plan **slot)
 
 /* ---- when the tree is whole ---- */
 
-static bool by_time(const struct sq_plan *p, const struct sq_sort_key *keys, uint32_t n)
+static bool ordered_by(enum sq_time_attr t, const struct sq_plan *p, const struct sq_sort_key *keys, uint32_t n)
 {
-    return n == 1 && sq_plan_time(p->inputs[0], keys[0].col) == SQ_TIME_ROW;
+    return n == 1 && sq_plan_time(p->inputs[0], keys[0].col) == t;
 }
 
 /* Numbers all rows: COUNT(*) over those before. */
@@ -439,22 +439,17 @@ static sq_rc to_count(struct sq_bind_env *env, struct sq_plan *p)
     return SQ_OK;
 }
 
-/* The rows of a batch have one processing time, and still come one after the other. */
-static bool by_clock(const struct sq_plan *p)
-{
-    return p->u.rank.nkeys == 1 && sq_plan_time(p->inputs[0], p->u.rank.keys[0].col) == SQ_TIME_PROC;
-}
-
 static sq_rc check_rank(struct sq_bind_env *env, struct sq_plan *p)
 {
-    bool timed = by_time(p, p->u.rank.keys, p->u.rank.nkeys);
+    bool timed = ordered_by(SQ_TIME_ROW, p, p->u.rank.keys, p->u.rank.nkeys), clocked = ordered_by(SQ_TIME_PROC, p, p->u.rank.keys, p->u.rank.nkeys);
     if (p->u.rank.to == INT64_MAX) {
         if (timed && !p->u.rank.keys[0].desc && p->u.rank.from <= 1 && p->u.rank.number)
             return to_count(env, p);
         sq_fail_at(env->ctx, SQ_UNSUPPORTED, p->span, "ROW_NUMBER needs a condition that says how many rows are wanted");
         return sq_hint(env->ctx, "SELECT … FROM (SELECT *, ROW_NUMBER() OVER (…) AS n FROM t) WHERE n <= 3; without one only ORDER BY an event time, ascending, is possible");
     }
-    p->u.rank.last_of_equals = p->u.rank.keys[0].desc && (by_clock(p) || (timed && p->u.rank.to == 1));
+    /* the rows of a batch have one processing time, and still come one after the other */
+    p->u.rank.last_of_equals = (clocked || (timed && p->u.rank.to == 1)) && p->u.rank.keys[0].desc;
     p->u.rank.windowed = p->window != NULL;
     return SQ_OK;
 }
@@ -462,7 +457,7 @@ static sq_rc check_rank(struct sq_bind_env *env, struct sq_plan *p)
 static sq_rc check_over(struct sq_bind_env *env, struct sq_plan *p)
 {
     const struct sq_sort_key *k = p->u.over.keys;
-    bool event = by_time(p, k, p->u.over.nkeys);
+    bool event = ordered_by(SQ_TIME_ROW, p, k, p->u.over.nkeys);
     if (event && !k->desc)
         return SQ_OK;
     if (env->session.batch && p->u.over.rows)

@@ -173,7 +173,7 @@ struct sq_plan {
             uint32_t col;                  /* the event time column of the output */
             struct sq_expr *expr;          /* over the output columns */
             bool skip_null;                /* rows whose time is NULL are left out and counted as bad; else they fail the job */
-            bool every;                    /* something above asks for the watermark of each row (CURRENT_WATERMARK) */
+            bool every;                    /* each row carries its watermark: something above asks for it (CURRENT_WATERMARK), or takes back other rows because of it */
             bool whole;                    /* every column of the table is kept: late rows are wanted as they came */
         } watermark;
         struct { struct sq_expr *pred; } filter;
@@ -289,6 +289,14 @@ struct sq_epoch_config {
     bool ignore_sink_epochs;               /* go on though a sink's epoch is not the checkpoint's */
     uint64_t max_rows;                     /* execution.trigger.max-rows: of each source and epoch; 0: no limit */
 };
+
+/* The table whose rows come here one by one, as they are read: the SCAN below a WATERMARK, projections and filters; NULL: there is none. */
+static inline struct sq_plan *sq_plan_scan(const struct sq_plan *p)
+{
+    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_FILTER || p->kind == SQ_N_WATERMARK)
+        p = p->inputs[0];
+    return p->kind == SQ_N_SCAN ? (struct sq_plan *)(uintptr_t)p : NULL;
+}
 
 /* What a job runs with: frozen SET values. */
 struct sq_job_config {

@@ -341,9 +341,11 @@ static sq_rc widen_join(struct sq_arena *a, struct sq_plan *p, uint32_t nleft, u
 static sq_rc note_times(struct sq_arena *a, struct sq_plan *p, const struct sq_exprs *on)
 {
     struct sq_interval in;
-    SQ_TRY(sq_time_annotate(a, p->inputs[0]));
-    SQ_TRY(sq_time_annotate(a, p->inputs[1]));
     for (uint32_t i = 0; i < on->n && p->u.join.how == SQ_JOIN_REGULAR && !p->u.join.in_key; i++) {
+        if (!sq_expr_is_fn(on->p[i], "=") || (on->p[i]->args[0]->kind == SQ_X_COL && on->p[i]->args[1]->kind == SQ_X_COL))
+            continue;
+        SQ_TRY(sq_time_annotate(a, p->inputs[0]));
+        SQ_TRY(sq_time_annotate(a, p->inputs[1]));
         if (!sq_equal_times(p, on->p[i], &in))
             continue;
         p->u.join.in_key = true;

@@ -83,13 +83,6 @@ static bool ends_with(struct sq_str s, const char *end)
     return s.n > n && memcmp(s.p + s.n - n, end, n) == 0;
 }
 
-static const struct sq_plan *scan_of(const struct sq_plan *p)
-{
-    while (p->kind != SQ_N_SCAN)
-        p = p->inputs[0];
-    return p;
-}
-
 /* The table itself, as FROM has it; not a query of WITH that has its name. */
 static sq_rc bind_base(struct sq_binder *b, const struct sq_ast_from *f, const struct sq_name *name, struct sq_plan **out)
 {
@@ -117,7 +110,7 @@ static sq_rc late_columns(struct sq_binder *b, const struct sq_ast_from *f, cons
     cols[base->ncols] = (struct sq_field){SQ_STR("missed_watermark"), time};
     p->cols = cols;
     p->ncols = base->ncols + 1;
-    return want(b->env, scan_of(base)->u.scan.path);
+    return want(b->env, sq_plan_scan(base)->u.scan.path);
 }
 
 static sq_rc bad_columns(struct sq_binder *b, struct sq_plan *p)
@@ -149,11 +142,10 @@ static sq_rc side_of(struct sq_binder *b, const struct sq_ast_from *f, const str
     if (!(p = sq_node_new(b->arena, SQ_N_SIDE, NULL, sq_bind_span(b, f->name.span))))
         return SQ_NOMEM;
     SQ_TRY(late ? late_columns(b, f, t, base, p) : bad_columns(b, p));
-    p->bounded = base->bounded;
     p->u.side.late = late;
-    p->u.side.path = scan_of(base)->u.scan.path;
-    p->u.side.name = scan_of(base)->u.scan.table->name;
-    p->u.side.scan = (struct sq_plan *)(uintptr_t)scan_of(base);
+    p->u.side.scan = sq_plan_scan(base);
+    p->u.side.path = p->u.side.scan->u.scan.path;
+    p->u.side.name = p->u.side.scan->u.scan.table->name;
     p->bounded = p->u.side.scan->bounded;
     *out = p;
     return SQ_OK;
@@ -186,7 +178,7 @@ static enum found probe(const struct sq_plan *p, struct sq_str path, const struc
     enum found most = NONE;
     switch (p->kind) {
     case SQ_N_WATERMARK:
-        return p->u.watermark.whole && sq_str_eq(scan_of(p)->u.scan.path, path) ? ROWS : NONE;
+        return p->u.watermark.whole && sq_str_eq(sq_plan_scan(p)->u.scan.path, path) ? ROWS : NONE;
     case SQ_N_FILTER:
     case SQ_N_PROJECT:
         return probe(p->inputs[0], path, between);

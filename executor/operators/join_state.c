@@ -411,11 +411,6 @@ static sq_rc load_all(struct join *j, struct loading *l, struct sq_snapshot_in *
     return load_flush(j, l, 1);
 }
 
-static sq_rc out_of_side(struct sq_out *out, struct side *s)
-{
-    return sq_op_out(s->ctx, s->cols, s->ncols, out);
-}
-
 sq_rc sq_join_restore(struct sq_op *op, struct sq_snapshot_in *in)
 {
     struct join *j = SQ_OP(op, struct join);
@@ -424,8 +419,8 @@ sq_rc sq_join_restore(struct sq_op *op, struct sq_snapshot_in *in)
 
     if (!l)
         return SQ_NOMEM;
-    SQ_TRY_OUT(out_of_side(&l->rows[0], &j->side[0]));
-    SQ_TRY_OUT(out_of_side(&l->rows[1], &j->side[1]));
+    SQ_TRY_OUT(sq_op_out(j->base.ctx, j->side[0].cols, j->side[0].ncols, &l->rows[0]));
+    SQ_TRY_OUT(sq_op_out(j->base.ctx, j->side[1].cols, j->side[1].ncols, &l->rows[1]));
     sq_ttl_look(&j->side[0].ttl, op);
     sq_ttl_look(&j->side[1].ttl, op);
     rc = load_all(j, l, in);

@@ -468,9 +468,7 @@ static sq_rc load_row(struct over *x, const char *p, const char *end)
     SQ_TRY(sq_buf_add(&x->key, p, nkey));
     SQ_TRY(sq_buf_add(&x->row, p + nkey, (size_t)(end - p) - nkey));
     SQ_TRY(insert(x, l, time));
-    if (done) {
-        l->done++;                               /* saved in order: those that are done come first */
-    }
+    l->done += done;                             /* saved in order: those that are done come first */
     return schedule(x, e);
 }
 

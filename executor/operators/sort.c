@@ -26,11 +26,6 @@ struct sort {
     struct sq_entry *entry[SQ_BATCH_ROWS];
 };
 
-static sq_rc make_rows(struct sort *s, struct sq_out *out)
-{
-    return sq_op_out(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, out);
-}
-
 static sq_rc sort_open(struct sq_op *op)
 {
     struct sort *s = SQ_OP(op, struct sort);
@@ -44,7 +39,7 @@ static sq_rc sort_open(struct sq_op *op)
     s->keep = plan->u.sort.limit < 0 ? UINT64_MAX : (uint64_t)plan->u.sort.limit + (uint64_t)plan->u.sort.offset;
     op->satisfied = plan->u.sort.limit == 0;
     s->rows = &s->buf[0];
-    SQ_TRY(make_rows(s, s->rows));
+    SQ_TRY(sq_op_out(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, s->rows));
     s->vecs = sq_calloc(op->ctx, (plan->ncols + 1) * sizeof *s->vecs);
     s->flat = sq_calloc(op->ctx, (plan->ncols + 1) * sizeof *s->flat);
     if (!s->vecs || !s->flat)
@@ -105,7 +100,7 @@ static sq_rc cut(struct sort *s)
 
     SQ_TRY(order_rows(s));
     if (!best->ctx)
-        SQ_TRY(make_rows(s, best));
+        SQ_TRY(sq_op_out(s->base.ctx, s->base.plan->cols, s->base.plan->ncols, best));
     for (uint32_t c = 0; c < best->ncols; c++)
         SQ_TRY(sq_col_append_many(&best->cols[c], &s->rows->cols[c].vec, s->order, (uint32_t)s->keep));
     SQ_TRY(sq_out_rows(best, (uint32_t)s->keep));

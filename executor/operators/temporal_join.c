@@ -76,11 +76,6 @@ static sq_rc open_keys(struct temporal_join *j, uint32_t side)
     return rc;
 }
 
-static sq_rc open_out(struct sq_op *op, const struct sq_field *cols, uint32_t n, struct sq_out *out)
-{
-    return sq_op_out(op->ctx, cols, n, out);
-}
-
 static sq_rc temporal_open(struct sq_op *op)
 {
     struct temporal_join *j = SQ_OP(op, struct temporal_join);
@@ -97,8 +92,8 @@ static sq_rc temporal_open(struct sq_op *op)
     if (residual)
         SQ_TRY(sq_program_new(op->ctx, &op->config->session, &residual, 1, &op->m.overflows, &j->residual));
     SQ_TRY(sq_pairs_open(&j->pairs, op, 0, j->residual));
-    SQ_TRY(open_out(op, p->inputs[0]->cols, p->inputs[0]->ncols, &j->ripe));
-    return open_out(op, p->cols, p->ncols, &j->out);
+    SQ_TRY(sq_op_out(op->ctx, p->inputs[0]->cols, p->inputs[0]->ncols, &j->ripe));
+    return sq_op_out(op->ctx, p->cols, p->ncols, &j->out);
 }
 
 /* ---- versions ---- */
@@ -469,8 +464,8 @@ static sq_rc temporal_restore(struct sq_op *op, struct sq_snapshot_in *in)
     struct sq_out rows[2] = {{0}};
     sq_rc rc;
 
-    SQ_TRY_OUT(open_out(op, op->plan->inputs[0]->cols, op->plan->inputs[0]->ncols, &rows[0]));
-    SQ_TRY_OUT(open_out(op, op->plan->inputs[1]->cols, op->plan->inputs[1]->ncols, &rows[1]));
+    SQ_TRY_OUT(sq_op_out(op->ctx, op->plan->inputs[0]->cols, op->plan->inputs[0]->ncols, &rows[0]));
+    SQ_TRY_OUT(sq_op_out(op->ctx, op->plan->inputs[1]->cols, op->plan->inputs[1]->ncols, &rows[1]));
     for (;;) {
         uint32_t group;
         const char *p;

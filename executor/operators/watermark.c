@@ -96,11 +96,8 @@ static struct clock *saved_clock(struct watermark *w, struct sq_str id)
 /* Another table goes on from the source's time. */
 static bool is_continued(const struct watermark *w)
 {
-    const struct sq_plan *p = w->base.plan->inputs[0];
-
-    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_FILTER)
-        p = p->inputs[0];
-    return p->kind == SQ_N_SCAN && p->u.scan.waited_for;
+    const struct sq_plan *scan = sq_plan_scan(w->base.plan);
+    return scan && scan->u.scan.waited_for;
 }
 
 /* The greatest watermark there was. */

@@ -714,9 +714,8 @@ sq_rc sq_source_cut(struct sq_op *op, struct sq_arena *arena, struct sq_saved_op
 
 static struct scan *scan_below(struct sq_worker *w, const struct sq_plan *p)
 {
-    while (p->kind == SQ_N_PROJECT || p->kind == SQ_N_FILTER)
-        p = p->inputs[0];
-    return w && p->kind == SQ_N_SCAN && w->ops[p->id] ? SQ_OP(w->ops[p->id], struct scan) : NULL;
+    p = sq_plan_scan(p);
+    return w && p && w->ops[p->id] ? SQ_OP(w->ops[p->id], struct scan) : NULL;
 }
 
 sq_rc sq_source_place(struct sq_worker *w, const struct sq_plan *p, uint32_t split, struct sq_buf *b)
